@@ -1,0 +1,54 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every target speaks to the machine's vector unit and treats a warning as an error.
+var vector: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+#if arch(x86_64)
+  vector.append(.unsafeFlags(["-target-cpu", "haswell"]))
+#endif
+let exact: [CSetting] = [.unsafeFlags(["-ffp-contract=off", "-O2", "-Wall", "-Wextra", "-Werror"])]
+
+func module(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: vector)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: dependencies + ["TestSupport"],
+    resources: [.copy("Fixtures")], swiftSettings: vector)
+}
+
+let package = Package(
+  name: "Martlet",
+  products: [.executable(name: "train", targets: ["train"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .target(name: "CIntrinsics", cSettings: exact),
+    .target(name: "CSandbox", cSettings: exact),
+
+    module("Tensor", ["COpenBLAS", "CIntrinsics"]),
+    module("Transformer", ["Tensor"]),
+    module("Checkpoint", ["Transformer", "Tensor", "CHDF5"]),
+    module("PPO", ["Tensor"]),
+    module("Rollout", ["Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
+    module("Pipeline", ["Tensor", "Transformer", "Checkpoint", "PPO", "Rollout", "Yams"]),
+    .executableTarget(
+      name: "train",
+      dependencies: ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: vector),
+
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: vector),
+    tests("Tensor", ["Tensor"]),
+    tests("Transformer", ["Transformer", "Tensor"]),
+    tests("Checkpoint", ["Checkpoint", "Transformer", "Tensor"]),
+    tests("PPO", ["PPO"]),
+    tests("Rollout", ["Rollout", "Transformer", "Tensor"]),
+    tests("Pipeline", ["Pipeline", "Rollout", "PPO", "Checkpoint", "Transformer", "Tensor"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

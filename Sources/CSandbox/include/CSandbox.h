@@ -1,0 +1,3 @@
+#ifndef MARTLET_CSANDBOX_H
+#define MARTLET_CSANDBOX_H
+#endif
