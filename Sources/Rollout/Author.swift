@@ -1,0 +1,22 @@
+/// Who wrote a stretch of an episode.
+public enum Author: String, Codable, Sendable, CaseIterable {
+  /// What the model was asked, template included.
+  case prompt
+  /// Sampled tokens, the stop token included.
+  case model
+  /// What the interpreter returned, fences included.
+  case tool
+  /// A sentence (and an opening fence) inserted by hint engineering.
+  case hint
+}
+
+/// A stretch of text with its author: the form in which behaviour analysis and the demo's texts see an episode.
+public struct TraceSegment: Codable, Sendable, Equatable {
+  public var author: Author
+  public var text: String
+
+  public init(author: Author, text: String) {
+    self.author = author
+    self.text = text
+  }
+}
