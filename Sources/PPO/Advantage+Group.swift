@@ -1,0 +1,109 @@
+/// GRPO: (R - mean) / (std + eps), std with divisor n - 1 (DeepSeekMath, eq. 10; eps 1e-6 as verl, TRL has 1e-4).
+/// A group of one keeps R / (1 + eps), as verl does (mean 0, std 1).
+public struct GRPOAdvantage: GroupAdvantageEstimator {
+  public var epsilon: Double
+  public init(epsilon: Double = 1e-6) { self.epsilon = epsilon }
+
+  public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
+    if rewards.count == 1 { return [rewards[0] / (1 + epsilon)] }
+    let center = mean(rewards)
+    let deviation = sampleDeviation(rewards)
+    return rewards.map { ($0 - center) / (deviation + epsilon) }
+  }
+}
+
+/// Mean of the group, standard deviation (divisor n - 1) of the whole batch (TRL `scale_rewards="batch"`). A group of one
+/// gets 0, as in TRL.
+public struct BatchScaledAdvantage: AdvantageEstimator {
+  public var epsilon: Double
+  public init(epsilon: Double = 1e-6) { self.epsilon = epsilon }
+
+  public func advantages(_ batch: PolicyBatch) -> Advantages {
+    let deviation = sampleDeviation(batch.samples.map(\.totalReward).filter { !$0.isNaN })
+    var centered = CenteredAdvantage().sampleAdvantages(batch)
+    for group in batch.groups where group.count == 1 { centered[group[0]] = 0 }
+    return Advantages(spreading: centered.map { $0 / (deviation + epsilon) }, over: batch)
+  }
+}
+
+/// Dr.GRPO: R - mean (Liu et al. 2025, section 3.2). A group of one keeps R, as verl does.
+public struct CenteredAdvantage: GroupAdvantageEstimator {
+  public init() {}
+
+  public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
+    if rewards.count == 1 { return rewards }
+    let center = mean(rewards)
+    return rewards.map { $0 - center }
+  }
+}
+
+/// RLOO: R - mean of the others = n / (n - 1) (R - mean) (Ahmadian et al. 2024, eq. 8). A group of one keeps R.
+public struct RLOOAdvantage: GroupAdvantageEstimator {
+  public init() {}
+
+  public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
+    if rewards.count == 1 { return rewards }
+    let center = mean(rewards)
+    let n = Double(rewards.count)
+    return rewards.map { n / (n - 1) * ($0 - center) }
+  }
+}
+
+/// OPO: R - sum(T R) / sum(T) (Hao et al. 2025): the length-weighted optimal baseline. A group of one keeps R.
+public struct OPOAdvantage: GroupAdvantageEstimator {
+  public init() {}
+
+  public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
+    if rewards.count == 1 { return rewards }
+    let tokens = lengths.reduce(0, +)
+    if tokens == 0 { return rewards.map { _ in 0 } }
+    let baseline = orderFreeSum(zip(rewards, lengths).map { $0 * Double($1) }) / Double(tokens)
+    return rewards.map { $0 - baseline }
+  }
+}
+
+/// MaxRL: (R - mean) / (mean + eps), for rewards >= 0. A mean of 0 or less has no such scale and gives 0.
+public struct MaxRLAdvantage: GroupAdvantageEstimator {
+  public var epsilon: Double
+  public init(epsilon: Double = 1e-6) { self.epsilon = epsilon }
+
+  public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
+    if rewards.count == 1 { return rewards }
+    let center = mean(rewards)
+    if center <= 0 { return rewards.map { _ in 0 } }
+    return rewards.map { ($0 - center) / (center + epsilon) }
+  }
+}
+
+/// Pass@k training: only the group's best sample gets (best - second) / (std + eps); a tie for the best gives 0.
+public struct PassKAdvantage: GroupAdvantageEstimator {
+  public var epsilon: Double
+  /// nil leaves the difference as it is.
+  public var normalized: Bool
+  public init(epsilon: Double = 1e-6, normalized: Bool = true) {
+    self.epsilon = epsilon
+    self.normalized = normalized
+  }
+
+  public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
+    if rewards.count == 1 { return [0] }
+    let order = rewards.indices.sorted { (rewards[$0], $1) > (rewards[$1], $0) }
+    var result = [Double](repeating: 0, count: rewards.count)
+    let gap = rewards[order[0]] - rewards[order[1]]
+    result[order[0]] = normalized ? gap / (sampleDeviation(rewards) + epsilon) : gap
+    return result
+  }
+}
+
+/// GPG: alpha (R - mean) / norm, alpha = samples / samples with a reward other than 0 (Chu et al. 2025). A group of one keeps alpha R / norm.
+public struct GPGAdvantage: AdvantageEstimator {
+  public var norm: Double
+  public init(norm: Double = 1) { self.norm = norm }
+
+  public func advantages(_ batch: PolicyBatch) -> Advantages {
+    let scorable = batch.samples.map(\.totalReward).filter { !$0.isNaN }
+    let alpha = Double(scorable.count) / Double(max(scorable.filter { $0 != 0 }.count, 1))
+    let centered = CenteredAdvantage().sampleAdvantages(batch)
+    return Advantages(spreading: centered.map { alpha * $0 / norm }, over: batch)
+  }
+}

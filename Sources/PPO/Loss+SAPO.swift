@@ -1,0 +1,22 @@
+/// SAPO (Gao et al. 2025): a soft gate instead of a clip, -A sigma(k (ratio - 1)) 4 / k, with k by the sign of A.
+public struct SAPOLoss: TokenPolicyLoss {
+  public var positive: Double
+  public var negative: Double
+
+  public init(positive: Double = 1, negative: Double = 1.05) {
+    precondition(positive > 0 && negative > 0, "SAPO temperatures must be positive, got \(positive) and \(negative)")
+    self.positive = positive
+    self.negative = negative
+  }
+
+  public func token(logProb: Double, oldLogProb: Double, advantage: Double) -> TokenLoss {
+    if advantage == 0 { return .zero }
+    let k = advantage > 0 ? positive : negative
+    let ratio = ScalarMath.exp(logProb - oldLogProb)
+    let x = k * (ratio - 1)
+    let slope = ScalarMath.sigmoidSlope(x)
+    // A slope of 0 meets an infinite ratio far out.
+    let dLogProb = slope == 0 ? 0 : -advantage * ratio * 4 * slope
+    return TokenLoss(loss: -advantage * ScalarMath.sigmoid(x) * 4 / k, dLogProb: dLogProb)
+  }
+}
