@@ -16,7 +16,9 @@ public struct Advantages: Sendable, Equatable {
 
   /// Clips every advantage to +-bound (5 in ReMax and in the Knapsack recipe).
   public mutating func clip(to bound: Double) {
-    for i in perToken.indices { for t in perToken[i].indices { perToken[i][t] = PPO.clamp(perToken[i][t], -bound, bound) } }
+    for i in perToken.indices {
+      for t in perToken[i].indices { perToken[i][t] = PPO.clamp(perToken[i][t], -bound, bound) }
+    }
   }
 }
 

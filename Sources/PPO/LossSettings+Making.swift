@@ -1,0 +1,81 @@
+extension LossSettings {
+  public func makePolicyLoss() -> any PolicyLoss {
+    let difference = differenceClamp > 0 ? differenceClamp : nil
+    switch kind {
+    case .sft: return SFTLoss()
+    case .grpo, .ppo:
+      return ClipLoss(low: clipLow, high: clipHigh, dual: dualClip > 0 ? dualClip : nil, differenceClamp: difference)
+    case .gspo: return GSPOLoss(low: clipLow, high: clipHigh)
+    case .gspoToken: return GSPOTokenLoss(low: clipLow, high: clipHigh)
+    case .cispo:
+      return CISPOLoss(
+        cispoCap > 0 ? .cap(cispoCap) : .clamp(low: clipLow, high: clipHigh), differenceClamp: difference)
+    case .sapo: return SAPOLoss(positive: sapoPositive, negative: sapoNegative)
+    case .gmpo: return GMPOLoss(low: clipLow, high: clipHigh)
+    case .reinforce: return ReinforceLoss()
+    case .vespo: return VESPOLoss()
+    case .dro: return DROLoss(beta: droBeta)
+    case .dppo: return DPPOLoss(low: clipLow, high: clipHigh)
+    }
+  }
+
+  public func makeAdvantageEstimator() -> any AdvantageEstimator {
+    switch advantage {
+    case .grpo: return GRPOAdvantage(epsilon: advantageEps)
+    case .grpoBatch: return BatchScaledAdvantage(epsilon: advantageEps)
+    case .drGRPO: return CenteredAdvantage()
+    case .rloo: return RLOOAdvantage()
+    case .remax: return ReMaxAdvantage(kl: remaxKL)
+    case .reinforcePlusPlus: return ReinforcePlusPlusAdvantage(gamma: gamma)
+    case .reinforcePlusPlusBaseline: return ReinforcePlusPlusBaselineAdvantage()
+    case .opo: return OPOAdvantage()
+    case .gae: return GAEAdvantage(gamma: gamma, lambda: gaeLambda, observation: gaeObservation, whitens: whiten)
+    case .maxRL: return MaxRLAdvantage(epsilon: advantageEps)
+    case .gpg: return GPGAdvantage()
+    case .passK: return PassKAdvantage(epsilon: advantageEps)
+    case .distillation: return DistillationAdvantage()
+    }
+  }
+
+  /// The estimator's advantages, clipped to `advantage_clip` if set.
+  public func advantages(_ batch: PolicyBatch) -> Advantages {
+    var result = makeAdvantageEstimator().advantages(batch)
+    if advantageClip > 0 { result.clip(to: advantageClip) }
+    return result
+  }
+
+  public var klPenalty: KLPenalty {
+    KLPenalty(kl, differenceClamp: klDifferenceClamp, valueClamp: klValueClamp)
+  }
+
+  public var valueLoss: ValueLoss { ValueLoss(clip: valueClip > 0 ? valueClip : nil) }
+
+  /// Policy loss, KL term and entropy bonus together. A KL in the reward is not in here.
+  public func makeObjective() -> PolicyObjective {
+    PolicyObjective(
+      policy: makePolicyLoss(), kl: klInReward ? KLPenalty(.none) : klPenalty, klCoefficient: klCoef,
+      klImportance: klImportance, entropyCoefficient: entropyCoef)
+  }
+
+  /// True when samples must carry reference (or teacher) log-probs.
+  public var requiresReference: Bool { (kl != .none && klCoef != 0) || advantage.requiresReference }
+
+  /// Settings that contradict each other, as sentences that name the key and the remedy; empty when all is well.
+  public var problems: [String] {
+    var found: [String] = []
+    func check(_ fine: Bool, _ text: String) { if !fine { found.append(text) } }
+    check(advantageEps > 0, "advantage_eps must be above 0")
+    check(clipLow >= 0 && clipHigh >= 0, "clip_low and clip_high must not be negative")
+    check(dualClip == 0 || dualClip > 1, "dual_clip must be above 1, or 0 to turn it off")
+    check(sapoPositive > 0 && sapoNegative > 0, "sapo_positive and sapo_negative must be above 0")
+    check(kind != .dro || droBeta > 0, "dro_beta must be above 0")
+    check(!klInReward || kl != .none, "kl_in_reward needs a kl estimator: set kl to k1, k2, k3 or abs")
+    check(klTarget == 0 || (klTarget > 0 && klHorizon > 0), "kl_target and kl_horizon must be above 0")
+    check(
+      aggregation != .seqMeanTokenSumNorm || aggregationLength > 0,
+      "aggregation seq_mean_token_sum_norm needs aggregation_length, for instance sampling.max_tokens")
+    check((0...1).contains(gamma) && (0...1).contains(gaeLambda), "gamma and gae_lambda must lie in 0...1")
+    check(!correction.kind.usesBounds || correction.low <= correction.high, "correction: low must not be above high")
+    return found
+  }
+}

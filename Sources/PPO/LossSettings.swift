@@ -1,0 +1,149 @@
+/// The policy losses by their configuration name.
+public enum LossKind: String, Codable, Sendable, CaseIterable {
+  case sft, grpo, ppo, gspo
+  case gspoToken = "gspo_token"
+  case cispo, sapo, gmpo, reinforce, vespo, dro, dppo
+}
+
+/// The advantage estimators by their configuration name.
+public enum AdvantageKind: String, Codable, Sendable, CaseIterable {
+  case grpo
+  case grpoBatch = "grpo_batch"
+  case drGRPO = "dr_grpo"
+  case rloo, remax
+  case reinforcePlusPlus = "reinforce_plus_plus"
+  case reinforcePlusPlusBaseline = "reinforce_plus_plus_baseline"
+  case opo, gae
+  case maxRL = "max_rl"
+  case gpg
+  case passK = "pass_k"
+  case distillation
+
+  /// Whether samples need the critic's values.
+  public var requiresValues: Bool { self == .gae }
+  /// Whether every prompt needs one greedy answer.
+  public var requiresGreedyReward: Bool { self == .remax }
+  /// Whether samples need the reference's (here: the teacher's) log-probs.
+  public var requiresReference: Bool { self == .distillation }
+}
+
+/// The `loss` section of a configuration. Every value has a default; `docs/papers.md` says which paper calls it what.
+public struct LossSettings: Codable, Sendable, Equatable {
+  public var kind = LossKind.grpo
+  public var advantage = AdvantageKind.grpo
+  /// eps in the denominator of normalised advantages.
+  public var advantageEps = 1e-6
+  /// Advantages are clipped to +-this; 0: not.
+  public var advantageClip = 0.0
+  /// Lower and upper clip range around a ratio of 1 (GMPO: of the log-ratio).
+  public var clipLow = 0.2
+  public var clipHigh = 0.2
+  /// Dual clip for negative advantages, above 1; 0: off.
+  public var dualClip = 0.0
+  /// Absolute cap of CISPO's ratio (TRL's form); 0: the clip range instead (verl's form).
+  public var cispoCap = 0.0
+  /// Log-ratios are clamped to +-this before the exponential; 0: not.
+  public var differenceClamp = 0.0
+  public var sapoPositive = 1.0
+  public var sapoNegative = 1.05
+  public var droBeta = 0.1
+  public var kl = KLKind.none
+  public var klCoef = 0.001
+  /// Clamp of k3's log-ratio and of its value; 0: none.
+  public var klDifferenceClamp = 0.0
+  public var klValueClamp = 0.0
+  /// Multiplies the KL term by the policy ratio.
+  public var klImportance = false
+  /// The KL lowers the token rewards instead of adding to the loss.
+  public var klInReward = false
+  /// Target of the adaptive controller of a KL in the reward; 0: constant coefficient.
+  public var klTarget = 0.0
+  public var klHorizon = 10_000.0
+  public var entropyCoef = 0.0
+  public var aggregation = Aggregation.tokenMean
+  /// L of `seq_mean_token_sum_norm`, in tokens.
+  public var aggregationLength = 0
+  public var gamma = 1.0
+  public var gaeLambda = 1.0
+  public var gaeObservation = GAEObservation.skip
+  /// Whitens GAE's advantages over the batch.
+  public var whiten = true
+  /// Range of the value clip; 0: off.
+  public var valueClip = 0.2
+  public var valueCoef = 0.1
+  public var remaxKL = ReMaxKL.accumulated
+  public var correction = CorrectionSettings()
+
+  public init() {}
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case kind, advantage
+    case advantageEps = "advantage_eps"
+    case advantageClip = "advantage_clip"
+    case clipLow = "clip_low"
+    case clipHigh = "clip_high"
+    case dualClip = "dual_clip"
+    case cispoCap = "cispo_cap"
+    case differenceClamp = "difference_clamp"
+    case sapoPositive = "sapo_positive"
+    case sapoNegative = "sapo_negative"
+    case droBeta = "dro_beta"
+    case kl
+    case klCoef = "kl_coef"
+    case klDifferenceClamp = "kl_difference_clamp"
+    case klValueClamp = "kl_value_clamp"
+    case klImportance = "kl_importance"
+    case klInReward = "kl_in_reward"
+    case klTarget = "kl_target"
+    case klHorizon = "kl_horizon"
+    case entropyCoef = "entropy_coef"
+    case aggregation
+    case aggregationLength = "aggregation_length"
+    case gamma
+    case gaeLambda = "gae_lambda"
+    case gaeObservation = "gae_observation"
+    case whiten
+    case valueClip = "value_clip"
+    case valueCoef = "value_coef"
+    case remaxKL = "remax_kl"
+    case correction
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func read<T: Decodable>(_ key: CodingKeys, _ value: inout T) throws {
+      if let given = try values.decodeIfPresent(T.self, forKey: key) { value = given }
+    }
+    try read(.kind, &kind)
+    try read(.advantage, &advantage)
+    try read(.advantageEps, &advantageEps)
+    try read(.advantageClip, &advantageClip)
+    try read(.clipLow, &clipLow)
+    try read(.clipHigh, &clipHigh)
+    try read(.dualClip, &dualClip)
+    try read(.cispoCap, &cispoCap)
+    try read(.differenceClamp, &differenceClamp)
+    try read(.sapoPositive, &sapoPositive)
+    try read(.sapoNegative, &sapoNegative)
+    try read(.droBeta, &droBeta)
+    try read(.kl, &kl)
+    try read(.klCoef, &klCoef)
+    try read(.klDifferenceClamp, &klDifferenceClamp)
+    try read(.klValueClamp, &klValueClamp)
+    try read(.klImportance, &klImportance)
+    try read(.klInReward, &klInReward)
+    try read(.klTarget, &klTarget)
+    try read(.klHorizon, &klHorizon)
+    try read(.entropyCoef, &entropyCoef)
+    try read(.aggregation, &aggregation)
+    try read(.aggregationLength, &aggregationLength)
+    try read(.gamma, &gamma)
+    try read(.gaeLambda, &gaeLambda)
+    try read(.gaeObservation, &gaeObservation)
+    try read(.whiten, &whiten)
+    try read(.valueClip, &valueClip)
+    try read(.valueCoef, &valueCoef)
+    try read(.remaxKL, &remaxKL)
+    try read(.correction, &correction)
+  }
+}

@@ -1,0 +1,54 @@
+/// What a policy update looked like: gathered token by token in order, read at its end.
+public struct PolicyMetrics: Sendable, Equatable {
+  public private(set) var tokens = 0
+  /// Weighted, as trained on.
+  public private(set) var loss = 0.0
+  public private(set) var ratioMax = 0.0
+  private var ratioSum = 0.0
+  private var differenceSum = 0.0
+  private var k3Sum = 0.0
+  private var klSum = 0.0
+  private var entropySum = 0.0
+  private var clips = (high: 0, low: 0, dual: 0)
+
+  public init() {}
+
+  public mutating func add(_ token: TokenObjective, logProb: Float, entropy: Float = 0, oldLogProb: Float) {
+    let difference = Double(logProb) - Double(oldLogProb)
+    let ratio = ScalarMath.exp(difference)
+    tokens += 1
+    loss += token.loss
+    // Not max(): a NaN must show.
+    if !(ratio <= ratioMax) { ratioMax = ratio }
+    ratioSum += ratio
+    differenceSum += difference
+    k3Sum += ratio - 1 - difference
+    klSum += token.kl
+    entropySum += Double(entropy)
+    switch token.policy.clip {
+    case .none: break
+    case .high: clips.high += 1
+    case .low: clips.low += 1
+    case .dual: clips.dual += 1
+    }
+  }
+
+  private func mean(_ sum: Double) -> Double { sum / Double(max(tokens, 1)) }
+  public var ratioMean: Double { mean(ratioSum) }
+  public var clipFractionHigh: Double { mean(Double(clips.high)) }
+  public var clipFractionLow: Double { mean(Double(clips.low)) }
+  public var clipFractionDual: Double { mean(Double(clips.dual)) }
+  public var clipFraction: Double { clipFractionHigh + clipFractionLow + clipFractionDual }
+  /// KL(old || new) from the old policy's tokens: mean of old - new log-prob (k1), and the never negative k3.
+  public var approxKL: Double { -mean(differenceSum) }
+  public var approxKL3: Double { mean(k3Sum) }
+  /// KL to the reference, by the configured estimator.
+  public var refKL: Double { mean(klSum) }
+  public var entropy: Double { mean(entropySum) }
+
+  public static func == (a: PolicyMetrics, b: PolicyMetrics) -> Bool {
+    a.tokens == b.tokens && a.loss == b.loss && a.ratioMax == b.ratioMax && a.ratioSum == b.ratioSum
+      && a.differenceSum == b.differenceSum && a.k3Sum == b.k3Sum && a.klSum == b.klSum
+      && a.entropySum == b.entropySum && a.clips == b.clips
+  }
+}
