@@ -2,9 +2,10 @@
 import PackageDescription
 
 // Every target speaks to the machine's vector unit and treats a warning as an error.
-var vector: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 #if arch(x86_64)
-  vector.append(.unsafeFlags(["-target-cpu", "haswell"]))
+  let vector: [SwiftSetting] = [.treatAllWarnings(as: .error), .unsafeFlags(["-target-cpu", "haswell"])]
+#else
+  let vector: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 #endif
 let exact: [CSetting] = [.unsafeFlags(["-ffp-contract=off", "-O2", "-Wall", "-Wextra", "-Werror"])]
 
