@@ -1,0 +1,140 @@
+/// y[m, n] = the fused-multiply-add chain over k = 0, 1, ... of x[m, k] * w[n, k], from 0, in fp32; then + bias[n].
+///
+/// A row's result depends on that row alone: any row count, split or thread count gives the same bits.
+/// y is [rows, outputs] with `yStride` floats from row to row, x is [rows, inputs] with `xStride`. y must not overlap x.
+public func linear(
+  _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
+  weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool
+) {
+  let (outputs, inputs) = (weights.outputs, weights.inputs)
+  precondition(
+    rows >= 1 && yStride >= outputs && xStride >= inputs,
+    "linear: y [\(rows), \(outputs)] with stride \(yStride), x [\(rows), \(inputs)] with stride \(xStride)")
+  let product = LinearProduct(
+    y: y, yStride: yStride, x: x, xStride: xStride, weights: weights, bias: bias)
+  let panels = weights.panelCount
+  let plan = GridPlan(
+    rows: rows, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount)
+  pool.run(plan.taskCount) { task in
+    let part = plan.part(task)
+    product.run(rows: part.rows, panels: part.columns)
+  }
+}
+
+/// Cuts a grid of rows x columns into tasks: a few a thread for balance, none too small to be worth handing over.
+struct GridPlan {
+  let rows: Int
+  let columns: Int
+  let rowsPerTask: Int
+  let columnsPerTask: Int
+  let columnTasks: Int
+  let taskCount: Int
+
+  /// `workPerCell`: multiply-adds of one row and one column.
+  init(rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int) {
+    self.rows = rows
+    self.columns = columns
+    let work = rows * columns * workPerCell
+    // 100,000 multiply-adds are about two microseconds, the price of handing work over.
+    let wanted = threads == 1 ? 1 : max(1, min(work / 100_000, 4 * threads))
+    let units = (columns + columnUnit - 1) / columnUnit
+    let columnPieces = min(wanted, units)
+    columnsPerTask = (units + columnPieces - 1) / columnPieces * columnUnit
+    columnTasks = (columns + columnsPerTask - 1) / columnsPerTask
+    // Few columns (a value head, a small projection): cut the rows too.
+    let rowPieces = max(1, wanted / columnTasks)
+    let rowUnits = (rows + rowUnit - 1) / rowUnit
+    rowsPerTask = (rowUnits + rowPieces - 1) / rowPieces * rowUnit
+    taskCount = columnTasks * ((rows + rowsPerTask - 1) / rowsPerTask)
+  }
+
+  func part(_ task: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+    let row = task / columnTasks * rowsPerTask
+    let column = task % columnTasks * columnsPerTask
+    return (row..<min(row + rowsPerTask, rows), column..<min(column + columnsPerTask, columns))
+  }
+}
+
+private struct LinearProduct: @unchecked Sendable {
+  let y: UnsafeMutablePointer<Float>
+  let yStride: Int
+  let x: UnsafePointer<Float>
+  let xStride: Int
+  let weights: PackedWeights
+  let bias: UnsafePointer<Float>?
+
+  /// Steps of the reduction taken at once: a piece of a panel (64 KB) and of a chunk of rows stay in the second-level
+  /// cache. The chain is not cut: the next piece goes on from what y holds.
+  static let blockSteps = 1024
+  /// Rows that share one pass over the panels.
+  static let chunkRows = 96
+
+  func run(rows: Range<Int>, panels: Range<Int>) {
+    let inputs = weights.inputs
+    let blocks = (inputs + LinearProduct.blockSteps + 511) / (LinearProduct.blockSteps + 512)
+    let blockSteps = ((inputs + blocks - 1) / blocks + 7) & ~7
+    for step in stride(from: 0, to: inputs, by: blockSteps) {
+      let steps = min(blockSteps, inputs - step)
+      for row in stride(from: rows.lowerBound, to: rows.upperBound, by: LinearProduct.chunkRows) {
+        let chunk = row..<min(row + LinearProduct.chunkRows, rows.upperBound)
+        for panel in panels {
+          multiply(rows: chunk, panel: panel, step: step, steps: steps)
+        }
+      }
+    }
+  }
+
+  private func multiply(rows: Range<Int>, panel: Int, step: Int, steps: Int) {
+    let inputs = weights.inputs
+    let column = panel * 16
+    let width = min(16, weights.outputs - column)
+    let isLast = step + steps == inputs
+    let block = weights.storage + panel * 16 * inputs + step * 16
+    // Along all tiles of this panel together, ask once for every line of the next one.
+    let prefetchStep = 64 / Tile.count(rows: rows.count)
+    var tile = Tile(
+      a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block,
+      c: y + rows.lowerBound * yStride + column, cStride: yStride, steps: steps, continues: step > 0,
+      bias: isLast ? bias.map { $0 + column } : nil, prefetch: UnsafeRawPointer(block + inputs * 16),
+      prefetchStep: prefetchStep)
+    guard width == 16 else {
+      multiplyTail(tile, rows: rows.count, width: width)
+      return
+    }
+    var rest = rows.count
+    while rest > 0 {
+      let height = Tile.height(rest: rest)
+      tile.run(rows: height)
+      tile.a += height &* xStride
+      tile.c += height &* yStride
+      tile.prefetch += steps &* prefetchStep
+      rest &-= height
+    }
+  }
+
+  /// The last panel, whose columns beyond `width` do not exist in y.
+  private func multiplyTail(_ whole: Tile, rows: Int, width: Int) {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 7 * 16) { scratch in
+      scratch.initialize(repeating: 0)
+      let edge = scratch.baseAddress!
+      let paddedBias = edge + 96
+      if let bias = whole.bias { paddedBias.update(from: bias, count: width) }
+      var tile = whole
+      tile.c = edge
+      tile.cStride = 16
+      tile.bias = whole.bias == nil ? nil : UnsafePointer(paddedBias)
+      var done = 0
+      while done < rows {
+        let height = Tile.height(rest: rows - done)
+        let target = whole.c + done * whole.cStride
+        if whole.continues {
+          for row in 0..<height { (edge + row * 16).update(from: target + row * whole.cStride, count: width) }
+        }
+        tile.run(rows: height)
+        for row in 0..<height { (target + row * whole.cStride).update(from: edge + row * 16, count: width) }
+        tile.a += height * whole.rowStride
+        done += height
+      }
+    }
+  }
+}

@@ -1,0 +1,290 @@
+import CIntrinsics
+
+/// One tile of a matrix product: a few rows by the 16 columns of a panel, held in registers for the whole reduction.
+///
+/// c[r, j] = fma chain over s = 0, 1, ..., steps - 1 of a[r, s] * b[s, j], from 0 or from what c holds.
+///
+/// Zen and Haswell start two 8-wide FMAs a cycle with a latency of 4 to 5 cycles, so 6 x 16 (12 accumulators) hides the
+/// latency and leaves registers for two vectors of b and one broadcast of a.
+struct Tile {
+  /// a[r, s] is at a[r * rowStride + s * stepStride].
+  var a: UnsafePointer<Float>
+  var rowStride: Int
+  var stepStride: Int
+  /// The panel, [steps][16].
+  var b: UnsafePointer<Float>
+  var c: UnsafeMutablePointer<Float>
+  var cStride: Int
+  var steps: Int
+  /// Whether the chain goes on from c.
+  var continues: Bool
+  /// Added to c after the chain, [16].
+  var bias: UnsafePointer<Float>?
+  /// What a later tile will read: asked for evenly along the way, since asking for it in one burst stalls the loads.
+  var prefetch: UnsafeRawPointer
+  var prefetchStep: Int
+
+  @inline(__always)
+  func run(rows: Int) {
+    switch rows {
+    case 6: Tile.rows6(self)
+    case 5: Tile.rows5(self)
+    case 4: Tile.rows4(self)
+    case 3: Tile.rows3(self)
+    case 2: Tile.rows2(self)
+    default: Tile.rows1(self)
+    }
+  }
+
+  /// How many of the `rest` rows the next tile takes: sixes, and near the end two alike, for a tile of one or two rows
+  /// cannot hide the latency.
+  @inline(__always)
+  static func height(rest: Int) -> Int { rest >= 12 || rest <= 6 ? min(rest, 6) : (rest + 1) / 2 }
+
+  /// How many tiles `rows` rows take.
+  static func count(rows: Int) -> Int { (rows + 5) / 6 }
+
+  @inline(__always)
+  private func start(_ row: Int) -> (SIMD8<Float>, SIMD8<Float>) {
+    guard continues else { return (.zero, .zero) }
+    let c = UnsafeRawPointer(c + row &* cStride)
+    return (
+      c.loadUnaligned(as: SIMD8<Float>.self), c.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+    )
+  }
+
+  @inline(__always)
+  private func finish(_ row: Int, _ low: SIMD8<Float>, _ high: SIMD8<Float>) {
+    var (low, high) = (low, high)
+    if let bias {
+      let bias = UnsafeRawPointer(bias)
+      low += bias.loadUnaligned(as: SIMD8<Float>.self)
+      high += bias.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+    }
+    let c = UnsafeMutableRawPointer(c + row &* cStride)
+    c.storeBytes(of: low, as: SIMD8<Float>.self)
+    c.storeBytes(of: high, toByteOffset: 32, as: SIMD8<Float>.self)
+  }
+
+  /// 6 rows by 16 columns: 12 accumulators.
+  @inline(never)
+  static func rows6(_ t: Tile) {
+    var a = t.a
+    var b = UnsafeRawPointer(t.b)
+    var next = t.prefetch
+    let s1 = t.rowStride
+    let s3 = 3 &* s1
+    let s5 = 5 &* s1
+    var (c00, c01) = t.start(0)
+    var (c10, c11) = t.start(1)
+    var (c20, c21) = t.start(2)
+    var (c30, c31) = t.start(3)
+    var (c40, c41) = t.start(4)
+    var (c50, c51) = t.start(5)
+    var step = t.steps
+    while step > 0 {
+      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
+      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      martlet_prefetch(next)
+      let x0 = SIMD8<Float>(repeating: a[0])
+      c00 = c00.addingProduct(x0, b0)
+      c01 = c01.addingProduct(x0, b1)
+      let x1 = SIMD8<Float>(repeating: a[s1])
+      c10 = c10.addingProduct(x1, b0)
+      c11 = c11.addingProduct(x1, b1)
+      let x2 = SIMD8<Float>(repeating: a[2 &* s1])
+      c20 = c20.addingProduct(x2, b0)
+      c21 = c21.addingProduct(x2, b1)
+      let x3 = SIMD8<Float>(repeating: a[s3])
+      c30 = c30.addingProduct(x3, b0)
+      c31 = c31.addingProduct(x3, b1)
+      let x4 = SIMD8<Float>(repeating: a[4 &* s1])
+      c40 = c40.addingProduct(x4, b0)
+      c41 = c41.addingProduct(x4, b1)
+      let x5 = SIMD8<Float>(repeating: a[s5])
+      c50 = c50.addingProduct(x5, b0)
+      c51 = c51.addingProduct(x5, b1)
+      a += t.stepStride
+      b += 64
+      next += t.prefetchStep
+      step &-= 1
+    }
+    t.finish(0, c00, c01)
+    t.finish(1, c10, c11)
+    t.finish(2, c20, c21)
+    t.finish(3, c30, c31)
+    t.finish(4, c40, c41)
+    t.finish(5, c50, c51)
+  }
+
+  /// 5 rows by 16 columns: 10 accumulators.
+  @inline(never)
+  static func rows5(_ t: Tile) {
+    var a = t.a
+    var b = UnsafeRawPointer(t.b)
+    var next = t.prefetch
+    let s1 = t.rowStride
+    let s3 = 3 &* s1
+    var (c00, c01) = t.start(0)
+    var (c10, c11) = t.start(1)
+    var (c20, c21) = t.start(2)
+    var (c30, c31) = t.start(3)
+    var (c40, c41) = t.start(4)
+    var step = t.steps
+    while step > 0 {
+      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
+      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      martlet_prefetch(next)
+      let x0 = SIMD8<Float>(repeating: a[0])
+      c00 = c00.addingProduct(x0, b0)
+      c01 = c01.addingProduct(x0, b1)
+      let x1 = SIMD8<Float>(repeating: a[s1])
+      c10 = c10.addingProduct(x1, b0)
+      c11 = c11.addingProduct(x1, b1)
+      let x2 = SIMD8<Float>(repeating: a[2 &* s1])
+      c20 = c20.addingProduct(x2, b0)
+      c21 = c21.addingProduct(x2, b1)
+      let x3 = SIMD8<Float>(repeating: a[s3])
+      c30 = c30.addingProduct(x3, b0)
+      c31 = c31.addingProduct(x3, b1)
+      let x4 = SIMD8<Float>(repeating: a[4 &* s1])
+      c40 = c40.addingProduct(x4, b0)
+      c41 = c41.addingProduct(x4, b1)
+      a += t.stepStride
+      b += 64
+      next += t.prefetchStep
+      step &-= 1
+    }
+    t.finish(0, c00, c01)
+    t.finish(1, c10, c11)
+    t.finish(2, c20, c21)
+    t.finish(3, c30, c31)
+    t.finish(4, c40, c41)
+  }
+
+  /// 4 rows by 16 columns: 8 accumulators.
+  @inline(never)
+  static func rows4(_ t: Tile) {
+    var a = t.a
+    var b = UnsafeRawPointer(t.b)
+    var next = t.prefetch
+    let s1 = t.rowStride
+    let s3 = 3 &* s1
+    var (c00, c01) = t.start(0)
+    var (c10, c11) = t.start(1)
+    var (c20, c21) = t.start(2)
+    var (c30, c31) = t.start(3)
+    var step = t.steps
+    while step > 0 {
+      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
+      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      martlet_prefetch(next)
+      let x0 = SIMD8<Float>(repeating: a[0])
+      c00 = c00.addingProduct(x0, b0)
+      c01 = c01.addingProduct(x0, b1)
+      let x1 = SIMD8<Float>(repeating: a[s1])
+      c10 = c10.addingProduct(x1, b0)
+      c11 = c11.addingProduct(x1, b1)
+      let x2 = SIMD8<Float>(repeating: a[2 &* s1])
+      c20 = c20.addingProduct(x2, b0)
+      c21 = c21.addingProduct(x2, b1)
+      let x3 = SIMD8<Float>(repeating: a[s3])
+      c30 = c30.addingProduct(x3, b0)
+      c31 = c31.addingProduct(x3, b1)
+      a += t.stepStride
+      b += 64
+      next += t.prefetchStep
+      step &-= 1
+    }
+    t.finish(0, c00, c01)
+    t.finish(1, c10, c11)
+    t.finish(2, c20, c21)
+    t.finish(3, c30, c31)
+  }
+
+  /// 3 rows by 16 columns: 6 accumulators.
+  @inline(never)
+  static func rows3(_ t: Tile) {
+    var a = t.a
+    var b = UnsafeRawPointer(t.b)
+    var next = t.prefetch
+    let s1 = t.rowStride
+    var (c00, c01) = t.start(0)
+    var (c10, c11) = t.start(1)
+    var (c20, c21) = t.start(2)
+    var step = t.steps
+    while step > 0 {
+      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
+      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      martlet_prefetch(next)
+      let x0 = SIMD8<Float>(repeating: a[0])
+      c00 = c00.addingProduct(x0, b0)
+      c01 = c01.addingProduct(x0, b1)
+      let x1 = SIMD8<Float>(repeating: a[s1])
+      c10 = c10.addingProduct(x1, b0)
+      c11 = c11.addingProduct(x1, b1)
+      let x2 = SIMD8<Float>(repeating: a[2 &* s1])
+      c20 = c20.addingProduct(x2, b0)
+      c21 = c21.addingProduct(x2, b1)
+      a += t.stepStride
+      b += 64
+      next += t.prefetchStep
+      step &-= 1
+    }
+    t.finish(0, c00, c01)
+    t.finish(1, c10, c11)
+    t.finish(2, c20, c21)
+  }
+
+  /// 2 rows by 16 columns: 4 accumulators.
+  @inline(never)
+  static func rows2(_ t: Tile) {
+    var a = t.a
+    var b = UnsafeRawPointer(t.b)
+    var next = t.prefetch
+    let s1 = t.rowStride
+    var (c00, c01) = t.start(0)
+    var (c10, c11) = t.start(1)
+    var step = t.steps
+    while step > 0 {
+      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
+      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      martlet_prefetch(next)
+      let x0 = SIMD8<Float>(repeating: a[0])
+      c00 = c00.addingProduct(x0, b0)
+      c01 = c01.addingProduct(x0, b1)
+      let x1 = SIMD8<Float>(repeating: a[s1])
+      c10 = c10.addingProduct(x1, b0)
+      c11 = c11.addingProduct(x1, b1)
+      a += t.stepStride
+      b += 64
+      next += t.prefetchStep
+      step &-= 1
+    }
+    t.finish(0, c00, c01)
+    t.finish(1, c10, c11)
+  }
+
+  /// 1 row by 16 columns: 2 accumulators.
+  @inline(never)
+  static func rows1(_ t: Tile) {
+    var a = t.a
+    var b = UnsafeRawPointer(t.b)
+    var next = t.prefetch
+    var (c00, c01) = t.start(0)
+    var step = t.steps
+    while step > 0 {
+      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
+      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      martlet_prefetch(next)
+      let x0 = SIMD8<Float>(repeating: a[0])
+      c00 = c00.addingProduct(x0, b0)
+      c01 = c01.addingProduct(x0, b1)
+      a += t.stepStride
+      b += 64
+      next += t.prefetchStep
+      step &-= 1
+    }
+    t.finish(0, c00, c01)
+  }
+}
