@@ -21,40 +21,6 @@ public func linear(
   }
 }
 
-/// Cuts a grid of rows x columns into tasks: a few a thread for balance, none too small to be worth handing over.
-struct GridPlan {
-  let rows: Int
-  let columns: Int
-  let rowsPerTask: Int
-  let columnsPerTask: Int
-  let columnTasks: Int
-  let taskCount: Int
-
-  /// `workPerCell`: multiply-adds of one row and one column.
-  init(rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int) {
-    self.rows = rows
-    self.columns = columns
-    let work = rows * columns * workPerCell
-    // 100,000 multiply-adds are about two microseconds, the price of handing work over.
-    let wanted = threads == 1 ? 1 : max(1, min(work / 100_000, 4 * threads))
-    let units = (columns + columnUnit - 1) / columnUnit
-    let columnPieces = min(wanted, units)
-    columnsPerTask = (units + columnPieces - 1) / columnPieces * columnUnit
-    columnTasks = (columns + columnsPerTask - 1) / columnsPerTask
-    // Few columns (a value head, a small projection): cut the rows too.
-    let rowPieces = max(1, wanted / columnTasks)
-    let rowUnits = (rows + rowUnit - 1) / rowUnit
-    rowsPerTask = (rowUnits + rowPieces - 1) / rowPieces * rowUnit
-    taskCount = columnTasks * ((rows + rowsPerTask - 1) / rowsPerTask)
-  }
-
-  func part(_ task: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-    let row = task / columnTasks * rowsPerTask
-    let column = task % columnTasks * columnsPerTask
-    return (row..<min(row + rowsPerTask, rows), column..<min(column + columnsPerTask, columns))
-  }
-}
-
 private struct LinearProduct: @unchecked Sendable {
   let y: UnsafeMutablePointer<Float>
   let yStride: Int
@@ -92,49 +58,11 @@ private struct LinearProduct: @unchecked Sendable {
     let block = weights.storage + panel * 16 * inputs + step * 16
     // Along all tiles of this panel together, ask once for every line of the next one.
     let prefetchStep = 64 / Tile.count(rows: rows.count)
-    var tile = Tile(
+    let tile = Tile(
       a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block,
       c: y + rows.lowerBound * yStride + column, cStride: yStride, steps: steps, continues: step > 0,
       bias: isLast ? bias.map { $0 + column } : nil, prefetch: UnsafeRawPointer(block + inputs * 16),
       prefetchStep: prefetchStep)
-    guard width == 16 else {
-      multiplyTail(tile, rows: rows.count, width: width)
-      return
-    }
-    var rest = rows.count
-    while rest > 0 {
-      let height = Tile.height(rest: rest)
-      tile.run(rows: height)
-      tile.a += height &* xStride
-      tile.c += height &* yStride
-      tile.prefetch += steps &* prefetchStep
-      rest &-= height
-    }
-  }
-
-  /// The last panel, whose columns beyond `width` do not exist in y.
-  private func multiplyTail(_ whole: Tile, rows: Int, width: Int) {
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: 7 * 16) { scratch in
-      scratch.initialize(repeating: 0)
-      let edge = scratch.baseAddress!
-      let paddedBias = edge + 96
-      if let bias = whole.bias { paddedBias.update(from: bias, count: width) }
-      var tile = whole
-      tile.c = edge
-      tile.cStride = 16
-      tile.bias = whole.bias == nil ? nil : UnsafePointer(paddedBias)
-      var done = 0
-      while done < rows {
-        let height = Tile.height(rest: rows - done)
-        let target = whole.c + done * whole.cStride
-        if whole.continues {
-          for row in 0..<height { (edge + row * 16).update(from: target + row * whole.cStride, count: width) }
-        }
-        tile.run(rows: height)
-        for row in 0..<height { (target + row * whole.cStride).update(from: edge + row * 16, count: width) }
-        tile.a += height * whole.rowStride
-        done += height
-      }
-    }
+    tile.sweep(rows: rows.count, width: width)
   }
 }

@@ -36,6 +36,25 @@ struct Tile {
     }
   }
 
+  /// Computes `rows` rows of c, of which the first `width` columns exist.
+  func sweep(rows: Int, width: Int) {
+    guard width == 16 else {
+      sweepEdge(rows: rows, width: width)
+      return
+    }
+    var tile = self
+    var rest = rows
+    while rest > 0 {
+      let height = Tile.height(rest: rest)
+      if continues { tile.touchNext(min(6, rest &- height), after: height) }
+      tile.run(rows: height)
+      tile.a += height &* rowStride
+      tile.c += height &* cStride
+      tile.prefetch += steps &* prefetchStep
+      rest &-= height
+    }
+  }
+
   /// How many of the `rest` rows the next tile takes: sixes, and near the end two alike, for a tile of one or two rows
   /// cannot hide the latency.
   @inline(__always)
@@ -43,6 +62,44 @@ struct Tile {
 
   /// How many tiles `rows` rows take.
   static func count(rows: Int) -> Int { (rows + 5) / 6 }
+
+  /// Asks for the values that the next tile's chains go on from.
+  @inline(__always)
+  private func touchNext(_ count: Int, after height: Int) {
+    var row = height
+    while row < height &+ count {
+      martlet_prefetch(c + row &* cStride)
+      martlet_prefetch(c + (row &* cStride &+ 15))
+      row &+= 1
+    }
+  }
+
+  /// The last panel: its columns from `width` on do not exist in c, so the tile works on a copy.
+  private func sweepEdge(rows: Int, width: Int) {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 7 * 16) { scratch in
+      scratch.initialize(repeating: 0)
+      let edge = scratch.baseAddress!
+      var tile = self
+      tile.c = edge
+      tile.cStride = 16
+      if let bias {
+        (edge + 96).update(from: bias, count: width)
+        tile.bias = UnsafePointer(edge + 96)
+      }
+      var done = 0
+      while done < rows {
+        let height = Tile.height(rest: rows - done)
+        let target = c + done * cStride
+        if continues {
+          for row in 0..<height { (edge + row * 16).update(from: target + row * cStride, count: width) }
+        }
+        tile.run(rows: height)
+        for row in 0..<height { (target + row * cStride).update(from: edge + row * 16, count: width) }
+        tile.a += height * rowStride
+        done += height
+      }
+    }
+  }
 
   @inline(__always)
   private func start(_ row: Int) -> (SIMD8<Float>, SIMD8<Float>) {
