@@ -56,19 +56,25 @@ public func exactPow(_ x: Double, _ exponent: Double) -> Double {
   exactExp(exponent * exactLog(x))
 }
 
-public func exactSin(_ x: Double) -> Double { sineQuarter(x, quarterTurns: 0) }
+/// NaN for |x| > 2^27.
+public func exactSin(_ x: Double) -> Double { exactSinCos(x).sine }
 
-public func exactCos(_ x: Double) -> Double { sineQuarter(x, quarterTurns: 1) }
+/// NaN for |x| > 2^27.
+public func exactCos(_ x: Double) -> Double { exactSinCos(x).cosine }
 
-/// sin(x + quarterTurns * pi / 2).
-private func sineQuarter(_ x: Double, quarterTurns: Int) -> Double {
-  guard x.magnitude <= 134_217_728 else { return .nan }
+public func exactSinCos(_ x: Double) -> (sine: Double, cosine: Double) {
+  guard x.magnitude <= 134_217_728 else { return (.nan, .nan) }
+  // x = n pi / 2 + r, with pi / 2 in two parts.
   let n = roundingMagic.addingProduct(x, 0.636_619_772_367_581_38) - roundingMagic
   let r = x.addingProduct(n, -0x1.921fb54442d18p+0).addingProduct(n, -0x1.1a62633145c07p-54)
   let square = r * r
-  let quadrant = (Int(n) + quarterTurns) & 3
-  let value = quadrant & 1 == 0 ? sineSeries(r, square) : cosineSeries(square)
-  return quadrant & 2 == 0 ? value : -value
+  let (sine, cosine) = (sineSeries(r, square), cosineSeries(square))
+  switch Int(n) & 3 {
+  case 0: return (sine, cosine)
+  case 1: return (cosine, -sine)
+  case 2: return (-sine, -cosine)
+  default: return (-cosine, sine)
+  }
 }
 
 /// Taylor's series to r^19 on |r| <= pi / 4.
