@@ -77,9 +77,9 @@ package struct Lanes: Sendable {
   @inline(__always)
   package var treeMaximum: Float {
     let eight = exactMaximum(low, high)
-    var result = eight[0]
-    for lane in 1..<8 { result = exactMaximum(result, eight[lane]) }
-    return result
+    let other = SIMD8(lowHalf: eight.highHalf, highHalf: eight.lowHalf)
+    let four = exactMaximum(eight, other).lowHalf
+    return exactMaximum(exactMaximum(four[0], four[1]), exactMaximum(four[2], four[3]))
   }
 
   @inline(__always) package static func + (a: Lanes, b: Lanes) -> Lanes { Lanes(a.low + b.low, a.high + b.high) }
