@@ -1,0 +1,60 @@
+import Synchronization
+import Tensor
+
+/// The weights of a decoder in one flat allocation, with the table that names them.
+public final class LanguageModel: @unchecked Sendable {
+  public let configuration: ModelConfiguration
+  public let table: ParameterTable
+  /// `table.count` floats. Whoever changes them tells the passes that use them (`weightsChanged`).
+  public let weights: FloatBuffer
+  private let rotary = Mutex<RotaryTable?>(nil)
+
+  /// A model whose weights are all zero until they are initialised or read.
+  public init(configuration: ModelConfiguration) {
+    precondition(
+      configuration.problem == nil, "\(configuration.problem.map { "\($0.key): \($0.message)" } ?? "")")
+    self.configuration = configuration
+    self.table = ParameterTable(configuration)
+    self.weights = FloatBuffer(count: table.count)
+  }
+
+  /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2 L)
+  /// (Radford et al. 2019, GPT-2, section 2.3); norms 1, biases and the value head 0.
+  ///
+  /// Each parameter's numbers are keyed by the seed and its own name, so they do not depend on what else the model holds.
+  public func initialize(seed: UInt64) {
+    let deviation = 0.02
+    let residual = deviation / Double(2 * configuration.layerCount).squareRoot()
+    for parameter in table.parameters {
+      let target = weights[parameter.range]
+      switch parameter.start {
+      case .zero: target.update(repeating: 0)
+      case .one: target.update(repeating: 1)
+      case .normal, .residual:
+        var random = CounterRandom(seed: seed, path: [stableHash("initialize"), stableHash(parameter.name)])
+        normalInitialization(
+          target, deviation: Float(parameter.start == .residual ? residual : deviation), random: &random)
+      }
+    }
+  }
+
+  /// The rotary table for positions 0..<length at least, shared by all passes over this model.
+  func rotaryTable(length: Int) -> RotaryTable {
+    rotary.withLock { table in
+      if let table, table.capacity >= length { return table }
+      let made = RotaryTable(
+        headWidth: configuration.headWidth, theta: configuration.ropeTheta, scaling: configuration.ropeScaling,
+        capacity: max(length, min(2048, configuration.contextLength)))
+      table = made
+      return made
+    }
+  }
+
+  /// The address of a parameter that the configuration says is there.
+  func pointer(_ name: String, in buffer: FloatBuffer) -> UnsafeMutablePointer<Float> {
+    guard let parameter = table[name] else { preconditionFailure("no parameter \(name)") }
+    return buffer.pointer + parameter.range.lowerBound
+  }
+
+  func pointer(_ name: String) -> UnsafeMutablePointer<Float> { pointer(name, in: weights) }
+}

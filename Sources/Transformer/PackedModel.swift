@@ -1,0 +1,212 @@
+import Tensor
+
+/// One linear layer as the forward pass uses it: packed panels, or the plain weights in `blas` mode.
+struct Linear {
+  let packed: PackedWeights?
+  let weight: UnsafePointer<Float>
+  let bias: UnsafePointer<Float>?
+  let outputs, inputs: Int
+
+  /// y[m, n] = sum over k of x[m, k] w[n, k] + b[n]
+  func apply(
+    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int, pool: WorkerPool
+  ) {
+    if let packed {
+      linear(y, yStride: yStride, x: x, xStride: xStride, rows: rows, weights: packed, bias: bias, pool: pool)
+    } else {
+      linearBLAS(
+        y, yStride: yStride, x: x, xStride: xStride, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
+        bias: bias, pool: pool)
+    }
+  }
+}
+
+/// The seven linear layers of one decoder layer.
+struct LayerLinears {
+  let query, key, value, output, gate, up, down: Linear
+}
+
+/// A run of rows of the head's table: logits `outputs`.
+struct HeadBlock {
+  let outputs: Range<Int>
+  let linear: Linear
+}
+
+/// The packed form of a model's matrices: all of it at once, or one layer and one block of the head at a time.
+final class PackedModel {
+  let model: LanguageModel
+  let layers: [LayerPointers]
+  private let pool: WorkerPool
+  private let mode: MatmulMode
+  private let resident: Bool
+  /// Of each layer: where its seven matrices lie in `storage` when everything is resident, else in `scratch`.
+  private var resting: [LayerLinears?]
+  private var headBlocks: [HeadBlock?]
+  private let blockRanges: [Range<Int>]
+  private var allocator: PanelAllocator
+  private var valueHead: Linear?
+  private var layerInScratch = -1
+  private let scratch: FloatBuffer?
+  private let headScratch: FloatBuffer?
+  let head: UnsafeMutablePointer<Float>
+
+  /// Below this many floats (128 MB) a training pass keeps all panels, because packing then costs more than memory.
+  static let residentLimit = 1 << 25
+  /// About 64 MB of the head are packed at a time.
+  static let headBlockFloats = 1 << 24
+
+  /// - Parameters:
+  ///   - storage: memory for the panels, such as the gradient buffer while sampling; what does not fit gets memory of its own.
+  ///   - resident: keep everything packed; nil decides by size.
+  init(model: LanguageModel, storage: FloatBuffer?, resident: Bool?, mode: MatmulMode, pool: WorkerPool) {
+    let configuration = model.configuration
+    self.model = model
+    self.pool = pool
+    self.mode = mode
+    layers = (0..<configuration.layerCount).map { LayerPointers(model, layer: $0, in: model.weights) }
+    head = model.pointer(configuration.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight")
+
+    let C = configuration.hiddenSize
+    let V = configuration.vocabularySize
+    let layerFloats = Self.layerFloats(configuration)
+    let resident = resident ?? (Self.residentFloats(configuration) <= Self.residentLimit)
+    self.resident = resident
+    let block = resident ? V : Self.headBlock(configuration)
+    blockRanges = stride(from: 0, to: V, by: block).map { $0..<min($0 + block, V) }
+    resting = Array(repeating: nil, count: configuration.layerCount)
+    headBlocks = Array(repeating: nil, count: blockRanges.count)
+    allocator = PanelAllocator(storage: mode == .blas ? nil : storage)
+    let scratched = !resident && mode != .blas
+    scratch = scratched ? FloatBuffer(count: layerFloats) : nil
+    headScratch = scratched ? FloatBuffer(count: PackedWeights.floatCount(outputs: block, inputs: C)) : nil
+  }
+
+  private static func headBlock(_ c: ModelConfiguration) -> Int {
+    min(c.vocabularySize, max(16, headBlockFloats / c.hiddenSize / 16 * 16))
+  }
+
+  /// Floats of all panels.
+  static func residentFloats(_ c: ModelConfiguration) -> Int {
+    c.layerCount * layerFloats(c) + PackedWeights.floatCount(outputs: c.vocabularySize, inputs: c.hiddenSize)
+  }
+
+  /// Floats of panels that a training pass holds at a time.
+  static func trainingFloats(_ c: ModelConfiguration) -> Int {
+    let all = residentFloats(c)
+    if all <= residentLimit { return all }
+    return layerFloats(c) + PackedWeights.floatCount(outputs: headBlock(c), inputs: c.hiddenSize)
+  }
+
+  private static func layerFloats(_ configuration: ModelConfiguration) -> Int {
+    shapes(configuration).reduce(0) { $0 + PackedWeights.floatCount(outputs: $1.outputs, inputs: $1.inputs) }
+  }
+
+  private static func shapes(_ c: ModelConfiguration) -> [(outputs: Int, inputs: Int)] {
+    [
+      (c.queryWidth, c.hiddenSize), (c.keyValueWidth, c.hiddenSize), (c.keyValueWidth, c.hiddenSize),
+      (c.hiddenSize, c.queryWidth), (c.intermediateSize, c.hiddenSize), (c.intermediateSize, c.hiddenSize),
+      (c.hiddenSize, c.intermediateSize),
+    ]
+  }
+
+  /// Forgets all panels; they are made again when they are asked for.
+  func weightsChanged() {
+    for index in resting.indices { resting[index] = nil }
+    for index in headBlocks.indices { headBlocks[index] = nil }
+    valueHead = nil
+    layerInScratch = -1
+    allocator.reset()
+  }
+
+  /// The matrices of a layer. Valid until another layer is asked for, unless everything is resident.
+  func layer(_ index: Int) -> LayerLinears {
+    if let linears = resting[index], resident || mode == .blas || layerInScratch == index { return linears }
+    let p = layers[index]
+    let shapes = Self.shapes(model.configuration)
+    var used = 0
+    func make(_ place: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>? = nil) -> Linear {
+      let (outputs, inputs) = shapes[place]
+      let memory: UnsafeMutablePointer<Float>?
+      if let scratch {
+        memory = scratch.pointer + used
+        used += PackedWeights.floatCount(outputs: outputs, inputs: inputs)
+      } else {
+        memory = nil
+      }
+      return linear(weight, bias: bias, outputs: outputs, inputs: inputs, memory: memory)
+    }
+    let linears = LayerLinears(
+      query: make(0, p.query, p.queryBias), key: make(1, p.key, p.keyBias), value: make(2, p.value, p.valueBias),
+      output: make(3, p.output), gate: make(4, p.gate), up: make(5, p.up), down: make(6, p.down))
+    resting[index] = linears
+    layerInScratch = index
+    return linears
+  }
+
+  /// Calls `body` with the blocks of the head in ascending order; together they make all V logits.
+  func forEachHeadBlock(_ body: (HeadBlock) -> Void) {
+    for (index, range) in blockRanges.enumerated() {
+      if let block = headBlocks[index], resident || mode == .blas {
+        body(block)
+        continue
+      }
+      let C = model.configuration.hiddenSize
+      let block = HeadBlock(
+        outputs: range,
+        linear: linear(
+          head + range.lowerBound * C, bias: nil, outputs: range.count, inputs: C, memory: headScratch?.pointer))
+      headBlocks[index] = block
+      body(block)
+    }
+  }
+
+  /// The value head, one output.
+  func value() -> Linear {
+    if let valueHead { return valueHead }
+    let made = linear(
+      model.pointer("value_head.weight"), bias: nil, outputs: 1, inputs: model.configuration.hiddenSize, memory: nil)
+    valueHead = made
+    return made
+  }
+
+  private func linear(
+    _ weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?, outputs: Int, inputs: Int,
+    memory: UnsafeMutablePointer<Float>?
+  ) -> Linear {
+    guard mode != .blas else {
+      return Linear(packed: nil, weight: weight, bias: bias, outputs: outputs, inputs: inputs)
+    }
+    let target = memory ?? allocator.take(PackedWeights.floatCount(outputs: outputs, inputs: inputs))
+    let packed = packWeights(weight, outputs: outputs, inputs: inputs, into: target, pool: pool)
+    return Linear(packed: packed, weight: weight, bias: bias, outputs: outputs, inputs: inputs)
+  }
+}
+
+/// Hands out panel memory: first from a lent buffer, then from memory of its own. Every piece is 64-byte aligned.
+private struct PanelAllocator {
+  let storage: FloatBuffer?
+  private var used = 0
+  /// Pieces of our own, handed out again in the same order after a reset.
+  private var own: [FloatBuffer] = []
+  private var ownUsed = 0
+
+  init(storage: FloatBuffer?) { self.storage = storage }
+
+  mutating func reset() {
+    used = 0
+    ownUsed = 0
+  }
+
+  mutating func take(_ floats: Int) -> UnsafeMutablePointer<Float> {
+    let size = (floats + 15) / 16 * 16
+    if let storage, used + size <= storage.count {
+      defer { used += size }
+      return storage.pointer + used
+    }
+    // The order of requests is the same after every reset unless the value head comes or goes: look for a piece that fits.
+    if ownUsed < own.count, own[ownUsed].count != size { own.removeSubrange(ownUsed...) }
+    if ownUsed == own.count { own.append(FloatBuffer(count: size)) }
+    defer { ownUsed += 1 }
+    return own[ownUsed].pointer
+  }
+}

@@ -1,0 +1,205 @@
+import Tensor
+
+/// Forward and backward over packed sequences: hidden states, log-probs of targets, values, and gradients.
+///
+/// One micro-batch is `forward`, then any of `score`, `scoreAndBackpropagate`, `values`, `backpropagateValues`, then
+/// `backward`, which adds to `gradients`. After the last micro-batch of an update call `finishGradients`, and after the
+/// weights have changed `weightsChanged`.
+///
+/// Each row's numbers depend on its own sequence alone: not on the other sequences, the order, the threads. `SamplingPass`
+/// gives the same bits.
+public final class TrainingPass {
+  typealias Pointer = UnsafeMutablePointer<Float>
+
+  let model: LanguageModel
+  let gradients: FloatBuffer?
+  let matmul: MatmulMode
+  let pool: WorkerPool
+  let packed: PackedModel
+  let decoder: DecoderForward
+  /// The parameter table over `gradients`.
+  let layerGradients: [LayerPointers]
+  let embeddingGradient: EmbeddingGradient
+  let attentionScratch = AttentionScratch()
+
+  var buffers: TrainingBuffers?
+  /// The batch of the last `forward`, with each row's position.
+  var batch = PackedTokens(tokens: [], sequences: [])
+  var positions: [Int32] = []
+  /// Whether the activations of `batch` are still whole: `backward` writes over them.
+  var canBackpropagate = false
+
+  /// - Parameters:
+  ///   - gradients: `model.table.count` floats that `backward` adds to. nil: scoring only, no activations are kept.
+  ///   - matmul: how matrix products are made; see `MatmulMode`.
+  public init(model: LanguageModel, gradients: FloatBuffer?, matmul: MatmulMode, pool: WorkerPool) {
+    if let gradients {
+      precondition(
+        gradients.count == model.table.count,
+        "gradients: \(gradients.count) floats, but the model has \(model.table.count)")
+    }
+    self.model = model
+    self.gradients = gradients
+    self.matmul = matmul
+    self.pool = pool
+    packed = PackedModel(model: model, storage: nil, resident: nil, mode: matmul, pool: pool)
+    decoder = DecoderForward(configuration: model.configuration, pool: pool)
+    layerGradients =
+      gradients.map { gradients in
+        (0..<model.configuration.layerCount).map { LayerPointers(model, layer: $0, in: gradients) }
+      } ?? []
+    embeddingGradient = EmbeddingGradient(width: model.configuration.hiddenSize)
+  }
+
+  /// To be called when anybody changed the weights.
+  public func weightsChanged() {
+    precondition(
+      embeddingGradient.isEmpty,
+      "weightsChanged: gradients of the embedding are still apart; call finishGradients before the optimizer, "
+        + "or discardGradients")
+    packed.weightsChanged()
+  }
+
+  /// Hidden states of every row of `batch`.
+  ///
+  /// Tokens must be in the vocabulary, and no sequence empty or longer than the context.
+  public func forward(_ batch: PackedTokens) {
+    let c = model.configuration
+    let N = batch.tokens.count
+    precondition(N > 0, "forward: the batch is empty")
+    layOut(batch)
+    let buffers = prepare(rows: N)
+    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.count) })
+    embed(buffers.layers[0].input, tokens: batch.tokens, model: model)
+    positions.withUnsafeBufferPointer { positions in
+      for layer in 0..<c.layerCount {
+        let a = buffers.layer(layer)
+        decoder.run(
+          packed.layers[layer], packed.layer(layer), a, buffers.scratch, output: buffers.output(of: layer), rows: N,
+          positions: positions.baseAddress!, rotary: rotary
+        ) { attend(a) }
+      }
+    }
+    decoder.norm(
+      buffers.hidden, buffers.final, model.pointer("model.norm.weight"), rows: N, width: c.hiddenSize,
+      scale: buffers.finalScale)
+    if gradients != nil { buffers.dHidden.update(repeating: 0, count: N * c.hiddenSize) }
+    canBackpropagate = gradients != nil
+  }
+
+  /// Adds the gradient of the embedding's use as an input, which is kept apart for a tied table, to `gradients`. To be called
+  /// once an update, after the last `backward`.
+  public func finishGradients() {
+    guard let gradients else { return }
+    embeddingGradient.flush(into: model.pointer("model.embed_tokens.weight", in: gradients))
+  }
+
+  /// Forgets what `finishGradients` would add, for an update that is given up.
+  public func discardGradients() {
+    embeddingGradient.discard()
+    canBackpropagate = false
+  }
+
+  private func layOut(_ batch: PackedTokens) {
+    let limit = model.configuration.contextLength
+    positions.removeAll(keepingCapacity: true)
+    for (index, rows) in batch.sequences.enumerated() {
+      precondition(
+        rows.lowerBound == positions.count && !rows.isEmpty,
+        "sequence \(index) has rows \(rows), but must be non-empty and begin at \(positions.count)")
+      precondition(
+        rows.count <= limit, "sequence \(index) has \(rows.count) tokens, but the context holds \(limit)")
+      for position in 0..<rows.count { positions.append(Int32(position)) }
+    }
+    precondition(
+      positions.count == batch.tokens.count,
+      "the sequences have \(positions.count) rows, but there are \(batch.tokens.count) tokens")
+    self.batch = batch
+  }
+
+  /// Memory for N rows; kept from batch to batch, and made anew when a larger one comes.
+  private func prepare(rows N: Int) -> TrainingBuffers {
+    if let buffers, buffers.rows >= N { return buffers }
+    buffers = nil  // first give back, then take
+    let made = TrainingBuffers(
+      model.configuration, rows: (N + 15) / 16 * 16, keepsActivations: gradients != nil)
+    buffers = made
+    return made
+  }
+}
+
+/// All memory of a training pass that grows with the rows of a micro-batch.
+final class TrainingBuffers {
+  typealias Pointer = UnsafeMutablePointer<Float>
+
+  let rows: Int
+  let layers: [LayerActivations]
+  let scratch: LayerScratch
+  /// [N, C]: the last layer's output; its norm; [N]: one over its root mean square.
+  let final, hidden, finalScale: Pointer
+  /// [N, C]: gradients of `hidden` and of the residual stream.
+  let dHidden, dStream: Pointer
+  /// [N, Q], [N, KV], [N, KV], [N, Q].
+  let dQuery, dKey, dValue, dAttended: Pointer
+  /// Before the query/key norm, [N, Q] and [N, KV].
+  let dRawQuery, dRawKey: Pointer?
+  private let memory: FloatBuffer
+  private let keepsActivations: Bool
+
+  init(_ c: ModelConfiguration, rows: Int, keepsActivations: Bool) {
+    self.rows = rows
+    self.keepsActivations = keepsActivations
+    memory = FloatBuffer(count: Self.floatCount(c, rows: rows, keepsActivations: keepsActivations))
+    var arena = Arena(memory)
+    let parts = Parts(c, rows: rows, keepsActivations: keepsActivations, arena: &arena)
+    layers = parts.layers
+    scratch = parts.scratch
+    final = parts.final
+    hidden = parts.hidden
+    finalScale = parts.finalScale
+    dHidden = parts.backward[0]
+    dStream = parts.backward[1]
+    dQuery = parts.backward[2]
+    dKey = parts.backward[3]
+    dValue = parts.backward[4]
+    dAttended = parts.backward[5]
+    dRawQuery = c.queryKeyNorm ? parts.backward[6] : nil
+    dRawKey = c.queryKeyNorm ? parts.backward[7] : nil
+  }
+
+  static func floatCount(_ c: ModelConfiguration, rows: Int, keepsActivations: Bool) -> Int {
+    var counting = Arena(nil)
+    _ = Parts(c, rows: rows, keepsActivations: keepsActivations, arena: &counting)
+    return counting.used
+  }
+
+  func layer(_ index: Int) -> LayerActivations { layers[keepsActivations ? index : 0] }
+
+  /// Where layer `index` writes: the next layer's input.
+  func output(of index: Int) -> Pointer {
+    guard keepsActivations else { return layers[0].input }
+    return index + 1 < layers.count ? layers[index + 1].input : final
+  }
+
+  private struct Parts {
+    var layers: [LayerActivations] = []
+    let scratch: LayerScratch
+    let final, hidden, finalScale: Pointer
+    var backward: [Pointer]
+
+    init(_ c: ModelConfiguration, rows N: Int, keepsActivations: Bool, arena: inout Arena) {
+      for _ in 0..<(keepsActivations ? c.layerCount : 1) {
+        layers.append(LayerActivations(c, rows: N, arena: &arena))
+      }
+      scratch = LayerScratch(c, rows: N, arena: &arena)
+      final = keepsActivations ? arena.take(N * c.hiddenSize) : layers[0].input
+      hidden = arena.take(N * c.hiddenSize)
+      finalScale = arena.take(N)
+      let widths = [
+        c.hiddenSize, c.hiddenSize, c.queryWidth, c.keyValueWidth, c.keyValueWidth, c.queryWidth,
+        c.queryKeyNorm ? c.queryWidth : 0, c.queryKeyNorm ? c.keyValueWidth : 0,
+      ]
+      backward = widths.map { [keepsActivations] in arena.take(keepsActivations ? N * $0 : 0) }
+    }
+  }
+}
