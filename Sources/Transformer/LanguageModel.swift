@@ -32,8 +32,14 @@ public final class LanguageModel: @unchecked Sendable {
       case .one: target.update(repeating: 1)
       case .normal, .residual:
         var random = CounterRandom(seed: seed, path: [stableHash("initialize"), stableHash(parameter.name)])
-        normalInitialization(
-          target, deviation: Float(parameter.start == .residual ? residual : deviation), random: &random)
+        let scale = parameter.start == .residual ? residual : deviation
+        let first = random.reserveBlocks((target.count + 1) / 2)
+        for pair in 0..<(target.count + 1) / 2 {
+          let bits = random.block(at: first &+ UInt64(pair))
+          let (even, odd) = CounterRandom.normals(bits.0, bits.1)
+          target[2 * pair] = Float(even * Double(Float(scale)))
+          if 2 * pair + 1 < target.count { target[2 * pair + 1] = Float(odd * Double(Float(scale))) }
+        }
       }
     }
   }

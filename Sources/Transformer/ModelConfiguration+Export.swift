@@ -29,7 +29,8 @@ extension ModelConfiguration {
       "torch_dtype": "\"\(dtype)\"",
       "bos_token_id": beginToken.map { "\($0)" } ?? "null",
       "eos_token_id": stopTokens.count == 1
-        ? "\(stopTokens[0])" : (stopTokens.isEmpty ? "null" : "[\(stopTokens.map(String.init).joined(separator: ", "))]"),
+        ? "\(stopTokens[0])"
+        : (stopTokens.isEmpty ? "null" : "[\(stopTokens.map(String.init).joined(separator: ", "))]"),
     ]
     switch architecture {
     case .qwen2: lines["use_sliding_window"] = "false"

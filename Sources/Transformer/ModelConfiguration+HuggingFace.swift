@@ -108,7 +108,8 @@ extension ModelConfiguration {
     }
     if sliding {
       throw json.fail(
-        "use_sliding_window", "sliding-window attention is not supported; set it to false if your contexts are shorter "
+        "use_sliding_window",
+        "sliding-window attention is not supported; set it to false if your contexts are shorter "
           + "than sliding_window", status: .configuration)
     }
   }

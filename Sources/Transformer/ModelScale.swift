@@ -50,7 +50,8 @@ public struct ModelScale: Sendable {
   public func forwardOperations(contextLength: Int) -> Double {
     let c = configuration
     let layer =
-      c.hiddenSize * (c.queryWidth * 2 + c.keyValueWidth * 2 + c.intermediateSize * 3) + 2 * contextLength * c.queryWidth
+      c.hiddenSize * (c.queryWidth * 2 + c.keyValueWidth * 2 + c.intermediateSize * 3) + 2 * contextLength
+      * c.queryWidth
     return 2 * Double(c.layerCount) * Double(layer)
   }
 
