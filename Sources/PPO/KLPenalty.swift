@@ -46,6 +46,11 @@ public struct KLPenalty: Codable, Sendable, Equatable {
     logProb: Double, oldLogProb: Double, refLogProb: Double
   ) -> (value: Double, derivative: Double) {
     let ratio = ScalarMath.exp(logProb - oldLogProb)
+    if kind == .k3, differenceClamp <= 0, valueClamp <= 0 {
+      // ratio (k3 + 1 - e^d) = -ratio d, without the cancellation.
+      let d = refLogProb - logProb
+      return (ratio * k3(d).value, -ratio * d)
+    }
     let (value, derivative) = value(logProb: logProb, refLogProb: refLogProb)
     return (ratio * value, ratio * (value + derivative))
   }
