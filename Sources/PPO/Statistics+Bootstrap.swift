@@ -1,0 +1,90 @@
+import Tensor
+
+/// A 95 % interval.
+public struct Interval: Codable, Sendable, Equatable {
+  public var low: Double
+  public var high: Double
+
+  public init(low: Double, high: Double) {
+    self.low = low
+    self.high = high
+  }
+}
+
+/// A figure as the sum of numerators over the sum of denominators, given problem by problem: accuracy is (right, samples),
+/// tokens (tokens, responses), the share of calculation (calculation blocks, blocks).
+public struct ProblemRatio: Sendable, Equatable {
+  public var numerators: [Double]
+  public var denominators: [Double]
+
+  public init(numerators: [Double], denominators: [Double]) {
+    precondition(
+      numerators.count == denominators.count, "\(numerators.count) numerators, \(denominators.count) denominators")
+    self.numerators = numerators
+    self.denominators = denominators
+  }
+
+  /// The mean of one number a problem.
+  public init(mean values: [Double]) {
+    self.init(numerators: values, denominators: [Double](repeating: 1, count: values.count))
+  }
+
+  /// nil when the denominators add up to 0.
+  public var value: Double? {
+    let total = denominators.reduce(0, +)
+    return total == 0 ? nil : numerators.reduce(0, +) / total
+  }
+}
+
+/// Bootstrap over problems: problems are drawn with replacement, each with all its samples, since the samples of one problem
+/// are not independent. The draws depend on the key and the number of problems alone, so figures over the same problems,
+/// rows of a table included, are paired. Ends of the interval are the 2.5 and 97.5 % quantiles (linear interpolation).
+public struct ProblemBootstrap: Sendable {
+  public var draws: Int
+  public var key: UInt64
+
+  public init(draws: Int = 10_000, key: UInt64 = 20_240_229) {
+    precondition(draws > 0, "draws must be positive, got \(draws)")
+    self.draws = draws
+    self.key = key
+  }
+
+  /// nil without problems, or when no draw has a denominator.
+  public func interval(_ ratio: ProblemRatio) -> Interval? {
+    quantiles(problems: ratio.numerators.count) { Self.value(ratio, $0) }
+  }
+
+  /// Interval of a's figure minus b's; both list the same problems in the same order.
+  public func difference(_ a: ProblemRatio, _ b: ProblemRatio) -> Interval? {
+    precondition(
+      a.numerators.count == b.numerators.count, "\(a.numerators.count) problems against \(b.numerators.count)")
+    return quantiles(problems: a.numerators.count) { Self.value(a, $0) - Self.value(b, $0) }
+  }
+
+  /// NaN when the drawn denominators add up to 0: such a draw is left out.
+  private static func value(_ ratio: ProblemRatio, _ drawn: [Int]) -> Double {
+    var numerator = 0.0
+    var denominator = 0.0
+    for i in drawn {
+      numerator += ratio.numerators[i]
+      denominator += ratio.denominators[i]
+    }
+    return denominator == 0 ? .nan : numerator / denominator
+  }
+
+  private func quantiles(problems: Int, _ statistic: ([Int]) -> Double) -> Interval? {
+    if problems == 0 { return nil }
+    var drawn = [Int](repeating: 0, count: problems)
+    var figures: [Double] = []
+    figures.reserveCapacity(draws)
+    for draw in 0..<draws {
+      var random = CounterRandom(seed: key, path: [UInt64(draw)])
+      for j in drawn.indices { drawn[j] = Int(random.next().multipliedFullWidth(by: UInt64(problems)).high) }
+      let figure = statistic(drawn)
+      if !figure.isNaN { figures.append(figure) }
+    }
+    if figures.isEmpty { return nil }
+    figures.sort()
+    return Interval(low: quantile(figures, 0.025), high: quantile(figures, 0.975))
+  }
+}
