@@ -90,7 +90,7 @@ private func drawInOrder(
     var total = 0.0
     for number in 0..<blocks {
       let start = number * block
-      sums[number] = sumOfExp(x + start, count: min(block, count - start), maximum: maximum)
+      sums[number] = sumOfExponentials(x + start, count: min(block, count - start), maximum: maximum)
       total += Double(sums[number])
     }
     let threshold = uniform * total
@@ -113,21 +113,6 @@ private func drawInOrder(
     return last
   }
   return (index, (x[index] - maximum) - logSum)
-}
-
-/// Sum of exp(x - maximum) over at most a block: 16 lanes and the fixed tree.
-private func sumOfExp(_ x: UnsafePointer<Float>, count: Int, maximum: Float) -> Float {
-  let shift = Lanes(repeating: maximum)
-  var sums = Lanes(repeating: 0)
-  var index = 0
-  while index &+ 16 <= count {
-    sums = sums + vectorExpOfNonPositive(Lanes(x + index) - shift)
-    index &+= 16
-  }
-  if index < count {
-    sums = sums + vectorExpOfNonPositive(Lanes(x + index, count: count &- index, padding: -.infinity) - shift)
-  }
-  return sums.treeSum
 }
 
 /// A logit and its id; the more probable first, then the lower id.
@@ -190,8 +175,19 @@ private func nucleus(_ x: UnsafePointer<Float>, count: Int, among: [Int32]?, mas
   }
   var masses = [Double](repeating: 0, count: buckets)
   let lowest = maximum - Float(buckets - 1) / perNat
-  forEach { id in
-    if x[id] > lowest { masses[bucket(x[id])] += Double(exactExp(x[id] - maximum)) }
+  if let among {
+    for id in among where x[Int(id)] > lowest { masses[bucket(x[Int(id)])] += Double(exactExp(x[Int(id)] - maximum)) }
+  } else {
+    let block = 256
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { weights in
+      for start in stride(from: 0, to: count, by: block) {
+        let size = min(block, count - start)
+        exponentials(weights.baseAddress!, x + start, count: size, maximum: maximum)
+        for place in 0..<size where x[start + place] > lowest {
+          masses[bucket(x[start + place])] += Double(weights[place])
+        }
+      }
+    }
   }
   let goal = mass * masses.reduce(0, +)
   var reached = 0.0
