@@ -1,0 +1,137 @@
+import Foundation
+import PPO
+import Testing
+
+@Suite struct ShapingTests {
+  @Test func overlongForms() {
+    func penalty(_ length: Int, _ form: OverlongForm) -> Double {
+      overlongPenalty(length: length, limit: 100, buffer: 20, factor: 2, form: form)
+    }
+    for form in OverlongForm.allCases {
+      #expect(penalty(0, form) == 0)
+      #expect(penalty(80, form) == 0)
+    }
+    #expect(OverlongForm.allCases.map { penalty(90, $0) } == [-1, -1, -0.5])
+    #expect(OverlongForm.allCases.map { penalty(100, $0) } == [-2, -2, -1])
+    #expect(OverlongForm.allCases.map { penalty(110, $0) } == [-3, -2, -1])
+  }
+
+  @Test func otherTerms() {
+    #expect(truncatedReward(0.8, coefficient: 0.5) == 0.4)
+    #expect(truncatedReward(0.8, coefficient: -1) == -1)
+    #expect(repetitionPenalty([1, 2]) == 0)
+    #expect(repetitionPenalty([1, 2, 3, 4]) == 0)
+    // 1 1 1, 1 1 1, 1 1 2: two of three differ.
+    #expect(abs(repetitionPenalty([1, 1, 1, 1, 2]) + 1.0 / 3) < 1e-15)
+    #expect(codeReward(failures: [true, true]) == -0.1)
+    #expect(codeReward(failures: [true, false]) == 0)
+    #expect(codeReward(failures: []) == 0)
+    #expect(codeReward(failures: [], withoutCode: true) == -0.1)
+  }
+
+  @Test func klInTheReward() {
+    let samples = [
+      PolicySample(
+        group: 0, reward: 1, responseMask: [true, false, true], oldLogProbs: [-1, .nan, -2],
+        refLogProbs: [-1.5, .nan, -1],
+        tokenRewards: [0.25, 0, 0]),
+      PolicySample(group: 0, reward: 0, responseMask: [false], oldLogProbs: [.nan], refLogProbs: [.nan]),
+    ]
+    let (changed, kl) = KLInReward(KLPenalty(.k1)).apply(samples, coefficient: 0.5)
+    // k1 = old - ref: 0.5 and -1.
+    #expect(changed[0].tokenRewards == [0, 0, 0.5])
+    #expect(changed[0].totalReward == 1.5)
+    #expect(changed[0].rewardByToken == [0, 0, 1.5])
+    #expect(kl == -0.25)
+    #expect(changed[1].tokenRewards == [0])
+
+    var controller = AdaptiveKLController(coefficient: 0.2, target: 0.1, horizon: 100)
+    controller.update(kl: 0.11, sequences: 10)
+    #expect(abs(controller.coefficient - 0.2 * 1.01) < 1e-15)
+    controller.update(kl: 5, sequences: 10)
+    #expect(abs(controller.coefficient - 0.2 * 1.01 * 1.02) < 1e-15)
+    controller.update(kl: 0, sequences: 10)
+    #expect(abs(controller.coefficient - 0.2 * 1.01 * 1.02 * 0.98) < 1e-15)
+  }
+
+  @Test func truncatedAnswersLeaveTheLossButNotTheMean() {
+    var samples = [1.0, 0, 0].map {
+      PolicySample(group: 0, reward: $0, responseMask: [true, true], oldLogProbs: [-1, -1])
+    }
+    samples[2].maskTruncated()
+    let a = CenteredAdvantage().advantages(PolicyBatch(samples)).perToken
+    #expect(abs(a[0][0] - 2.0 / 3) < 1e-15 && a[2] == [0, 0])
+    #expect(Aggregation.tokenMean.weights(samples) == [0.25, 0.25, 0])
+    #expect(Aggregation.seqMeanTokenSum.weights(samples) == [1.0 / 3, 1.0 / 3, 0])
+  }
+
+  @Test func filters() {
+    #expect(entropyThreshold([3, 1, 2, 0], share: 0.5) == 1.5)
+    #expect(entropyThreshold([3, 1, 2, 0], share: 1) == 0)
+    let mask = [true, false, true]
+    func drop(_ a: Double) -> Bool {
+      isOffPolicy(
+        logProbs: [-2, .nan, -3], samplerLogProbs: [-1, .nan, -1], advantage: a, mask: mask, threshold: 1.4)
+    }
+    #expect(drop(-1) && !drop(1))
+    #expect(
+      !isOffPolicy(logProbs: [-1, -1], samplerLogProbs: [-2, -3], advantage: -1, mask: [true, true], threshold: 0.1))
+  }
+
+  @Test func distillationIsTheReverseKL() {
+    let sample = PolicySample(
+      group: 0, reward: 0, responseMask: [true, false, true], oldLogProbs: [-1, .nan, -0.5],
+      refLogProbs: [-0.25, .nan, -2])
+    #expect(DistillationAdvantage().advantages(PolicyBatch([sample])).perToken == [[0.75, 0, -1.5]])
+    var clipped = Advantages(perToken: [[7, -9, 0.5]])
+    clipped.clip(to: 5)
+    #expect(clipped.perToken == [[5, -5, 0.5]])
+  }
+
+  @Test func settingsKeepTheirNamesAndDefaults() throws {
+    let text = """
+      {"kind": "gspo_token", "advantage": "reinforce_plus_plus", "advantage_eps": 1e-4, "clip_high": 0.28, "kl": "k3",
+       "kl_coef": 0.001, "aggregation": "seq_mean_token_sum_norm", "aggregation_length": 64,
+       "gae_observation": "zero", "correction": {"kind": "tis_token"}}
+      """
+    let settings = try JSONDecoder().decode(LossSettings.self, from: Data(text.utf8))
+    #expect(settings.kind == .gspoToken && settings.advantage == .reinforcePlusPlus && settings.clipHigh == 0.28)
+    #expect(settings.clipLow == 0.2 && settings.correction == CorrectionSettings(.tisToken))
+    #expect(settings.requiresReference && settings.problems.isEmpty)
+    let back = try JSONDecoder().decode(LossSettings.self, from: JSONEncoder().encode(settings))
+    #expect(back == settings)
+    // Every key is written, and every key is read.
+    let written = try #require(
+      JSONSerialization.jsonObject(with: JSONEncoder().encode(LossSettings())) as? [String: Any])
+    #expect(Set(written.keys) == Set(LossSettings.CodingKeys.allCases.map(\.rawValue)))
+    var changed = settings
+    changed.dualClip = 0.5
+    changed.klInReward = true
+    changed.kl = .none
+    changed.aggregationLength = 0
+    #expect(changed.problems.count == 3)
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(LossSettings.self, from: Data(#"{"kind": "grppo"}"#.utf8))
+    }
+  }
+
+  @Test func everyNameMakesItsLossAndEstimator() {
+    var losses: Set<String> = []
+    for kind in LossKind.allCases {
+      var s = LossSettings()
+      s.kind = kind
+      let loss = s.makePolicyLoss()
+      losses.insert("\(type(of: loss))")
+      #expect(loss.requiresSequence == [.gspo, .gspoToken, .gmpo, .vespo].contains(kind), "\(kind)")
+      #expect(s.makeObjective().requiresSequence == loss.requiresSequence)
+    }
+    #expect(losses.count == LossKind.allCases.count - 1)  // grpo and ppo share the clip
+    let estimators = Set(
+      AdvantageKind.allCases.map { kind -> String in
+        var s = LossSettings()
+        s.advantage = kind
+        return "\(type(of: s.makeAdvantageEstimator()))"
+      })
+    #expect(estimators.count == AdvantageKind.allCases.count)
+  }
+}
