@@ -149,20 +149,16 @@ public func attention(
     let piece = item % pieces
     let head = item / pieces % K
     let span = spans[item / pieces / K]
-    let total = span.rows.count * shape.groupSize
     let run = AttentionRun(
-      out: out + span.rows.lowerBound * outStride, outStride: outStride,
       query: query + span.rows.lowerBound * queryStride, queryStride: queryStride,
-      keyPanels: span.store.keyPanels + head * span.store.keyHeadStride,
+      keyPanels: span.store.keyPanels + head * span.store.keyHeadStride, shape: shape, keyValueHead: head,
+      firstPosition: span.firstPosition, rowCount: span.rows.count * shape.groupSize)
+    let output = AttentionOutput(
+      out: out + span.rows.lowerBound * outStride, outStride: outStride,
       values: span.store.values + head * span.store.valueHeadStride, valueStride: span.store.valueStride,
-      statistics: statistics.map { $0 + span.rows.lowerBound * shape.headCount * 2 }, shape: shape,
-      keyValueHead: head, firstPosition: span.firstPosition)
-    // Whole blocks are dealt out in turn, so that every piece gets early and late rows.
-    var start = piece * plan.rows
-    while start < total {
-      run.forward(rows: start..<min(start + plan.rows, total), plan: plan, memory: memory)
-      start += pieces * plan.rows
-    }
+      statistics: statistics.map { $0 + span.rows.lowerBound * shape.headCount * 2 })
+    // Blocks are dealt out in turn, so that every piece gets early and late rows.
+    run.forward(output, plan: plan, memory: memory, first: piece, every: pieces)
   }
 }
 
@@ -189,17 +185,13 @@ public func attention(
     let panels = memory + plan.floatCount
     packPanels(panels, key + rows.lowerBound * keyStride + head * D, stride: keyStride, rows: rows.count, width: D)
     let run = AttentionRun(
+      query: query + rows.lowerBound * queryStride, queryStride: queryStride, keyPanels: panels, shape: shape,
+      keyValueHead: head, firstPosition: 0, rowCount: rows.count * shape.groupSize)
+    let output = AttentionOutput(
       out: out + rows.lowerBound * outStride, outStride: outStride,
-      query: query + rows.lowerBound * queryStride, queryStride: queryStride, keyPanels: panels,
       values: value + rows.lowerBound * valueStride + head * D, valueStride: valueStride,
-      statistics: statistics.map { $0 + rows.lowerBound * shape.headCount * 2 }, shape: shape,
-      keyValueHead: head, firstPosition: 0)
-    let total = rows.count * shape.groupSize
-    var start = 0
-    while start < total {
-      run.forward(rows: start..<min(start + plan.rows, total), plan: plan, memory: memory)
-      start += plan.rows
-    }
+      statistics: statistics.map { $0 + rows.lowerBound * shape.headCount * 2 })
+    run.forward(output, plan: plan, memory: memory)
   }
 }
 
