@@ -2,9 +2,9 @@ import Tensor
 
 /// The log-prob head over one chunk of targets: logits, their scores, and the way back.
 final class HeadChunk {
-  private let pass: TrainingPass
-  private let hidden: UnsafePointer<Float>
-  private let dHidden: UnsafeMutablePointer<Float>
+  private unowned let pass: TrainingPass
+  /// Rows that there is memory for.
+  let capacity: Int
   /// [rows, V]: logits over the temperature (of a filtered row: the kept ones, moved to its front), then their gradients.
   private let logits: FloatBuffer
   /// [rows, C]
@@ -15,16 +15,16 @@ final class HeadChunk {
   private(set) var logProbs: [Float] = []
   private(set) var statistics: [RowStatistics] = []
 
-  init(_ pass: TrainingPass, hidden: UnsafePointer<Float>, dHidden: UnsafeMutablePointer<Float>, capacity: Int) {
+  init(_ pass: TrainingPass, capacity: Int) {
     self.pass = pass
-    self.hidden = hidden
-    self.dHidden = dHidden
+    self.capacity = capacity
     let c = pass.model.configuration
     logits = FloatBuffer(count: capacity * c.vocabularySize)
     inputs = FloatBuffer(count: capacity * c.hiddenSize)
   }
 
-  func score(_ targets: [Target]) {
+  /// - Parameter hidden: [N, C], which the targets' rows point into.
+  func score(_ targets: [Target], hidden: UnsafePointer<Float>) {
     let (C, V) = (pass.model.configuration.hiddenSize, pass.model.configuration.vocabularySize)
     self.targets = targets
     pass.gather(into: inputs.pointer, hidden, rows: targets.map(\.row))
@@ -51,8 +51,8 @@ final class HeadChunk {
     }
   }
 
-  /// Once after `score`: the logits are overwritten by their gradients.
-  func backpropagate(_ coefficients: [TargetCoefficients]) {
+  /// Adds to dHidden [N, C] and the head's gradient. Once after `score`: the logits are overwritten by their gradients.
+  func backpropagate(_ coefficients: [TargetCoefficients], dHidden: UnsafeMutablePointer<Float>) {
     let (C, V) = (pass.model.configuration.hiddenSize, pass.model.configuration.vocabularySize)
     guard let gradients = pass.gradients else { preconditionFailure("backpropagate: no gradients") }
     // A target without influence adds nothing to any chain: leave its row out.

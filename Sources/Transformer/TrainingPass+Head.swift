@@ -19,7 +19,7 @@ extension TrainingPass {
     return scoreChunks(targets) { range, scores, chunk in
       let answers = coefficients(range, scores.logProbs[range], scores.entropies[range])
       precondition(answers.count == range.count, "\(range.count) targets, but \(answers.count) coefficients")
-      chunk.backpropagate(answers)
+      chunk.backpropagate(answers, dHidden: buffers!.dHidden)
     }
   }
 
@@ -39,10 +39,10 @@ extension TrainingPass {
     let limit = Self.chunkLimit(vocabulary: V)
     let chunks = (targets.count + limit - 1) / limit
     let size = (targets.count + chunks - 1) / chunks
-    let chunk = HeadChunk(self, hidden: buffers.hidden, dHidden: buffers.dHidden, capacity: size)
+    let chunk = headChunk(capacity: size)
     for start in stride(from: 0, to: targets.count, by: size) {
       let range = start..<min(start + size, targets.count)
-      chunk.score(Array(targets[range]))
+      chunk.score(Array(targets[range]), hidden: buffers.hidden)
       for (offset, index) in range.enumerated() {
         scores.logProbs[index] = chunk.logProbs[offset]
         scores.entropies[index] = chunk.statistics[offset].entropy
@@ -51,6 +51,17 @@ extension TrainingPass {
     }
     return scores
   }
+
+  /// Memory for a chunk; a small one is kept for the next call.
+  private func headChunk(capacity: Int) -> HeadChunk {
+    if let kept = keptChunk, kept.capacity >= capacity { return kept }
+    let made = HeadChunk(self, capacity: capacity)
+    keptChunk = capacity * model.configuration.vocabularySize <= Self.keptLogits ? made : nil
+    return made
+  }
+
+  /// Floats of logits (64 MB) up to which a chunk's memory is kept.
+  private static let keptLogits = 1 << 24
 
   /// The value head's output for the given rows.
   public func values(rows: [Int]) -> [Float] {

@@ -23,6 +23,7 @@ public final class TrainingPass {
   let attentionScratch = AttentionScratch()
 
   var buffers: TrainingBuffers?
+  var keptChunk: HeadChunk?
   /// The batch of the last `forward`, with each row's position.
   var batch = PackedTokens(tokens: [], sequences: [])
   var positions: [Int32] = []
