@@ -1,1 +1,0 @@
-"""Python workers of the rollout."""

@@ -1,0 +1,140 @@
+"""Runs one block of a model's code in a trajectory's namespace. Lives inside the sandbox, beside untrusted code."""
+
+import ast
+import errno
+import io
+import linecache
+import os
+import re
+import sys
+import types
+
+ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+LONGEST_MESSAGE = 2000
+
+
+class Output(io.TextIOWrapper):
+    """Standard output that knows whether anything was written to it."""
+
+    wrote = False
+
+    def write(self, text):
+        if text:
+            Output.wrote = True
+        return io.TextIOWrapper.write(self, text)
+
+
+def open_output(descriptor):
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return Output(io.BufferedWriter(raw, 8192), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def fresh_namespace():
+    """The `__main__` that a trajectory's blocks share."""
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    return module.__dict__
+
+
+def message_of(error):
+    try:
+        text = str(error)
+    except BaseException:
+        text = "<no message>"
+    text = ADDRESS.sub("0x...", text)
+    if len(text) > LONGEST_MESSAGE:
+        half = LONGEST_MESSAGE // 2
+        text = text[:half] + " ... " + text[-half:]
+    name = type(error).__name__
+    return name + ": " + text if text else name
+
+
+def describe(error, sources):
+    """The failing line of the model's own code and the error: stable text, without paths or addresses."""
+    if isinstance(error, SyntaxError) and error.filename in sources:
+        line = "  line %s" % error.lineno
+        if error.text:
+            shown = error.text.rstrip("\n")
+            body = shown.lstrip()
+            line += ": " + body
+            if error.offset and error.offset > 0:
+                caret = max(0, error.offset - 1 - (len(shown) - len(body)))
+                line += "\n" + " " * (len("  line %s: " % error.lineno) + caret) + "^"
+        return "%s\n%s: %s" % (line, type(error).__name__, error.msg)
+    place = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in sources:
+            place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    text = "Traceback (most recent call last):\n"
+    if place is not None:
+        lines = sources[place[0]].splitlines()
+        shown = lines[place[1] - 1].strip() if 0 < place[1] <= len(lines) else ""
+        text += "  line %d: %s\n" % (place[1], shown)
+    return text + message_of(error)
+
+
+def classify(error):
+    """Status and detail of an exception that reached the top, and whether the block's changes stay."""
+    if isinstance(error, MemoryError):
+        return "memory", "memory", False
+    if isinstance(error, OSError):
+        if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
+            return "refused", "denied", True
+        if error.errno == errno.EAGAIN and isinstance(error, BlockingIOError):
+            return "refused", "processes", True
+        if error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
+            return "refused", "disk", True
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "refused", "processes", True
+    return "error", "exception", True
+
+
+def run(source, number, namespace, sources, output):
+    """Executes `source`. Prints the value of a last bare expression when the block printed nothing itself.
+
+    Returns (status, detail, keep): never raises for what the code does.
+    """
+    name = "<cell %d>" % number
+    sources[name] = source
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    Output.wrote = False
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = output
+    try:
+        tree = ast.parse(source, name)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        body = compile(tree, name, "exec", dont_inherit=True)
+        tail = compile(ast.Expression(last.value), name, "eval", dont_inherit=True) if last else None
+        del tree, last
+        exec(body, namespace)
+        if tail is not None:
+            value = eval(tail, namespace)
+            if value is not None and not Output.wrote:
+                print(ADDRESS.sub("0x...", repr(value)), file=output)
+        verdict = ("ok", "ok", True)
+    except SystemExit as leaving:
+        code = leaving.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=output)
+        verdict = ("exited", "exit status %s" % (code if isinstance(code, int) else 0 if code is None else 1), True)
+    except BaseException as error:
+        verdict = classify(error)
+        if verdict[0] != "memory":
+            try:
+                text = describe(error, sources)
+            except BaseException as second:
+                text = type(error).__name__ + " (" + type(second).__name__ + " while describing it)"
+            error.__traceback__ = None
+            if sys.stdout is not output:
+                try:
+                    sys.stdout.flush()
+                except BaseException:
+                    pass
+            print(text, file=output)
+    for stream in (sys.stdout, sys.stderr, output):
+        try:
+            stream.flush()
+        except BaseException:
+            pass
+    return verdict
