@@ -1,5 +1,10 @@
 """Runs one block of a model's code in a trajectory's namespace. Lives inside the sandbox, beside untrusted code."""
 
+import builtins
+
+# Functions defined below look names up here, so a block that replaces `len` or `print` does not reach us.
+__builtins__ = dict(vars(builtins))
+
 import ast
 import errno
 import io
@@ -102,7 +107,7 @@ def run(source, number, namespace, sources, output):
     Output.wrote = False
     sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = output
     try:
-        tree = ast.parse(source, name)
+        tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         body = compile(tree, name, "exec", dont_inherit=True)
         tail = compile(ast.Expression(last.value), name, "eval", dont_inherit=True) if last else None
