@@ -61,7 +61,7 @@ enum SharedInterpreter {
     "import os\nos.close(1); os.close(2)\nimport time\ntime.sleep(1000)",
     "n = 9 ** 9 ** 9",
   ]) func endlessCodeIsStoppedAndRolledBack(_ code: String) throws {
-    let session = try SharedInterpreter.open()
+    let session = try SharedInterpreter.quick.get().open(key: 7)
     #expect(session.run("x = 5").status == .ok)
     let result = session.run("x = 6\n" + code)
     #expect(result.status == .timeout)
