@@ -1,5 +1,5 @@
-/// GRPO: (R - mean) / (std + eps), std with divisor n - 1 (DeepSeekMath, eq. 10; eps 1e-6 as verl, TRL has 1e-4).
-/// A group of one keeps R / (1 + eps), as verl does (mean 0, std 1).
+/// GRPO: (R - mean) / (std + eps), std with divisor n - 1 (DeepSeekMath, outcome supervision; eps 1e-6 as verl, TRL
+/// has 1e-4). A group of one keeps R / (1 + eps), as verl does (mean 0, std 1).
 public struct GRPOAdvantage: GroupAdvantageEstimator {
   public var epsilon: Double
   public init(epsilon: Double = 1e-6) { self.epsilon = epsilon }
@@ -12,8 +12,8 @@ public struct GRPOAdvantage: GroupAdvantageEstimator {
   }
 }
 
-/// Mean of the group, standard deviation (divisor n - 1) of the whole batch (TRL `scale_rewards="batch"`). A group of one
-/// gets 0, as in TRL.
+/// Mean of the group, standard deviation (divisor n - 1) of the whole batch (TRL `scale_rewards="batch"`). A group of
+/// one gets 0, as in TRL.
 public struct BatchScaledAdvantage: AdvantageEstimator {
   public var epsilon: Double
   public init(epsilon: Double = 1e-6) { self.epsilon = epsilon }
@@ -26,7 +26,7 @@ public struct BatchScaledAdvantage: AdvantageEstimator {
   }
 }
 
-/// Dr.GRPO: R - mean (Liu et al. 2025, section 3.2). A group of one keeps R, as verl does.
+/// Dr.GRPO: R - mean (Liu et al. 2025). A group of one keeps R, as verl does.
 public struct CenteredAdvantage: GroupAdvantageEstimator {
   public init() {}
 
@@ -37,7 +37,7 @@ public struct CenteredAdvantage: GroupAdvantageEstimator {
   }
 }
 
-/// RLOO: R - mean of the others = n / (n - 1) (R - mean) (Ahmadian et al. 2024, eq. 8). A group of one keeps R.
+/// RLOO: R - mean of the others = n / (n - 1) (R - mean) (Ahmadian et al. 2024). A group of one keeps R.
 public struct RLOOAdvantage: GroupAdvantageEstimator {
   public init() {}
 
@@ -95,7 +95,8 @@ public struct PassKAdvantage: GroupAdvantageEstimator {
   }
 }
 
-/// GPG: alpha (R - mean) / norm, alpha = samples / samples with a reward other than 0 (Chu et al. 2025). A group of one keeps alpha R / norm.
+/// GPG: alpha (R - mean) / norm, alpha = samples / samples with a reward other than 0 (Chu et al. 2025). A group of
+/// one keeps alpha R / norm.
 public struct GPGAdvantage: AdvantageEstimator {
   public var norm: Double
   public init(norm: Double = 1) { self.norm = norm }

@@ -32,7 +32,7 @@ public enum ReMaxKL: String, Codable, Sendable, CaseIterable {
   case perToken = "per_token"
 }
 
-/// ReMax: rewards from the token on, minus the reward of the prompt's greedy answer (Li et al. 2024, eq. 5).
+/// ReMax: rewards from the token on, minus the reward of the prompt's greedy answer (Li et al. 2024).
 /// Every scorable sample must have `greedyReward`.
 public struct ReMaxAdvantage: AdvantageEstimator {
   public var kl: ReMaxKL

@@ -3,8 +3,8 @@ public struct KLInReward: Sendable, Equatable {
   public var penalty: KLPenalty
   public init(_ penalty: KLPenalty) { self.penalty = penalty }
 
-  /// The samples with the penalty added to their token rewards, and the current KL: the mean over sequences of the mean over
-  /// their tokens (samples without tokens left out). Every sample must have `refLogProbs`.
+  /// The samples with the penalty added to their token rewards, and the current KL: the mean over sequences of the
+  /// mean over their tokens (samples without tokens left out). Every sample must have `refLogProbs`.
   public func apply(_ samples: [PolicySample], coefficient: Double) -> (samples: [PolicySample], kl: Double) {
     var means: [Double] = []
     let changed = samples.map { sample -> PolicySample in
@@ -27,7 +27,7 @@ public struct KLInReward: Sendable, Equatable {
   }
 }
 
-/// Ziegler et al. 2019, eq. 3: moves the coefficient towards a target KL. Part of the training state.
+/// Ziegler et al. 2019: moves the coefficient towards a target KL. Part of the training state.
 public struct AdaptiveKLController: Codable, Sendable, Equatable {
   public var coefficient: Double
   public var target: Double

@@ -1,4 +1,5 @@
-/// Estimators of KL(policy || reference) from one token, with d = reference log-prob - log-prob (Schulman's notes "Approximating KL divergence").
+/// Estimators of KL(policy || reference) from one token, with d = reference log-prob - log-prob (Schulman's notes
+/// "Approximating KL divergence").
 public enum KLKind: String, Codable, Sendable, CaseIterable {
   case none
   /// -d. As a loss its expected gradient is 0: for the reward only.

@@ -1,14 +1,15 @@
 /// How many samples each prompt of a step gets when its success rate is known (Knapsack RL, Li et al. 2025).
 ///
-/// The value of N samples is (1 - p^N - (1-p)^N) p (1-p)^2. Its gain p(1-p)^2 (p^N (1-p) + (1-p)^N p) falls strictly with N,
-/// so giving each next sample to the largest gain, ties to the earlier prompt, is exact.
+/// The value of N samples is (1 - p^N - (1-p)^N) p (1-p)^2. Its gain p(1-p)^2 (p^N (1-p) + (1-p)^N p) falls strictly
+/// with N, so giving each next sample to the largest gain, ties to the earlier prompt, is exact.
 public struct KnapsackBudget: Codable, Sendable, Equatable {
   /// Samples every prompt gets whose success rate lies inside (0, 1), is 0, or is 1.
   public var minimum: Int
   public var negative: Int
   public var positive: Int
   public var maximum: Int
-  /// Probability of seeing both outcomes that a prompt of rate p is worth; what is left goes to prompts without success.
+  /// Probability of seeing both outcomes that a prompt of rate p is worth; what is left goes to prompts without
+  /// success.
   public var confidence: Double
 
   public init(minimum: Int = 2, negative: Int = 2, positive: Int = 2, maximum: Int = 128, confidence: Double = 0.9) {

@@ -1,4 +1,5 @@
-/// CISPO (MiniMax-M1, eq. 4): -sg(bounded ratio) A log-prob. The ratio is a constant weight, so no token loses its gradient.
+/// CISPO (MiniMax-M1, eq. 4): -sg(bounded ratio) A log-prob. The ratio is a constant weight, so no token loses its
+/// gradient.
 public struct CISPOLoss: TokenPolicyLoss {
   public enum Bound: Sendable, Equatable {
     /// min(ratio, value): an absolute cap without a lower bound (TRL, for instance 5).

@@ -1,10 +1,11 @@
-/// The clipped surrogate of PPO (Schulman et al. 2017, eq. 7) as GRPO and DAPO use it: -min(ratio A, clamp(ratio, 1 - low,
-/// 1 + high) A). The borders are inside: a ratio on them keeps its gradient. DAPO's clip-higher is low 0.2, high 0.28.
+/// The clipped surrogate of PPO (Schulman et al. 2017, eq. 7) as GRPO and DAPO use it: -min(ratio A, clamp(ratio, 1 -
+/// low, 1 + high) A). The borders are inside: a ratio on them keeps its gradient. DAPO's clip-higher is low 0.2, high
+/// 0.28.
 public struct ClipLoss: TokenPolicyLoss {
   public var low: Double
   public var high: Double
-  /// Dual clip (Ye et al. 2020): for A < 0 the loss is at most -dual A. Off when nil; verl always has it, at 3. TRL's `delta`
-  /// is the same for values of at least 1 + high.
+  /// Dual clip (Ye et al. 2020): for A < 0 the loss is at most -dual A. Off when nil; verl always has it, at 3. TRL's
+  /// `delta` is the same for values of at least 1 + high.
   public var dual: Double?
   /// Clamps the log-ratio to +-this first (20 in verl and OpenRLHF); nil, as TRL, does not.
   public var differenceClamp: Double?

@@ -1,5 +1,5 @@
-/// DPPO by total variation (prime-rl): a token is kept while its probability moved by less than the bounds in the direction of
-/// its advantage; -keep A ratio + penalty (log ratio)^2. `oldLogProb` is the sampler's.
+/// DPPO by total variation (prime-rl): a token is kept while its probability moved by less than the bounds in the
+/// direction of its advantage; -keep A ratio + penalty (log ratio)^2. `oldLogProb` is the sampler's.
 public struct DPPOLoss: TokenPolicyLoss {
   public var low: Double
   public var high: Double

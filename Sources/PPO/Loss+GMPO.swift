@@ -1,6 +1,7 @@
-/// GMPO (Zhao et al. 2025): the geometric mean of token ratios, each clipped in log space on the side its advantage pushes to:
-/// min(difference, high) for A > 0, max(difference, -low) for A < 0; loss -A exp(mean). The paper's mean over sequences is
-/// `seq_mean_token_mean`; its bounds are 0.4 and 0.4. The advantage of a response is its mean over tokens.
+/// GMPO (Zhao et al. 2025): the geometric mean of token ratios, each clipped in log space on the side its advantage
+/// pushes to: min(difference, high) for A > 0, max(difference, -low) for A < 0; loss -A exp(mean). The paper's mean
+/// over sequences is `seq_mean_token_mean`; its bounds are 0.4 and 0.4. The advantage of a response is its mean over
+/// tokens.
 public struct GMPOLoss: PolicyLoss {
   public var low: Double
   public var high: Double

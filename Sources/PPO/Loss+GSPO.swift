@@ -25,8 +25,8 @@ public struct GSPOLoss: PolicyLoss {
   }
 }
 
-/// GSPO-token (same paper, eq. 14): value of GSPO at each token, gradient -s A_t through the token's own log-prob, so that
-/// advantages may differ within a response.
+/// GSPO-token (same paper, eq. 14): value of GSPO at each token, gradient -s A_t through the token's own log-prob, so
+/// that advantages may differ within a response.
 public struct GSPOTokenLoss: PolicyLoss {
   public var low: Double
   public var high: Double

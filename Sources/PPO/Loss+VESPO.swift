@@ -1,5 +1,5 @@
-/// VESPO (TRL): -sg(phi) A log-prob with log phi = lambda + k w - lambda e^w, where w is the sum of the response's log-ratios
-/// (each clamped to +-20), clamped to [log 1e-8, 20]; (k, lambda) = (2, 3) for A >= 0 and (3, 2) below.
+/// VESPO (TRL): -sg(phi) A log-prob with log phi = lambda + k w - lambda e^w, where w is the sum of the response's
+/// log-ratios (each clamped to +-20), clamped to [log 1e-8, 20]; (k, lambda) = (2, 3) for A >= 0 and (3, 2) below.
 public struct VESPOLoss: PolicyLoss {
   public init() {}
 

@@ -10,8 +10,9 @@ public struct TokenObjective: Sendable, Equatable {
   public var kl: Double
 }
 
-/// The loss of a token: weight * (correction * policy + kl_coef * KL - entropy_coef * entropy). The correction for a sampler that
-/// is not the policy acts on the policy term alone (as in TRL); one aggregation weight serves all three (as in verl).
+/// The loss of a token: weight * (correction * policy + kl_coef * KL - entropy_coef * entropy). The correction for a
+/// sampler that is not the policy acts on the policy term alone (as in TRL); one aggregation weight serves all three
+/// (as in verl).
 public struct PolicyObjective: Sendable {
   public let policy: any PolicyLoss
   public let kl: KLPenalty

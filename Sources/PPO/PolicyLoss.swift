@@ -17,8 +17,8 @@ public struct TokenLoss: Sendable, Equatable {
 }
 
 /// A policy loss: from log-probs to each token's loss and coefficient, to be multiplied by the token's weight
-/// (`Aggregation.weights`). All losses can be asked for a whole response; those of `TokenPolicyLoss` token by token too, which
-/// lets the log-prob head do forward and backward in one pass.
+/// (`Aggregation.weights`). All losses can be asked for a whole response; those of `TokenPolicyLoss` token by token
+/// too, which lets the log-prob head do forward and backward in one pass.
 ///
 /// Arithmetic is in fp64 whatever the precision of the log-probs; the caller rounds once, to the coefficient in fp32.
 public protocol PolicyLoss: Sendable {
@@ -43,7 +43,7 @@ extension TokenPolicyLoss {
 }
 
 extension PolicyLoss {
-  /// True when a token's coefficient needs all log-probs of its response: these are scored first, and the logits made again
-  /// for the backward pass.
+  /// True when a token's coefficient needs all log-probs of its response: these are scored first, and the logits made
+  /// again for the backward pass.
   public var requiresSequence: Bool { !(self is any TokenPolicyLoss) }
 }

@@ -24,7 +24,8 @@ public func overlongPenalty(
   }
 }
 
-/// Reward of a truncated answer (OpenRLHF's stop-properly penalty): times `coefficient` in 0...1, or `coefficient` itself if negative.
+/// Reward of a truncated answer (OpenRLHF's stop-properly penalty): times `coefficient` in 0...1, or `coefficient`
+/// itself if negative.
 public func truncatedReward(_ reward: Double, coefficient: Double) -> Double {
   coefficient >= 0 ? reward * coefficient : coefficient
 }
@@ -38,8 +39,8 @@ public func repetitionPenalty(_ tokens: [Int32], n: Int = 3, penalty: Double = -
   return penalty * (1 - Double(distinct.count) / Double(total))
 }
 
-/// CoRT's code term: `penalty` when every executed block failed (error or no output), else 0. An answer without code was
-/// penalised upstream by accident; `withoutCode` decides here.
+/// CoRT's code term: `penalty` when every executed block failed (error or no output), else 0. An answer without code
+/// was penalised upstream by accident; `withoutCode` decides here.
 ///
 /// - Parameter failures: for each executed block, whether it ended in an error or printed nothing.
 public func codeReward(failures: [Bool], penalty: Double = -0.1, withoutCode: Bool = false) -> Double {
@@ -47,8 +48,8 @@ public func codeReward(failures: [Bool], penalty: Double = -0.1, withoutCode: Bo
   return failures.allSatisfy { $0 } ? penalty : 0
 }
 
-/// Dynamic sampling (DAPO, eq. 11): whether a group carries a signal. `accuracies` are the graded answers, not the shaped
-/// reward; a group of one is kept, as verl does. Decided by max == min, never by a rounded deviation.
+/// Dynamic sampling (DAPO, eq. 11): whether a group carries a signal. `accuracies` are the graded answers, not the
+/// shaped reward; a group of one is kept, as verl does. Decided by max == min, never by a rounded deviation.
 public func groupHasSignal(_ accuracies: [Double]) -> Bool {
   accuracies.count == 1 || hasSignal(accuracies.filter { !$0.isNaN })
 }

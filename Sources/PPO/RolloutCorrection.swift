@@ -1,4 +1,5 @@
-/// What to do when the sampler's distribution was not that of the old log-probs (imported rollouts, quantised samplers).
+/// What to do when the sampler's distribution was not that of the old log-probs (imported rollouts, quantised
+/// samplers).
 public enum CorrectionKind: String, Codable, Sendable, CaseIterable {
   case none
   /// Truncated importance sampling: min(e^u, high) by token, or e^(sum u) by sequence (verl).
@@ -56,9 +57,9 @@ public struct CorrectionSettings: Codable, Sendable, Equatable {
       normalize: try c.decodeIfPresent(Bool.self, forKey: .normalize) ?? false)
   }
 
-  /// Factors for the policy term by sample and token, and the samples with rejected tokens taken out of their masks, which
-  /// is what weights and advantages of the update must be made from. u = old - sampler log-prob; samples without sampler
-  /// log-probs are left as they are.
+  /// Factors for the policy term by sample and token, and the samples with rejected tokens taken out of their masks,
+  /// which is what weights and advantages of the update must be made from. u = old - sampler log-prob; samples
+  /// without sampler log-probs are left as they are.
   public func apply(_ samples: [PolicySample]) -> (factors: [[Double]], samples: [PolicySample]) {
     var factors = samples.map { [Double](repeating: 1, count: $0.responseMask.count) }
     var result = samples

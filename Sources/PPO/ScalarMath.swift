@@ -17,7 +17,8 @@ public enum ScalarMath {
     return terms
   }()
 
-  /// e to the power `x`; 0 below the smallest subnormal, infinity above the largest number, NaN for NaN. `exp(0)` is exactly 1.
+  /// e to the power `x`; 0 below the smallest subnormal, infinity above the largest number, NaN for NaN. `exp(0)` is
+  /// exactly 1.
   public static func exp(_ x: Double) -> Double {
     if x.isNaN { return x }
     if x > 709.782712893384 { return .infinity }

@@ -11,8 +11,8 @@ public struct Interval: Codable, Sendable, Equatable {
   }
 }
 
-/// A figure as the sum of numerators over the sum of denominators, given problem by problem: accuracy is (right, samples),
-/// tokens (tokens, responses), the share of calculation (calculation blocks, blocks).
+/// A figure as the sum of numerators over the sum of denominators, given problem by problem: accuracy is (right,
+/// samples), tokens (tokens, responses), the share of calculation (calculation blocks, blocks).
 public struct ProblemRatio: Sendable, Equatable {
   public var numerators: [Double]
   public var denominators: [Double]
@@ -36,9 +36,10 @@ public struct ProblemRatio: Sendable, Equatable {
   }
 }
 
-/// Bootstrap over problems: problems are drawn with replacement, each with all its samples, since the samples of one problem
-/// are not independent. The draws depend on the key and the number of problems alone, so figures over the same problems,
-/// rows of a table included, are paired. Ends of the interval are the 2.5 and 97.5 % quantiles (linear interpolation).
+/// Bootstrap over problems: problems are drawn with replacement, each with all its samples, since the samples of one
+/// problem are not independent. The draws depend on the key and the number of problems alone, so figures over the
+/// same problems, rows of a table included, are paired. Ends of the interval are the 2.5 and 97.5 % quantiles (linear
+/// interpolation).
 public struct ProblemBootstrap: Sendable {
   public var draws: Int
   public var key: UInt64

@@ -1,6 +1,7 @@
 import Tensor
 
-/// Unbiased pass@k: 1 - C(n - c, k) / C(n, k), the chance that k of the n samples hold a right one (Chen et al. 2021, eq. 1).
+/// Unbiased pass@k: 1 - C(n - c, k) / C(n, k), the chance that k of the n samples hold a right one (Chen et al. 2021,
+/// eq. 1).
 public func passAtK(samples n: Int, correct c: Int, k: Int) -> Double {
   precondition(k >= 1 && k <= n && c >= 0 && c <= n, "pass@\(k) of \(c) right among \(n)")
   if n - c < k { return 1 }
@@ -21,11 +22,12 @@ public func averageAtK(_ correct: [Bool], k: Int) -> Double {
   return Double(correct.prefix(k).count { $0 }) / Double(k)
 }
 
-/// maj@k: the chance that the commonest answer among k of the n samples, drawn without replacement, is right. Answers that
-/// tie share the vote. Samples without an answer count towards k but do not vote; where nobody votes the verdict is wrong.
+/// maj@k: the chance that the commonest answer among k of the n samples, drawn without replacement, is right. Answers
+/// that tie share the vote. Samples without an answer count towards k but do not vote; where nobody votes the verdict
+/// is wrong.
 ///
-/// Up to `exactLimit` samples it is the exact expectation over all subsets, counted by size of the largest class; above, the
-/// mean over 4,096 subsets drawn with a fixed key.
+/// Up to `exactLimit` samples it is the exact expectation over all subsets, counted by size of the largest class;
+/// above, the mean over 4,096 subsets drawn with a fixed key.
 ///
 /// - Parameters:
 ///   - answers: a number for each sample's class of equal answers, nil without an answer.
@@ -53,7 +55,8 @@ public func majorityAtK(answers: [Int?], correct: [Bool], k: Int, exactLimit: In
   return exactMajority(classes, silent: members.count { $0 < 0 }, k: k)
 }
 
-/// Counts subsets by (samples used, classes at the top, right classes at the top) for each size `top` of the largest class.
+/// Counts subsets by (samples used, classes at the top, right classes at the top) for each size `top` of the largest
+/// class.
 private func exactMajority(_ classes: [(size: Int, correct: Bool)], silent: Int, k: Int) -> Double {
   var share = 0.0
   var subsets = 1.0

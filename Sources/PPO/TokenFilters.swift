@@ -1,5 +1,5 @@
-/// Whether to drop a response from the loss for being too far off policy: A < 0 and the mean over tokens of sampler - current
-/// log-prob above `threshold` (TRL `off_policy_mask_threshold`; slime takes the old log-probs).
+/// Whether to drop a response from the loss for being too far off policy: A < 0 and the mean over tokens of sampler -
+/// current log-prob above `threshold` (TRL `off_policy_mask_threshold`; slime takes the old log-probs).
 public func isOffPolicy(
   logProbs: [Double], samplerLogProbs: [Double], advantage: Double, mask: [Bool], threshold: Double
 ) -> Bool {

@@ -1,4 +1,5 @@
-/// The critic's regression: (V - R)^2 / 2, or the larger of it and the square at V clamped to V_old +- clip (verl, TRL).
+/// The critic's regression: (V - R)^2 / 2, or the larger of it and the square at V clamped to V_old +- clip (verl,
+/// TRL).
 public struct ValueLoss: Sendable, Equatable {
   /// nil: no clip. TRL 0.2, verl 0.5.
   public var clip: Double?

@@ -1,6 +1,6 @@
-/// verl's masked whitening over all tokens of the batch: (x - mean) / sqrt(var + 1e-8), mean = sum / (M + 1e-8), variance
-/// times M / (M - 1). Equal values give exactly 0, and so do fewer than two tokens (verl stops with an error there).
-/// Places outside the mask become 0.
+/// verl's masked whitening over all tokens of the batch: (x - mean) / sqrt(var + 1e-8), mean = sum / (M + 1e-8),
+/// variance times M / (M - 1). Equal values give exactly 0, and so do fewer than two tokens (verl stops with an error
+/// there). Places outside the mask become 0.
 ///
 /// - Parameters:
 ///   - x: numbers by sample and token.

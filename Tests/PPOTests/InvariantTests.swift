@@ -222,6 +222,25 @@ import Testing
     }
   }
 
+  /// The factor for a foreign sampler acts on the policy term alone; weight and entropy bonus on what they should.
+  @Test func objectiveIsTheSumOfItsTerms() {
+    let objective = PolicyObjective(
+      policy: ReinforceLoss(), kl: KLPenalty(.k2), klCoefficient: 0.5, entropyCoefficient: 0.25)
+    let token = objective.token(
+      logProb: -1.5, entropy: 2, oldLogProb: -1.25, refLogProb: -2.5, advantage: 0.75, weight: 0.125, correction: 0.5)
+    // d = -1: k2 = 0.5, its derivative 1; -A log-prob = 1.125.
+    #expect(token.loss == 0.125 * (0.5 * 1.125 + 0.5 * 0.5 - 0.25 * 2))
+    #expect(token.dLogProb == 0.125 * (0.5 * -0.75 + 0.5 * 1))
+    #expect(token.dEntropy == -0.25 * 0.125)
+    #expect(token.kl == 0.5 && token.policy.loss == 1.125)
+    let sample = PolicySample(
+      group: 0, reward: 0, responseMask: [true, false], oldLogProbs: [-1.25, .nan], refLogProbs: [-2.5, .nan])
+    let both = objective.sequence(
+      sample, logProbs: [-1.5, .nan], entropies: [2, .nan], advantages: [0.75, .nan], weight: 0.125,
+      corrections: [0.5, .nan])
+    #expect(both[0] == token && both[1].loss == 0 && both[1].dLogProb == 0 && both[1].dEntropy == 0)
+  }
+
   @Test func k3HasItsMinimumWhereThePoliciesAgree() {
     for clamps in [(0.0, 0.0), (20, 10)] {
       let k3 = KLPenalty(.k3, differenceClamp: clamps.0, valueClamp: clamps.1)
