@@ -1,0 +1,56 @@
+/// Hint engineering (CoRT, arXiv:2510.20342, section 3): where to cut a response, and what to put there.
+public struct HintFinder: Sendable {
+  /// A sentence to insert.
+  public struct Hint: Codable, Sendable, Equatable {
+    public let kind: BehaviourAnalysis.SpotKind
+    /// UTF-8 bytes of the response that stay before it.
+    public let offset: Int
+    /// With the white space that joins it to what stays, and the opening fence where code is to follow.
+    public let text: String
+    public let reason: String
+  }
+
+  /// Inserted where arithmetic by hand begins; a code fence follows it.
+  public var delayed = "It looks tedious, and we can use python code to simplify the reasoning."
+  /// Inserted where Python is doubted; the model goes on as it likes.
+  public var distrust = "We don't need to doubt the accuracy of python calculations."
+  /// The prompt-hint variant's first sentence.
+  public var prompt = "Okay, let's try to solve this problem step by step using multiple python code calls."
+
+  public init() {}
+
+  /// The first spot of the response, of either kind, as a hint; `nil`: nothing to improve.
+  public func hint(_ analysis: BehaviourAnalysis, of segments: [TraceSegment]) -> Hint? {
+    let spots = (analysis.delayed + analysis.distrust).sorted { $0.offset < $1.offset }
+    return spots.first.map { hint($0, of: segments) }
+  }
+
+  /// One hint a spot, in the order of the response.
+  public func hints(_ analysis: BehaviourAnalysis, of segments: [TraceSegment]) -> [Hint] {
+    (analysis.delayed + analysis.distrust).sorted { $0.offset < $1.offset }.map { hint($0, of: segments) }
+  }
+
+  /// The hint of the prompt-hint variant: at the response's start.
+  public func promptHint() -> Hint {
+    Hint(kind: .prompt, offset: 0, text: prompt, reason: "a hint at the start of every response")
+  }
+
+  private func hint(_ spot: BehaviourAnalysis.Spot, of segments: [TraceSegment]) -> Hint {
+    let response = segments.filter { $0.author != .prompt }.flatMap { Array($0.text.utf8) }
+    return Hint(
+      kind: spot.kind, offset: spot.offset, text: text(spot.kind, after: response.prefix(spot.offset)),
+      reason: spot.reason)
+  }
+
+  /// The sentence of a hint of this kind, joined to the kept response: with a space before it unless the kept part is
+  /// empty or ends in white space. A caller who moves the cut to a token boundary asks again with what it keeps.
+  public func text(_ kind: BehaviourAnalysis.SpotKind, after kept: some Collection<UInt8>) -> String {
+    let last = kept.isEmpty ? 10 : kept[kept.index(kept.startIndex, offsetBy: kept.count - 1)]
+    let space = last == 10 || last == 32 ? "" : " "
+    return switch kind {
+    case .delayed: space + delayed + "\n```python\n"
+    case .distrust: space + distrust
+    case .prompt: space + prompt
+    }
+  }
+}
