@@ -22,6 +22,23 @@ struct TokenizerFileTests {
     #expect(try Tokenizer(json: Data(mergesFirst.utf8), path: "t").encode("abba") == [2, 1, 0])
   }
 
+  /// "ab" waits behind "bc"; once "bc" is made, "a bc" must wait for its own turn, which "bc d" comes before.
+  @Test func mergesKeepTheirRank() throws {
+    let model =
+      #""model":{"vocab":{"a":0,"b":1,"c":2,"d":3,"bc":4,"ab":5,"bcd":6,"abc":7},"#
+      + #""merges":["b c","a b","bc d","a bc"]}"#
+    let tokenizer = try Tokenizer(json: Data("{\(Self.decoder),\(Self.split),\(model)}".utf8), path: "t")
+    #expect(tokenizer.encode("abcd") == [0, 6])
+    #expect(tokenizer.encode("abc") == [7])
+  }
+
+  @Test func theLongestAddedTokenCounts() throws {
+    let added = #""added_tokens":[{"id":3,"content":"<x","special":true},{"id":4,"content":"<x>","special":true}]"#
+    let json = "{\(Self.decoder),\(Self.split),\(Self.model),\(added)}"
+    let tokenizer = try Tokenizer(json: Data(json.utf8), path: "t")
+    #expect(tokenizer.encode("ab<x>a<xb<x<x>") == [2, 4, 0, 3, 1, 3, 4])
+  }
+
   @Test(arguments: [
     (#""model":{"type":"Unigram","vocab":[["a",0]]}"#, "model.type", "not supported"),
     (#""model":{"type":"WordPiece","vocab":{"a":0}}"#, "model.type", "WordPiece"),

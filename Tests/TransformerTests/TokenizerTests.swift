@@ -67,6 +67,8 @@ struct TokenizerTests {
     let ids = tokenizer.encode("a😀b")
     #expect(ids.count == 6)
     #expect(ids.map { stream.push($0) } == ["a", "", "", "", "😀", "b"])
+    // F4 may start a character, F4 90 may not.
+    #expect([0xf4, 0x90].map { stream.push($0).unicodeScalars.count } == [0, 2])  // the demo's ids 0-255 are the bytes
     #expect(stream.push(ids[1]) == "")
     #expect(stream.finish().utf8.elementsEqual("\u{fffd}".utf8))
   }
