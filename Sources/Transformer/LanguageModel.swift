@@ -21,8 +21,9 @@ public final class LanguageModel: @unchecked Sendable {
   /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2 L)
   /// (Radford et al. 2019, GPT-2, section 2.3); norms 1, biases and the value head 0.
   ///
-  /// Each parameter's numbers are keyed by the seed and its own name, so they do not depend on what else the model holds.
-  public func initialize(seed: UInt64) {
+  /// Each parameter's numbers are keyed by the seed and its own name, so they do not depend on what else the model holds,
+  /// nor on the threads of `pool`.
+  public func initialize(seed: UInt64, pool: WorkerPool? = nil) {
     let deviation = 0.02
     let residual = deviation / Double(2 * configuration.layerCount).squareRoot()
     for parameter in table.parameters {
@@ -33,13 +34,7 @@ public final class LanguageModel: @unchecked Sendable {
       case .normal, .residual:
         var random = CounterRandom(seed: seed, path: [stableHash("initialize"), stableHash(parameter.name)])
         let scale = parameter.start == .residual ? residual : deviation
-        let first = random.reserveBlocks((target.count + 1) / 2)
-        for pair in 0..<(target.count + 1) / 2 {
-          let bits = random.block(at: first &+ UInt64(pair))
-          let (even, odd) = CounterRandom.normals(bits.0, bits.1)
-          target[2 * pair] = Float(even * Double(Float(scale)))
-          if 2 * pair + 1 < target.count { target[2 * pair + 1] = Float(odd * Double(Float(scale))) }
-        }
+        normalInitialization(target, deviation: Float(scale), random: &random, pool: pool)
       }
     }
   }
