@@ -22,8 +22,9 @@ public final class ChatTemplateRenderer: Sendable {
     tokens: [String: String] = [:]
   ) throws -> String {
     struct Reply: Decodable { var text: String }
+    // Pairs, not objects: a template that prints a message shows its keys in transformers' order.
     let request: [String: Any] = [
-      "template": template, "messages": messages.map { ["role": $0.role, "content": $0.content] },
+      "template": template, "messages": messages.map { [$0.role, $0.content] },
       "add_generation_prompt": addGenerationPrompt, "variables": tokens,
     ]
     do {

@@ -16,6 +16,7 @@ import types
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 LONGEST_MESSAGE = 2000
+LONGEST_LINE = 200
 
 
 class Output(io.TextIOWrapper):
@@ -61,11 +62,11 @@ def describe(error, sources):
         if error.text:
             shown = error.text.rstrip("\n")
             body = shown.lstrip()
-            line += ": " + body
-            if error.offset and error.offset > 0:
+            line += ": " + body[:LONGEST_LINE]
+            if error.offset and 0 < error.offset <= LONGEST_LINE:
                 caret = max(0, error.offset - 1 - (len(shown) - len(body)))
                 line += "\n" + " " * (len("  line %s: " % error.lineno) + caret) + "^"
-        return "%s\n%s: %s" % (line, type(error).__name__, error.msg)
+        return "%s\n%s: %s" % (line, type(error).__name__, str(error.msg)[:LONGEST_MESSAGE])
     place = None
     trace = error.__traceback__
     while trace is not None:
@@ -76,7 +77,7 @@ def describe(error, sources):
     if place is not None:
         lines = sources[place[0]].splitlines()
         shown = lines[place[1] - 1].strip() if 0 < place[1] <= len(lines) else ""
-        text += "  line %d: %s\n" % (place[1], shown)
+        text += "  line %d: %s\n" % (place[1], shown[:LONGEST_LINE])
     return text + message_of(error)
 
 

@@ -89,9 +89,10 @@ def load_templates():
             if len(compiled) > 16:
                 compiled.clear()
             compiled[text] = environment.from_string(text)
+        messages = [{"role": role, "content": content} for role, content in request["messages"]]
         return {"text": compiled[text].render(
-            messages=request["messages"], tools=None, documents=None,
-            add_generation_prompt=request["add_generation_prompt"], **request["variables"])}
+            messages=messages, tools=None, documents=None, add_generation_prompt=request["add_generation_prompt"],
+            **request["variables"])}
 
     # Once through what imports lazily: later, files may be out of reach.
     warm = """{%- set ns = namespace(n=0) %}{% macro f(x) %}{{ x | upper }}{% endmacro %}{{ f("a\\n'") }}
@@ -102,7 +103,7 @@ def load_templates():
         {{- "{:>4}".format(3) }}{{ {"a": 1}.items() | list }}{{ raise_exception("warm") }}"""
     for text in (warm, "{% broken", "{{ ''.__class__ }}"):
         try:
-            render({"template": text, "messages": [{"role": "user"}], "add_generation_prompt": True, "variables": {}})
+            render({"template": text, "messages": [["user", "x"]], "add_generation_prompt": True, "variables": {}})
         except jinja2.exceptions.TemplateError:
             pass
     compiled.clear()

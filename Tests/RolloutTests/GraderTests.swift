@@ -1,0 +1,148 @@
+import Foundation
+import Rollout
+import Tensor
+import Testing
+
+/// (answer, gold, verdict, how). Read by hand, one by one.
+private let easy: [(String, String, Verdict, GradeResult.How?)] = [
+  ("25", "025", .correct, .numeric),
+  ("27", "27.0", .correct, .numeric),
+  ("27.", "27.0", .correct, .numeric),
+  ("-1", "-1.0", .correct, .numeric),
+  ("\u{2212}1", "-1.0", .correct, .numeric),
+  ("+3", "3", .correct, .numeric),
+  ("-0", "0", .correct, .numeric),
+  ("3159", "3,159", .correct, .numeric),
+  (#"10{,}080"#, #"10,\!080"#, .correct, .exact),
+  ("11111111100", #"11,\! 111,\! 111,\! 100"#, .correct, .numeric),
+  ("32348", #"\$32,\!348"#, .correct, .numeric),
+  ("0.0000672", ".0000672", .correct, .numeric),
+  (#"6.72 \times 10^{-5}"#, ".0000672", .correct, .numeric),
+  ("6.72e-5", ".0000672", .correct, .numeric),
+  (#"1.5\cdot 10^3"#, "1500", .correct, .numeric),
+  ("123456789012345678901234567890", "123456789012345678901234567890.00", .correct, .numeric),
+  ("123456789012345678901234567890", "123456789012345678901234567891", .incorrect, .numeric),
+  ("26", "025", .incorrect, .numeric),
+  ("2.5", "25", .incorrect, .numeric),
+  ("1,2", "12", .incorrect, .mathVerify),
+  (#"\frac{1}{2}"#, "0.5", .correct, .fraction),
+  (#"\dfrac12"#, #"\frac{1}{2}"#, .correct, .fraction),
+  (#"\frac 59"#, #"\frac{5}{9}"#, .correct, .fraction),
+  ("10/18", #"\frac 59"#, .correct, .fraction),
+  (#"-\frac{35}{9}"#, #"\frac{-35}{9}"#, .correct, .fraction),
+  (#"\frac{-35}{-9}"#, #"\frac{35}{9}"#, .correct, .fraction),
+  (#"1\frac{1}{2}"#, #"\frac{3}{2}"#, .correct, .fraction),
+  ("1 1/2", "1.5", .correct, .fraction),
+  (#"-1\frac{1}{2}"#, "-1.5", .correct, .fraction),
+  (#"\frac{1}{3}"#, #"\frac{1}{2}"#, .incorrect, .fraction),
+  ("1/0", "0", .incorrect, .mathVerify),
+  ("30", #"30^\circ"#, .correct, .numeric),
+  (#"30^{\circ}"#, #"30^\circ"#, .correct, .exact),
+  (#"38.6 \text{ cm}"#, "38.6", .correct, .numeric),
+  (#"12\text{ cm}^2"#, "12", .correct, .numeric),
+  (#"\frac{270}{7}"#, #"\frac{270}7\text{ degrees}"#, .correct, .fraction),
+  (#"3 \text{ million}"#, "3", .incorrect, .mathVerify),
+  ("Evelyn", #"\text{Evelyn}"#, .correct, .exact),
+  ("even", #"\text{Even}"#, .correct, .exact),
+  ("C", #"\text{(C)}"#, .correct, .exact),
+  (#"\textbf{(C)}"#, "C", .correct, .exact),
+  (#"\left( 3, \frac{\pi}{2} \right)"#, #"(3,\frac{\pi}{2})"#, .correct, .exact),
+  ("$p-q$", "p - q", .correct, .exact),
+  (#"\( 5 \)"#, "5", .correct, .exact),
+  ("5.", "5", .correct, .exact),
+  ("52_8", "52_8", .correct, .exact),
+  ("", "5", .noAnswer, nil),
+  ("  ", "5", .noAnswer, nil),
+  ("5", "", .ungradable, nil),
+  ("5", "$ $", .ungradable, nil),
+]
+
+private let algebra: [(String, String, Verdict)] = [
+  ("5", "x=5", .correct),
+  ("x=5", "5", .correct),
+  ("-2, 1", "1,-2", .correct),
+  ("7, 5, 3", "3, 5, 7", .correct),
+  ("3, 5", "3, 5, 7", .incorrect),
+  (#"2\sqrt{2}"#, #"\sqrt{8}"#, .correct),
+  (#"\frac{1}{\sqrt3}"#, #"\frac{\sqrt{3}}{3}"#, .correct),
+  ("5i + 6", "6+5i", .correct),
+  ("6 - 5i", "6+5i", .incorrect),
+  ("(x+1)(x-1)", "x^2-1", .correct),
+  ("x^2+1", "x^2-1", .incorrect),
+  (#"(3, 4]"#, "(3,4]", .correct),
+  (#"[3, 4]"#, "(3,4]", .incorrect),
+  (#"\{1+\sqrt{19}, 1-\sqrt{19}\}"#, #"1 \pm \sqrt{19}"#, .correct),
+  (
+    #"\begin{bmatrix} -2 \\ -14 \\ -7 \end{bmatrix}"#, #"\begin{pmatrix} -2 \\ -14 \\ -7 \end{pmatrix}"#, .correct
+  ),
+  (#"\text{west}"#, #"\text{east}"#, .incorrect),
+  ("0.333333", "1/3", .correct),
+  ("0.333", "1/3", .incorrect),
+  (#"50\%"#, "0.5", .correct),
+  ("84, 69", "$69$,$84$", .correct),
+  (#"\cot(x)"#, #"\cot x"#, .correct),
+  (#"2^{1009}"#, "$2^{1009}$", .correct),
+  ("2^{1008}", "$2^{1009}$", .incorrect),
+  ("5", "???", .ungradable),
+  ("9^{9^{9^{9}}}", "5", .timeout),
+  ("5", "9^{9^{9^{9}}}", .timeout),
+]
+
+@Suite struct GraderTests {
+  static let grader = Grader(limit: 6)
+
+  @Test(arguments: easy.indices) func easyFormsNeedNoAlgebra(_ index: Int) {
+    let (answer, gold, verdict, how) = easy[index]
+    let result = Grader.gradeHere(answer: answer, gold: gold)
+    if how == .mathVerify {
+      #expect(result == nil)
+    } else {
+      #expect(result?.verdict == verdict)
+      #expect(result?.how == how)
+    }
+  }
+
+  @Test func missingAnswerIsNotWrong() throws {
+    #expect(try Self.grader.grade(response: "I do not know", gold: "5").verdict == .noAnswer)
+    #expect(try Self.grader.grade(answer: nil, gold: "5").verdict == .noAnswer)
+    let right = try Self.grader.grade(response: #"<think>\boxed{4}</think> \boxed{5}"#, gold: "5.0")
+    #expect(right == GradeResult(verdict: .correct, answer: "5", how: .numeric))
+  }
+
+  @Test func algebraGoesToMathVerify() throws {
+    let pairs: [(answer: String?, gold: String)] = algebra.map { (answer: Optional($0.0), gold: $0.1) }
+    let results = try Self.grader.gradeMany(pairs)
+    for (index, (answer, gold, verdict)) in algebra.enumerated() {
+      #expect(results[index].verdict == verdict, "\(answer) against \(gold)")
+      #expect(results[index].answer == answer)
+      if verdict == .timeout { #expect(results[index].how == .mathVerify) }
+    }
+  }
+
+  @Test func everythingEasyAgreesWithMathVerify() throws {
+    // What Swift decides, math-verify must decide alike where it reads both sides. Where it does not, Swift is right by
+    // hand: it reads neither `e` notation nor a final full stop after a decimal, and takes `1 1/2` for a product.
+    let known = ["27.", "6.72e-5", "1 1/2", #"3 \text{ million}"#]
+    let worker = PythonWorker(kind: .grade)
+    struct Reply: Decodable { var verdict: Verdict }
+    for (answer, gold, verdict, how) in easy where how == .numeric || how == .fraction {
+      if known.contains(answer) { continue }
+      let reply = try JSONDecoder().decode(
+        Reply.self, from: try worker.call(["answer": answer, "gold": gold], limit: 20))
+      #expect(reply.verdict == verdict, "\(answer) against \(gold)")
+    }
+  }
+
+  @Test func batchesKeepTheirOrder() throws {
+    let pairs = (0..<60).map { n in
+      (answer: Optional(n % 2 == 0 ? "x=\(n)" : "\(n)"), gold: n % 3 == 0 ? "\(n + 1)" : "\(n)")
+    }
+    let results = try Self.grader.gradeMany(pairs)
+    #expect(results.count == 60)
+    for n in 0..<60 {
+      #expect(results[n].verdict == (n % 3 == 0 ? .incorrect : .correct))
+      #expect(results[n].answer == pairs[n].answer)
+    }
+    #expect(try Self.grader.gradeMany([]).isEmpty)
+  }
+}
