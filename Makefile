@@ -1,0 +1,123 @@
+# `make demo` and `make test` install what is missing, build and run. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+SHARE = $(DESTDIR)$(PREFIX)/share/martlet
+TRAIN = .build/release/train
+PYTHON ?= python3
+SWIFT_MINIMUM = 6.3
+
+# pkg-config is how SwiftPM finds the two libraries in Debian's folders.
+APT_PACKAGES = libopenblas-dev liblapacke-dev libhdf5-dev pkg-config python3-venv
+
+# Tests need -enable-testing and therefore a build folder of their own: with one folder each build would undo the other.
+TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+# The texts that `make demo-base` trains on (configs/demo-base.yaml names the file). Shares: by hand, code late, result
+# distrusted, plain transcript.
+BASE_TEXTS = checkpoints/demo-base.jsonl
+BASE_SEED = 1
+BASE_COUNT = 60000
+BASE_SHARES = 0.55,0.27,0.08,0.10
+
+.PHONY: help deps swift packages build test demo demo-base demo-cut install lint format check-configs bench clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: swift packages .venv/requirements.txt  ## install what is missing: apt packages, .venv; Swift only by hand
+
+swift:
+	@version=$$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' || true); \
+	if [ -z "$$version" ]; then \
+	  echo "Swift was not found; $(SWIFT_MINIMUM) or newer is needed."; \
+	elif [ "$$(printf '%s\n' $(SWIFT_MINIMUM) "$$version" | sort -V | head -n 1)" != $(SWIFT_MINIMUM) ]; then \
+	  echo "Swift $$version was found; $(SWIFT_MINIMUM) or newer is needed."; \
+	else exit 0; fi; \
+	echo "Get it from https://www.swift.org/install/linux (toolchain archive, or with swiftly:"; \
+	echo "  curl -O https://download.swift.org/swiftly/linux/swiftly-$$(uname -m).tar.gz"; \
+	echo "  tar zxf swiftly-$$(uname -m).tar.gz && ./swiftly init"; \
+	echo "), put its usr/bin in PATH, and run make again."; \
+	exit 1
+
+# Elsewhere than on Debian and its children the packages are the reader's to find: their names are printed.
+packages:
+	@if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then \
+	  for library in openblas hdf5; do \
+	    pkg-config --exists $$library || { echo "$$library was not found by pkg-config. Needed: OpenBLAS, LAPACKE," \
+	      "serial HDF5, Python 3.11 or newer with venv (Debian: $(APT_PACKAGES))"; exit 1; }; \
+	  done; exit 0; \
+	fi; \
+	missing=""; \
+	for package in $(APT_PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "installing$$missing"; \
+	$$sudo apt-get -q -o DPkg::Lock::Timeout=300 update; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+	  install --no-install-recommends $$missing
+
+# The copy of requirements.txt in .venv says what is installed there. Compared by content: a fresh clone's times mean
+# nothing. A .venv of other requirements, or whose Python is gone, is made again from the start.
+.PHONY: .venv/requirements.txt
+.venv/requirements.txt: packages
+	@if cmp -s requirements.txt $@ && .venv/bin/python3 -c pass 2>/dev/null; then exit 0; fi; \
+	if [ -e $@ ] || ! .venv/bin/python3 -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --clear .venv; \
+	fi; \
+	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements.txt; \
+	cp requirements.txt $@
+
+build: deps  ## build .build/release/train
+	swift build -c release --product train
+
+test: deps  ## build and run every test (FILTER=name: those that match)
+	$(TEST) $(if $(FILTER),--filter $(FILTER))
+
+# A finished demo is removed and made again; an interrupted one goes on where it stopped.
+demo: build  ## the main job: a small model learns to use Python; ends in a table and report.html
+	@if [ -e checkpoints/demo/summary.json ]; then rm -rf checkpoints/demo; fi
+	@resume=""; if [ -d checkpoints/demo ]; then resume=--resume; fi; \
+	set -x; $(TRAIN) pipeline configs/demo.yaml $$resume
+	@echo "Report: $(CURDIR)/checkpoints/demo/report.html"
+
+demo-base: build  ## train the demo's base from random weights and compare its hash with the shipped one
+	rm -rf checkpoints/demo-base
+	$(TRAIN) problems --texts --seed $(BASE_SEED) --count $(BASE_COUNT) --shares $(BASE_SHARES) --output $(BASE_TEXTS)
+	$(TRAIN) sft configs/demo-base.yaml
+	@made=$$($(TRAIN) inspect --hash checkpoints/demo-base/model.h5); \
+	shipped=$$($(TRAIN) inspect --hash configs/demo/base.h5); \
+	echo "trained: $$made"; echo "shipped: $$shipped"; \
+	if [ "$$made" = "$$shipped" ]; then echo "The weights are equal."; else echo "The weights differ."; exit 1; fi
+
+demo-cut: build  ## a short cut of the demo, end to end, fresh each time
+	rm -rf checkpoints/demo-cut
+	$(TRAIN) pipeline configs/demo-cut.yaml
+
+# Under sudo nothing is built: root's PATH rarely has Swift, and .build should stay its owner's.
+install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), its Python into PREFIX/share/martlet
+	@[ -x $(TRAIN) ] || { echo "$(TRAIN) is missing: run make build first"; exit 1; }
+	install -D -m 755 $(TRAIN) $(DESTDIR)$(PREFIX)/bin/train
+	install -D -m 644 -t $(SHARE)/Python Sources/Rollout/Python/*.py
+	.venv/bin/python3 -m venv --without-pip --clear $(SHARE)/venv
+	cp -R .venv/lib $(SHARE)/venv/
+
+lint:  ## check the format of every Swift file
+	swift format lint --strict --recursive Package.swift Sources Tests $(wildcard Benchmarks)
+
+format:  ## format every Swift file in place
+	swift format --in-place --recursive Package.swift Sources Tests $(wildcard Benchmarks)
+
+check-configs: build  ## decode every file of configs/
+	$(TRAIN) check configs/*.yaml
+
+bench: build  ## measure kernels, sampling, training and the interpreter beside this machine's limits
+	$(TRAIN) bench
+
+clean:  ## remove what was built; .venv and checkpoints stay
+	rm -rf .build .build-test
