@@ -21,7 +21,7 @@ public struct Problem: Codable, Sendable, Equatable {
     self.source = source
   }
 
-  /// Reads `gt_answer` as text or as a number; `id` may be absent and is then empty.
+  /// Reads `gt_answer`, or `answer` where that is absent, as text or as a number; `id` may be absent and is then empty.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? {
@@ -33,7 +33,19 @@ public struct Problem: Codable, Sendable, Equatable {
     }
     id = try text(.id) ?? ""
     problem = try values.decode(String.self, forKey: .problem)
-    guard let gold = try text(.gold) else {
+    struct Answer: CodingKey {
+      var stringValue = "answer"
+      var intValue: Int? { nil }
+      init() {}
+      init?(stringValue: String) { nil }
+      init?(intValue: Int) { nil }
+    }
+    var gold = try text(.gold)
+    if gold == nil, let others = try? decoder.container(keyedBy: Answer.self) {
+      gold = try? others.decode(String.self, forKey: Answer())
+      if gold == nil { gold = (try? others.decode(Int.self, forKey: Answer())).map(String.init) }
+    }
+    guard let gold else {
       throw DecodingError.keyNotFound(
         CodingKeys.gold, .init(codingPath: decoder.codingPath, debugDescription: "no gold answer"))
     }

@@ -1,0 +1,35 @@
+import Tensor
+
+extension Problem {
+  /// Reads a file of problems. A problem without `id` gets one from a hash of what is asked, with `-2`, `-3`, ... for
+  /// repeats.
+  /// - Throws: `MartletError`: io; data with file, line and key for what is malformed, and for an id that comes twice
+  ///   (ids key the random draws and name the groups).
+  public static func readFile(_ path: String) throws -> [Problem] {
+    var problems: [Problem] = []
+    var lines: [Int] = []
+    try JSONLines.forEach(path, as: Problem.self) { problem, line in
+      problems.append(problem)
+      lines.append(line)
+    }
+    var taken: [String: Int] = [:]
+    for (problem, line) in zip(problems, lines) where !problem.id.isEmpty {
+      if let first = taken.updateValue(line, forKey: problem.id) {
+        throw MartletError(
+          .data,
+          "\(path):\(line): id: \"\(problem.id)\" is also that of line \(first); give each problem its own, or none")
+      }
+    }
+    for index in problems.indices where problems[index].id.isEmpty {
+      let hash = String(sha256Hex(of: problems[index].prompt ?? problems[index].problem).prefix(16))
+      var (id, count) = (hash, 1)
+      while taken[id] != nil {
+        count += 1
+        id = "\(hash)-\(count)"
+      }
+      taken[id] = lines[index]
+      problems[index].id = id
+    }
+    return problems
+  }
+}
