@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+import Transformer
+
+@testable import Rollout
+
+@Suite struct RewardTests {
+  private func call(_ status: CallResult.Status, _ output: String) -> Episode.Call {
+    Episode.Call(code: "", status: status, detail: "", output: output, ms: 1)
+  }
+
+  private func episode(_ verdict: Verdict?, _ calls: [Episode.Call] = [], tokens: Int = 10) -> Episode {
+    Episode(
+      id: "a", gold: "1", tokens: [Int32](repeating: 1, count: tokens + 1),
+      authors: [
+        .init(author: .prompt, count: 1), .init(author: .model, count: tokens - 4), .init(author: .tool, count: 4),
+      ],
+      logProbs: [], calls: calls, answer: "1", verdict: verdict)
+  }
+
+  private func total(_ episode: Episode, _ settings: RewardSettings = RewardSettings()) -> Double? {
+    reward(for: episode, settings: settings, maxTokens: 20).total
+  }
+
+  @Test func codeTerm() {
+    #expect(total(episode(.correct)) == 1)
+    #expect(total(episode(.noAnswer)) == 0)
+    #expect(total(episode(.correct, [call(.error, "x"), call(.ok, "2\n")])) == 1)
+    #expect(total(episode(.correct, [call(.error, "x"), call(.ok, " \n")])) == 0.9)
+    #expect(total(episode(.incorrect, [call(.timeout, "x")])) == -0.1)
+    var strict = RewardSettings()
+    strict.withoutCode = true
+    #expect(total(episode(.correct), strict) == 0.9)
+    #expect(total(episode(.correct, [call(.ok, "2")]), strict) == 1)
+  }
+
+  @Test func whatCannotBeScoredHasNoTotal() {
+    for verdict in [nil, Verdict.ungradable, .timeout] { #expect(total(episode(verdict)) == nil) }
+    #expect(total(episode(.correct, [call(.ok, "1"), call(.sandboxError, "")])) == nil)
+  }
+
+  @Test func lengthAndFormat() {
+    let settings = RewardSettings(formatReward: 0.25, overlongBuffer: 10, overlongFactor: 0.5)
+    #expect(total(episode(.correct, tokens: 10), settings) == 1.25)
+    #expect(total(episode(.correct, tokens: 15), settings) == 1)
+    #expect(total(episode(.correct, tokens: 20), settings) == 0.75)
+    #expect(total(episode(.correct, tokens: 40), settings) == 0.75)
+    var cut = episode(.correct)
+    cut.finish = .length
+    #expect(
+      reward(for: cut, settings: settings, maxTokens: 20) == .init(accuracy: 1, code: 0, format: 0, length: 0, total: 1)
+    )
+  }
+
+  @Test func gradingFillsIn() throws {
+    let tokenizer = try RolloutFixtures.tokenizer()
+    func written(_ text: String, tool: String = "", gold: String?) -> Episode {
+      let model = tokenizer.encode(text)
+      let output = tokenizer.encode(tool)
+      return Episode(
+        id: "a", gold: gold, tokens: [65] + model + output,
+        authors: [
+          .init(author: .prompt, count: 1), .init(author: .model, count: model.count),
+          .init(author: .tool, count: output.count),
+        ], logProbs: [])
+    }
+    let graded = try grade(
+      [
+        written("So \\boxed{1/2}.", tool: "\\boxed{3}", gold: "0.5"), written("no", tool: "\\boxed{3}", gold: "3"),
+        written("\\boxed{4}", gold: "3"), written("\\boxed{4}", gold: nil),
+      ], grader: Grader(), settings: RewardSettings(), tokenizer: tokenizer)
+    #expect(graded.map(\.answer) == ["1/2", nil, "4", "4"])
+    #expect(graded.map(\.verdict) == [.correct, .noAnswer, .incorrect, nil])
+    #expect(graded.map { $0.reward?.total } == [1, 0, 0, nil])
+  }
+
+  @Test func settingsHaveDefaults() throws {
+    let read = try JSONDecoder().decode(RewardSettings.self, from: Data("{\"code_penalty\": -0.5}".utf8))
+    #expect(read == RewardSettings(codePenalty: -0.5))
+  }
+}
