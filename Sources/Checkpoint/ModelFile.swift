@@ -1,0 +1,156 @@
+import Foundation
+import Tensor
+import Transformer
+
+/// One HDF5 file: `/config` (JSON text), `/tokenizer/...`, `/parameters/<Hugging Face name>`; h5py and h5dump open it with
+/// readable names and shapes. `/weights_hash` and `/files_hash` tell a damaged file from a whole one.
+public enum ModelFile {
+  /// Writes a model and its files to `path`, atomically; the old file stays until the new one is on the disk.
+  ///
+  /// Needs memory for a few slices only, whatever the size. Throws `MartletError` with status `io`.
+  public static func write(
+    _ model: LanguageModel, files: ModelFiles, to path: String, type: StoredType = .float32
+  ) throws {
+    let entries =
+      try header(model.configuration, files)
+      + model.table.parameters.map { parameter in
+        HDF5Entry(
+          path: parameters + parameter.name,
+          content: .floats(model.weights.pointer + parameter.range.lowerBound, shape: parameter.shape, type: type))
+      } + [HDF5Entry(path: weightsHashPath, content: .weightsHash)]
+    // The pointers above are into the model's buffer.
+    try withExtendedLifetime(model) {
+      try HDF5Writer(entries: entries).write(to: path) { path in
+        path.hasPrefix(parameters) ? String(path.dropFirst(parameters.count)) : nil
+      }
+    }
+  }
+
+  /// Reads a model file.
+  ///
+  /// - Parameter valueHead: true adds a zero value head when the file has none, false drops one, nil keeps what is there.
+  /// - Throws: `MartletError` with status `io` when there is no such file, `data` when it is damaged or not a model.
+  public static func read(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
+    let reader = try HDF5Reader(path)
+    let (stored, files) = try header(reader)
+    let tensors = try tensors(reader, stored)
+    var configuration = stored
+    configuration.valueHead = valueHead ?? stored.valueHead
+    let model = LanguageModel(configuration: configuration)
+    var hasher = WeightsHasher()
+    for tensor in tensors {
+      hasher.begin(tensor.name, shape: tensor.shape)
+      if let parameter = model.table[tensor.name] {
+        let target = model.weights.pointer + parameter.range.lowerBound
+        try tensor.read(0..<tensor.count, into: target) { hasher.update($0) }
+      } else {
+        try each(tensor) { hasher.update($0) }
+      }
+    }
+    try verify(reader, hasher)
+    return StoredModel(model: model, files: files)
+  }
+
+  /// Reads the configuration and the files, not the weights.
+  public static func readHeader(_ path: String) throws -> (configuration: ModelConfiguration, files: ModelFiles) {
+    try header(try HDF5Reader(path))
+  }
+
+  static let parameters = "/parameters/"
+  static let weightsHashPath = "/weights_hash"
+  private static let configPath = "/config"
+  private static let filesHashPath = "/files_hash"
+  private static let filesFolder = "/tokenizer/"
+
+  /// The datasets that describe a model, for a model file and for a checkpoint's first file.
+  static func header(_ configuration: ModelConfiguration, _ files: ModelFiles) throws -> [HDF5Entry] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let config = try encoder.encode(configuration)
+    return [HDF5Entry(path: configPath, content: .text(config))]
+      + files.named.map { HDF5Entry(path: filesFolder + $0.name, content: .text($0.bytes)) }
+      + [HDF5Entry(path: filesHashPath, content: .text(Data(filesHash(config, files).utf8)))]
+  }
+
+  static func header(_ reader: HDF5Reader) throws -> (configuration: ModelConfiguration, files: ModelFiles) {
+    guard let config = try reader.bytes(configPath) else {
+      throw reader.fail(configPath, "is missing; this is not a model file, make one with `train import`")
+    }
+    let files = try ModelFiles { try reader.bytes(filesFolder + $0) }
+    if let hash = try reader.bytes(filesHashPath), hash != Data(filesHash(config, files).utf8) {
+      throw reader.fail(filesHashPath, "does not match /config and /tokenizer; the file is damaged, copy it again")
+    }
+    do {
+      return (try JSONDecoder().decode(ModelConfiguration.self, from: config), files)
+    } catch let error as DecodingError {
+      throw reader.fail(configPath, "\(reason(error)); write the file again with `train import`")
+    }
+  }
+
+  private static func filesHash(_ config: Data, _ files: ModelFiles) -> String {
+    var hash = SHA256()
+    for (name, bytes) in [(name: "config", bytes: config)] + files.named {
+      hash.update("\(name) \(bytes.count)\n".utf8)
+      hash.update(bytes)
+    }
+    return hash.hexDigest()
+  }
+
+  /// The weights of the file in table order; all are there, of the right shape, and nothing else is.
+  static func tensors(_ reader: HDF5Reader, _ configuration: ModelConfiguration) throws -> [StoredTensor] {
+    try configuration.refuseBeyond(bytes: reader.file.byteCount, path: reader.file.path)
+    let table = ParameterTable(configuration)
+    let tensors = try table.parameters.map {
+      try reader.tensor(parameters + $0.name, name: $0.name, shape: $0.shape)
+    }
+    let count = try reader.linkCount(String(parameters.dropLast()))
+    if count != tensors.count {
+      let known = Set(table.parameters.map(\.name))
+      let extra = try reader.links(String(parameters.dropLast())).first { !known.contains($0) } ?? ""
+      throw reader.fail(
+        parameters + extra,
+        "is not a parameter of the model in /config; write the file again with `train import`")
+    }
+    return tensors
+  }
+
+  /// Throws unless the file's own hash of its weights is that of what was read. A file without one is taken as it is.
+  static func verify(_ reader: HDF5Reader, _ hasher: WeightsHasher) throws {
+    if let hash = try reader.bytes(weightsHashPath), hash != Data(hasher.hexDigest().utf8) {
+      throw reader.fail(weightsHashPath, "does not match the weights; the file is damaged, copy it again")
+    }
+  }
+
+  /// Reads a tensor slice by slice.
+  static func each(_ tensor: StoredTensor, _ body: (UnsafeBufferPointer<Float>) -> Void) throws {
+    let slice = UnsafeMutablePointer<Float>.allocate(capacity: StoredTensor.sliceCount)
+    defer { slice.deallocate() }
+    for start in stride(from: 0, to: tensor.count, by: StoredTensor.sliceCount) {
+      try tensor.read(start..<min(start + StoredTensor.sliceCount, tensor.count), into: slice, consume: body)
+    }
+  }
+
+  private static func reason(_ error: DecodingError) -> String {
+    switch error {
+    case .keyNotFound(let key, _): "\(key.stringValue) is missing"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+      (context.codingPath.map(\.stringValue) + [context.debugDescription]).joined(separator: ": ")
+    @unknown default: "cannot be decoded"
+    }
+  }
+}
+
+extension ModelConfiguration {
+  /// Throws when files of `bytes` bytes cannot hold this model's weights, so that nothing is allocated for a lie.
+  func refuseBeyond(bytes: Int, path: String) throws {
+    let (c, q, kv) = (Double(hiddenSize), Double(queryWidth), Double(headWidth) * Double(keyValueHeadCount))
+    let layer = 2 * c * (q + kv) + 3 * c * Double(intermediateSize)
+    let numbers = Double(vocabularySize) * c * (tiedHead ? 1 : 2) + Double(layerCount) * layer
+    if numbers * 2 > Double(bytes) {
+      throw MartletError(
+        .data,
+        "\(path): \(bytes) bytes cannot hold the \(numbers) weights that the configuration asks for; "
+          + "the file is cut off or belongs to another model")
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import Foundation
+import Transformer
+
+/// Files of a model beside its weights, byte for byte as imported.
+public struct ModelFiles: Sendable, Equatable {
+  /// `tokenizer.json`.
+  public var tokenizer: Data?
+  /// `tokenizer_config.json`.
+  public var tokenizerConfig: Data?
+  /// `chat_template.jinja`, or the template inside `tokenizer_config.json`.
+  public var chatTemplate: String?
+  /// `generation_config.json`; of it only the stop ids are used, and those stand in the model's configuration.
+  public var generationConfig: Data?
+
+  public init(
+    tokenizer: Data? = nil, tokenizerConfig: Data? = nil, chatTemplate: String? = nil, generationConfig: Data? = nil
+  ) {
+    self.tokenizer = tokenizer
+    self.tokenizerConfig = tokenizerConfig
+    self.chatTemplate = chatTemplate
+    self.generationConfig = generationConfig
+  }
+
+  static let tokenizerName = "tokenizer.json"
+  static let tokenizerConfigName = "tokenizer_config.json"
+  static let chatTemplateName = "chat_template.jinja"
+  static let generationConfigName = "generation_config.json"
+
+  /// The files that are there, by the names they have in a Hugging Face folder.
+  var named: [(name: String, bytes: Data)] {
+    let all: [(String, Data?)] = [
+      (Self.tokenizerName, tokenizer), (Self.tokenizerConfigName, tokenizerConfig),
+      (Self.chatTemplateName, chatTemplate.map { Data($0.utf8) }), (Self.generationConfigName, generationConfig),
+    ]
+    return all.compactMap { name, bytes in bytes.map { (name, $0) } }
+  }
+
+  /// Collects the files that `read` finds.
+  init(read: (_ name: String) throws -> Data?) rethrows {
+    tokenizer = try read(Self.tokenizerName)
+    tokenizerConfig = try read(Self.tokenizerConfigName)
+    chatTemplate = try read(Self.chatTemplateName).map { String(decoding: $0, as: UTF8.self) }
+    generationConfig = try read(Self.generationConfigName)
+  }
+}
+
+/// A model with the files that belong to it.
+public struct StoredModel {
+  public let model: LanguageModel
+  public let files: ModelFiles
+
+  public init(model: LanguageModel, files: ModelFiles) {
+    self.model = model
+    self.files = files
+  }
+}
+
+/// How numbers are stored in a file. Weights in memory are always fp32.
+public enum StoredType: String, Codable, Sendable, CaseIterable {
+  case float32 = "f32"
+  /// The upper half of an fp32, rounded once to the nearest, ties to even.
+  case bfloat16 = "bf16"
+
+  var byteCount: Int { self == .float32 ? 4 : 2 }
+}
