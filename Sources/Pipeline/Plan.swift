@@ -1,0 +1,213 @@
+import Tensor
+import Transformer
+
+/// What a plan is made from: plain numbers of a configuration.
+public struct PlanInput: Sendable {
+  public var model: ModelConfiguration
+  /// Whether weights are updated (sft, rft, rl).
+  public var trains: Bool
+  /// Whether responses are sampled (rl, eval, hint, rft).
+  public var samples: Bool
+  public var optimizer: OptimizerKind
+  public var gradientShards: Int
+  /// Packed rows of a micro-batch; one longer sequence is taken whole.
+  public var microBatchTokens: Int
+  /// Sequences the sampler has open at once.
+  public var slots: Int
+  /// The longest sequence, prompt included.
+  public var maxSequenceTokens: Int
+  public var promptsPerStep: Int
+  public var samplesPerPrompt: Int
+  /// Responses an optimizer step.
+  public var updateBatch: Int
+  /// Responses a step that are sampled anew: 0 for fine-tuning on given data.
+  public var responses: Int
+  public var hasReferenceModel: Bool
+  public var threads: Int
+
+  public init(
+    model: ModelConfiguration, trains: Bool, samples: Bool, optimizer: OptimizerKind = .adamw, gradientShards: Int = 1,
+    microBatchTokens: Int, slots: Int, maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
+    updateBatch: Int = 1, responses: Int = 0, hasReferenceModel: Bool = false,
+    threads: Int = WorkerPool.physicalCoreCount
+  ) {
+    self.model = model
+    self.trains = trains
+    self.samples = samples
+    self.optimizer = optimizer
+    self.gradientShards = gradientShards
+    self.microBatchTokens = microBatchTokens
+    self.slots = slots
+    self.maxSequenceTokens = maxSequenceTokens
+    self.promptsPerStep = promptsPerStep
+    self.samplesPerPrompt = samplesPerPrompt
+    self.updateBatch = updateBatch
+    self.responses = responses
+    self.hasReferenceModel = hasReferenceModel
+    self.threads = threads
+  }
+}
+
+/// Memory and time of a run, before anything is allocated.
+public struct Plan: Codable, Sendable, Equatable {
+  public struct Part: Codable, Sendable, Equatable {
+    public var name: String
+    public var bytes: Int
+  }
+
+  /// What takes memory, and how much at most.
+  public var parts: [Part]
+  /// The sum of the parts.
+  public var peakBytes: Int
+  public var availableBytes: Int
+  /// Every response as long as allowed, at the speed of a large matrix product; null when nothing was measured.
+  public var samplingSecondsPerStep: Double?
+  public var updateSecondsPerStep: Double?
+  /// Why this cannot run, each with a remedy. Empty: it can.
+  public var refusals: [String]
+  public var notes: [String]
+
+  public var fits: Bool { refusals.isEmpty }
+
+  enum CodingKeys: String, CodingKey {
+    case parts
+    case peakBytes = "peak_bytes"
+    case availableBytes = "available_bytes"
+    case samplingSecondsPerStep = "sampling_seconds_per_step"
+    case updateSecondsPerStep = "update_seconds_per_step"
+    case refusals, notes
+  }
+
+  /// - Parameters:
+  ///   - availableBytes: what may be taken.
+  ///   - speed: measured, for the times.
+  public init(_ input: PlanInput, availableBytes: Int = MachineMemory.available(), speed: MachineSpeed? = nil) {
+    let scale = ModelScale(input.model)
+    parts = Self.parts(input, scale)
+    peakBytes = parts.reduce(0) { $0 + $1.bytes }
+    self.availableBytes = availableBytes
+    refusals = Self.impossible(input)
+    notes = Self.notes(input, scale)
+    if peakBytes > availableBytes {
+      let largest = parts.sorted { $0.bytes > $1.bytes }.prefix(3).map { "\($0.name) \(byteText($0.bytes))" }
+      refusals.append(
+        "memory: \(byteText(peakBytes)) are needed and \(byteText(availableBytes)) are free "
+          + "(\(largest.joined(separator: ", "))); " + Self.remedy(parts, input, excess: peakBytes - availableBytes))
+    }
+    guard let speed else { return }
+    let flops = speed.gflops * 1e9
+    let tokens = Double(input.maxSequenceTokens)
+    // A position sees half of its sequence on average.
+    let each = scale.forwardOperations(contextLength: input.maxSequenceTokens / 2) + scale.headOperations
+    if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
+    if input.trains {
+      let rows = Double(input.responses > 0 ? input.responses : input.updateBatch) * tokens
+      updateSecondsPerStep = rows * each * (input.hasReferenceModel ? 4 : 3) / flops
+    }
+  }
+
+  private static func parts(_ input: PlanInput, _ scale: ModelScale) -> [Part] {
+    var parts = [Part(name: "weights", bytes: scale.weightBytes)]
+    func add(_ name: String, _ bytes: Int) { if bytes > 0 { parts.append(Part(name: name, bytes: bytes)) } }
+    let rows = max(input.microBatchTokens, input.maxSequenceTokens)
+    var gradientBytes = 0
+    if input.trains {
+      // S parts are added as a binary tree: ceil(log2 S) sums wait beside the one being made.
+      let depth = (0..<62).first { 1 << $0 >= input.gradientShards } ?? 0
+      gradientBytes = scale.weightBytes
+      add("gradients", gradientBytes * (1 + depth))
+      if input.optimizer == .adamw { add("optimizer moments", 2 * scale.weightBytes) }
+      add("activations of a micro-batch", scale.activationBytesPerToken * rows)
+      add(
+        "panels and scratch of training",
+        scale.trainingBytes(rows: rows, targets: 0) - scale.activationBytesPerToken * rows)
+      add("logits", scale.trainingBytes(rows: rows, targets: rows) - scale.trainingBytes(rows: rows, targets: 0))
+    }
+    if input.samples {
+      // The panels lie in the gradients' memory where there is some.
+      add("packed panels of sampling", max(0, scale.packedBytes - gradientBytes))
+      add("key and value caches", input.slots * input.maxSequenceTokens * scale.cacheBytesPerToken)
+      add("scratch of sampling", scale.samplingBytes)
+    }
+    if input.hasReferenceModel {
+      add("reference weights", scale.weightBytes)
+      add("scratch of reference scoring", scale.trainingBytes(rows: rows, targets: rows, gradients: false))
+    }
+    // A checkpoint's files are built one at a time, of at most 256 MB.
+    if input.trains { add("saving", min(256_000_000, scale.weightBytes)) }
+    return parts
+  }
+
+  private static func impossible(_ input: PlanInput) -> [String] {
+    var refusals: [String] = []
+    if let problem = input.model.problem { refusals.append("model.\(problem.key): \(problem.message)") }
+    if input.maxSequenceTokens > input.model.contextLength {
+      refusals.append(
+        "sampling.max_tokens: sequences of \(input.maxSequenceTokens) tokens do not fit the model's context of "
+          + "\(input.model.contextLength); lower it")
+    }
+    if input.trains, input.updateBatch < 1 {
+      refusals.append("update_batch: \(input.updateBatch) is not a number of responses; give 1 or more")
+    }
+    if input.trains, input.responses > 0, input.updateBatch > input.responses {
+      refusals.append(
+        "update_batch: \(input.updateBatch) responses are never there, a step samples \(input.responses) "
+          + "(prompts_per_step x samples_per_prompt); lower it")
+    }
+    return refusals
+  }
+
+  private static func notes(_ input: PlanInput, _ scale: ModelScale) -> [String] {
+    var notes = ["\(scale.parameterCount) parameters, \(input.threads) threads"]
+    if input.trains, input.maxSequenceTokens > input.microBatchTokens {
+      notes.append(
+        "micro_batch_tokens \(input.microBatchTokens) is below the longest sequence of \(input.maxSequenceTokens) "
+          + "tokens, which is then taken alone")
+    }
+    if input.trains, input.responses > 0, input.updateBatch > 0 {
+      let updates = (input.responses + input.updateBatch - 1) / input.updateBatch
+      notes.append(
+        "\(input.promptsPerStep) prompts x \(input.samplesPerPrompt) samples = \(input.responses) responses a step, "
+          + "\(updates) optimizer update\(updates == 1 ? "" : "s")")
+    }
+    if input.samples { notes.append("the Python interpreters' own memory is not counted") }
+    return notes
+  }
+
+  /// What to change for the part that is worth most, by how much where that is a plain number.
+  private static func remedy(_ parts: [Part], _ input: PlanInput, excess: Int) -> String {
+    let size = { (name: String) in parts.first { $0.name == name }?.bytes ?? 0 }
+    let caches = size("key and value caches")
+    if caches > excess, input.slots > 1 {
+      let slot = caches / input.slots
+      let slots = input.slots - (excess + slot - 1) / slot
+      if slots >= 1 { return "sample at most \(slots) sequences at once, or lower sampling.max_tokens" }
+    }
+    let activations = size("activations of a micro-batch")
+    if activations > excess, input.microBatchTokens > input.maxSequenceTokens {
+      let token = activations / max(input.microBatchTokens, 1)
+      let rows = input.microBatchTokens - (excess + token - 1) / max(token, 1)
+      if rows >= input.maxSequenceTokens { return "set micro_batch_tokens to \(rows) at most" }
+    }
+    if input.hasReferenceModel, size("reference weights") + size("scratch of reference scoring") >= excess {
+      return "set loss.kl to none, so that no reference model is needed"
+    }
+    if size("optimizer moments") >= excess { return "set optimizer.kind to sgd, or use a machine with more memory" }
+    return "use a smaller model, or a machine with \(byteText(parts.reduce(0) { $0 + $1.bytes })) free"
+  }
+
+  /// The plan for a terminal.
+  public var text: String {
+    var rows = [["memory", "bytes", ""]]
+    rows += (parts + [Part(name: "peak", bytes: peakBytes), Part(name: "available", bytes: availableBytes)]).map {
+      [$0.name, "\($0.bytes)", byteText($0.bytes)]
+    }
+    var text = alignedTable(rows)
+    let condition = "s a step of longest responses, at the speed of a large matrix product"
+    if let seconds = samplingSecondsPerStep { text += "sampling: \(decimals(seconds, 1)) \(condition)\n" }
+    if let seconds = updateSecondsPerStep { text += "update: \(decimals(seconds, 1)) \(condition)\n" }
+    for note in notes { text += "note: \(note)\n" }
+    for refusal in refusals { text += "refused: \(refusal)\n" }
+    return text
+  }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import Testing
+import Transformer
+
+@testable import Pipeline
+
+@Suite struct PlanTests {
+  static let demo = ModelConfiguration(
+    architecture: .llama, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, vocabularySize: 400)
+  static let half = ModelConfiguration(
+    architecture: .qwen2, hiddenSize: 896, intermediateSize: 4864, layerCount: 24, headCount: 14, keyValueHeadCount: 2,
+    vocabularySize: 151_936, contextLength: 32_768)
+
+  static func reinforcement(_ model: ModelConfiguration) -> PlanInput {
+    PlanInput(
+      model: model, trains: true, samples: true, microBatchTokens: 4096, slots: 64, maxSequenceTokens: 512,
+      promptsPerStep: 16, samplesPerPrompt: 8, updateBatch: 64, responses: 128, hasReferenceModel: true, threads: 2)
+  }
+
+  @Test func partsAddUpToThePeak() {
+    let plan = Plan(Self.reinforcement(Self.demo), availableBytes: 1 << 40)
+    #expect(plan.peakBytes == plan.parts.reduce(0) { $0 + $1.bytes })
+    #expect(plan.parts.allSatisfy { $0.bytes > 0 })
+    #expect(plan.fits && plan.samplingSecondsPerStep == nil)
+    let scale = ModelScale(Self.demo)
+    let bytes = Dictionary(uniqueKeysWithValues: plan.parts.map { ($0.name, $0.bytes) })
+    #expect(bytes["weights"] == scale.weightBytes)
+    #expect(bytes["gradients"] == scale.weightBytes)
+    #expect(bytes["optimizer moments"] == 2 * scale.weightBytes)
+    #expect(bytes["reference weights"] == scale.weightBytes)
+    #expect(bytes["key and value caches"] == 64 * 512 * 4 * 5 * 2 * 192)
+    let training = ["activations of a micro-batch", "panels and scratch of training", "logits"].compactMap { bytes[$0] }
+    #expect(training.reduce(0, +) == scale.trainingBytes(rows: 4096, targets: 4096))
+  }
+
+  @Test func onlyWhatARunNeeds() {
+    var input = Self.reinforcement(Self.demo)
+    input.trains = false
+    input.hasReferenceModel = false
+    let sampling = Plan(input, availableBytes: 1 << 40)
+    #expect(Set(sampling.parts.map(\.name)).isDisjoint(with: ["gradients", "optimizer moments", "logits", "saving"]))
+    #expect(sampling.parts.contains { $0.name == "packed panels of sampling" })
+    input.trains = true
+    input.samples = false
+    input.optimizer = .sgd
+    input.gradientShards = 3
+    let training = Plan(input, availableBytes: 1 << 40)
+    #expect(!training.parts.contains { $0.name == "optimizer moments" || $0.name.contains("cache") })
+    let weights = ModelScale(Self.demo).weightBytes
+    #expect(training.parts.first { $0.name == "gradients" }?.bytes == 3 * weights)
+  }
+
+  @Test func refusesWhatDoesNotFit() throws {
+    let input = Self.reinforcement(Self.half)
+    let needed = Plan(input, availableBytes: 1 << 40).peakBytes
+    #expect(Plan(input, availableBytes: needed).fits)
+    let refused = Plan(input, availableBytes: needed - 1)
+    #expect(!refused.fits)
+    let reason = try #require(refused.refusals.first)
+    #expect(reason.hasPrefix("memory: ") && reason.contains("are needed") && reason.contains("; "))
+    // The remedy of a cache that is too large is a number that fits.
+    var wide = input
+    wide.slots = 4096
+    let advice = try #require(Plan(wide, availableBytes: needed).refusals.first)
+    #expect(advice.contains("at most 64 sequences"))
+  }
+
+  @Test func refusesWhatCannotBe() {
+    var input = Self.reinforcement(Self.demo)
+    input.maxSequenceTokens = 4000
+    input.updateBatch = 1000
+    let refusals = Plan(input, availableBytes: 1 << 40).refusals
+    #expect(refusals.count == 2)
+    #expect(refusals[0].hasPrefix("sampling.max_tokens") && refusals[1].hasPrefix("update_batch"))
+  }
+
+  /// The bound on full fine-tuning of the 0.5B model at 1,024 packed tokens.
+  @Test func halfABillionFitsInItsBudget() {
+    let plan = Plan(
+      PlanInput(
+        model: Self.half, trains: true, samples: false, microBatchTokens: 1024, slots: 0, maxSequenceTokens: 512),
+      availableBytes: 10_500_000_000)
+    #expect(plan.fits, "\(plan.text)")
+  }
+
+  @Test func timesComeFromASpeed() throws {
+    let speed = MachineSpeed(gflops: 100, readGigabytes: 10, threads: 2)
+    let plan = Plan(Self.reinforcement(Self.demo), availableBytes: 1 << 40, speed: speed)
+    let sampling = try #require(plan.samplingSecondsPerStep)
+    let update = try #require(plan.updateSecondsPerStep)
+    #expect(abs(update / sampling - 4) < 1e-12)
+    let scale = ModelScale(Self.demo)
+    let flops = 128 * 512 * (scale.forwardOperations(contextLength: 256) + scale.headOperations)
+    #expect(abs(sampling - flops / 1e11) < 1e-9)
+    let data = try JSONEncoder().encode(plan)
+    #expect(try JSONDecoder().decode(Plan.self, from: data) == plan)
+    #expect(plan.text.contains("peak") && plan.text.contains("sampling:"))
+  }
+
+  @Test func theMachineSaysWhatItHas() {
+    #expect(MachineMemory.available() > 1 << 20)
+    #expect(MachineMemory.available() <= MachineMemory.total())
+  }
+}
