@@ -121,6 +121,7 @@ private struct JSONValueEncoder: SingleValueEncodingContainer {
   static func fill(_ node: JSONNode, _ value: some Encodable, _ path: [any CodingKey]) throws {
     switch value {
     case let text as String: node.value = .text(text)
+    case let ids as [Int32]: node.value = .literal("[" + ids.lazy.map(String.init).joined(separator: ", ") + "]")
     case let flag as Bool: node.value = .literal(flag ? "true" : "false")
     case let number as Double: node.value = .literal(try finite(number, path))
     case let number as Float: node.value = .literal(try finite(number, path))
