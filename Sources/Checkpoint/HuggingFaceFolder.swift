@@ -15,7 +15,14 @@ public enum HuggingFaceFolder {
   /// - Throws: `MartletError` with file, tensor and remedy: `io` when the folder cannot be read, `configuration` for a
   ///   model that is not supported, else `data`.
   public static func read(_ folder: String, progress: (Double) -> Void = { _ in }) throws -> StoredModel {
-    let (configuration, files) = try readHeader(folder)
+    try read(folder, valueHead: false, progress: progress)
+  }
+
+  static func read(
+    _ folder: String, valueHead: Bool, progress: (Double) -> Void = { _ in }
+  ) throws -> StoredModel {
+    let (stored, files) = try readHeader(folder)
+    var configuration = stored
     let tensors = try tensors(folder)
     let sizes = Dictionary(tensors.values.map { ($0.file.path, $0.file.byteCount) }) { first, _ in first }
     let bytes = sizes.values.reduce(0, +)
@@ -23,6 +30,7 @@ public enum HuggingFaceFolder {
     let table = ParameterTable(configuration)
     try check(tensors, against: table, configuration, folder)
 
+    configuration.valueHead = valueHead
     let model = LanguageModel(configuration: configuration)
     let total = table.parameters.reduce(0) { $0 + $1.range.count }
     var done = 0

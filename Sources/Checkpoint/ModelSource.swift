@@ -1,0 +1,58 @@
+import Foundation
+import Tensor
+import Transformer
+
+/// Whatever holds a model: an HDF5 file, a run's folder (its `model.h5`, else its newest step), a step folder, or a Hugging
+/// Face folder.
+public enum ModelSource {
+  private enum Kind {
+    case file(String)
+    case step(String)
+    case run(String)
+    case huggingFace(String)
+  }
+
+  /// Reads the model at `path`.
+  /// - Parameter valueHead: as in ``ModelFile/read(_:valueHead:)``.
+  /// - Throws: `MartletError`: `io` when nothing is there, `data` when it holds no model.
+  public static func load(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
+    switch try kind(path) {
+    case .file(let file): try ModelFile.read(file, valueHead: valueHead)
+    case .step(let folder): try StepCheckpoint.open(folder, .weights).model(valueHead: valueHead)
+    case .run(let folder): try newest(folder, .weights).model(valueHead: valueHead)
+    case .huggingFace(let folder): try HuggingFaceFolder.read(folder, valueHead: valueHead ?? false)
+    }
+  }
+
+  /// Reads the configuration and the files of the model at `path`, not its weights.
+  public static func header(_ path: String) throws -> (configuration: ModelConfiguration, files: ModelFiles) {
+    switch try kind(path) {
+    case .file(let file): try ModelFile.readHeader(file)
+    case .step(let folder): try StepCheckpoint.open(folder, .header).configuration()
+    case .run(let folder): try newest(folder, .header).configuration()
+    case .huggingFace(let folder): try HuggingFaceFolder.readHeader(folder)
+    }
+  }
+
+  private static func kind(_ path: String) throws -> Kind {
+    guard isFolder(path) else { return .file(path) }
+    if exists(join(path, StepManifest.name)) { return .step(path) }
+    let file = join(path, "model.h5")
+    if exists(file) { return .file(file) }
+    if try !StepCheckpoint.folders(path).isEmpty { return .run(path) }
+    if exists(join(path, HuggingFaceFolder.configName)) { return .huggingFace(path) }
+    throw MartletError(
+      .data,
+      "\(path): holds no model (neither model.h5, nor step folders, nor config.json); give a model file, a run's folder, "
+        + "a step folder or a Hugging Face folder")
+  }
+
+  private static func newest(_ run: String, _ extent: StepCheckpoint.Extent) throws -> StepCheckpoint {
+    var refused: [String] = []
+    guard let step = try StepCheckpoint.latest(run: run, extent, skipped: { refused.append($0) }) else {
+      throw MartletError(
+        .data, "\(run): no step folder can be used: \(refused.joined(separator: " | ")); use another run")
+    }
+    return step
+  }
+}

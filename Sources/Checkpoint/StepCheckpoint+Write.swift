@@ -1,0 +1,152 @@
+import Foundation
+import Tensor
+import Transformer
+
+extension StepCheckpoint {
+  /// Bytes of datasets in one file; with the library's own structures it stays below 256 MB.
+  static let fileBytes = 250_000_000
+
+  /// Writes `run/step-NNNNNNNN`, reads every file back, and renames the folder into place.
+  ///
+  /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast` and
+  /// those that `keepEvery` divides. The caller holds the run's lock. Memory: a few slices beside what is there already.
+  /// - Parameters:
+  ///   - state: whatever else the caller needs to go on.
+  ///   - keepLast: at least 1, the folder just written included.
+  ///   - keepEvery: 0 keeps none beyond `keepLast`.
+  /// - Throws: `MartletError` with status `io`; older folders are then as they were and nothing is left behind.
+  @discardableResult
+  public static func write(
+    run: String, step: Int, model: LanguageModel, files: ModelFiles, optimizer: Optimizer?, state: Data,
+    keepLast: Int, keepEvery: Int = 0
+  ) throws -> StepCheckpoint {
+    try write(
+      run: run, step: step, model: model, files: files, optimizer: optimizer, state: state, keepLast: keepLast,
+      keepEvery: keepEvery, fileBytes: fileBytes)
+  }
+
+  static func write(
+    run: String, step: Int, model: LanguageModel, files: ModelFiles, optimizer: Optimizer?, state: Data,
+    keepLast: Int, keepEvery: Int, fileBytes: Int
+  ) throws -> StepCheckpoint {
+    precondition(step >= 0 && keepLast >= 1 && keepEvery >= 0, "StepCheckpoint: \(step), \(keepLast), \(keepEvery)")
+    try makeFolder(run)
+    for name in try names(in: run) where name.hasPrefix(temporaryPrefix) || name.hasPrefix(trashPrefix) {
+      removeAll(join(run, name))
+    }
+    let digits = String(step)
+    let name = prefix + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    let plan = try plan(model, files, optimizer, state, fileBytes)
+    let bytes = plan.reduce(0) { $0 + HDF5Writer(entries: $1.entries).byteCount }
+    if let free = freeBytes(run), free < bytes {
+      throw systemError(join(run, name), "cannot be written", ENOSPC, bytesNeeded: bytes)
+    }
+    let temporary = join(run, "\(temporaryPrefix)\(name)-\(getpid())")
+    guard mkdir(temporary, 0o777) == 0 else { throw systemError(temporary, "cannot be made") }
+    let manifest: StepManifest
+    do {
+      // Entries point into these.
+      manifest = try withExtendedLifetime((model, optimizer)) {
+        try fill(temporary, plan, step: step, optimizerStep: optimizer?.step)
+      }
+      try commit(temporary, as: name, run: run)
+    } catch {
+      removeAll(temporary)
+      throw error
+    }
+    try prune(run, newest: step, keepLast: keepLast, keepEvery: keepEvery)
+    return StepCheckpoint(folder: join(run, name), step: step, manifest: manifest)
+  }
+
+  private static let temporaryPrefix = ".tmp-"
+  private static let trashPrefix = ".trash-"
+
+  private struct PlannedFile {
+    var entries: [HDF5Entry]
+    var parts: [StepManifest.Part] = []
+    var bytes: Int
+  }
+
+  /// Which pieces go into which file: in order, each file filled before the next.
+  private static func plan(
+    _ model: LanguageModel, _ files: ModelFiles, _ optimizer: Optimizer?, _ state: Data, _ limit: Int
+  ) throws -> [PlannedFile] {
+    let header =
+      try ModelFile.header(model.configuration, files) + [HDF5Entry(path: statePath, content: .bytes(state))]
+    var plan = [PlannedFile(entries: header, bytes: header.reduce(0) { $0 + $1.byteCount })]
+    let buffers: [(StepManifest.Kind, FloatBuffer?)] = [
+      (.parameters, model.weights), (.firstMoment, optimizer?.firstMoment), (.secondMoment, optimizer?.secondMoment),
+    ]
+    for case (let kind, let buffer?) in buffers {
+      precondition(buffer.count == model.table.count, "StepCheckpoint: \(buffer.count) floats for \(model.table.count)")
+      for parameter in model.table.parameters {
+        let rowCount = parameter.shape[0]
+        let rowFloats = parameter.range.count / rowCount
+        let step = max(1, limit / (rowFloats * 4))
+        for first in stride(from: 0, to: rowCount, by: step) {
+          let part = StepManifest.Part(
+            kind: kind, name: parameter.name, rows: [first, min(first + step, rowCount)])
+          let count = part.rows[1] - part.rows[0]
+          let entry = HDF5Entry(
+            path: part.path(rowCount: rowCount),
+            content: .floats(
+              buffer.pointer + parameter.range.lowerBound + first * rowFloats,
+              shape: [count] + parameter.shape.dropFirst(), type: .float32))
+          if plan[plan.count - 1].bytes + entry.byteCount > limit { plan.append(PlannedFile(entries: [], bytes: 0)) }
+          plan[plan.count - 1].entries.append(entry)
+          plan[plan.count - 1].parts.append(part)
+          plan[plan.count - 1].bytes += entry.byteCount
+        }
+      }
+    }
+    return plan
+  }
+
+  private static func fill(
+    _ folder: String, _ plan: [PlannedFile], step: Int, optimizerStep: Int?
+  ) throws -> StepManifest {
+    var files: [StepManifest.File] = []
+    for (index, planned) in plan.enumerated() {
+      let digits = String(index)
+      let name = "rank-0000-" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits + ".h5"
+      let path = join(folder, name)
+      try HDF5Writer(entries: planned.entries).write(to: path)
+      let written = try InputFile(path)
+      files.append(.init(name: name, bytes: written.byteCount, sha256: try written.sha256(), parts: planned.parts))
+    }
+    let version = (try? HDF5.exclusively { _ in HDF5.version() }) ?? ""
+    let manifest = StepManifest(step: step, optimizerStep: optimizerStep, hdf5: version, files: files)
+    try writeFileAtomically(try manifest.encoded(), to: join(folder, StepManifest.name))
+    return manifest
+  }
+
+  /// The rename. A folder of that step that was there before (refused on resuming, or the run went back) is put aside.
+  private static func commit(_ temporary: String, as name: String, run: String) throws {
+    let (target, aside) = (join(run, name), join(run, "\(trashPrefix)\(name)-\(getpid())"))
+    let wasThere = rename(target, aside) == 0
+    guard rename(temporary, target) == 0 else {
+      let code = errno
+      if wasThere { rename(aside, target) }
+      throw systemError(target, "cannot be given its name", code)
+    }
+    try syncFolder(run)
+    removeAll(aside)
+  }
+
+  /// Removes older steps; each loses its name first, so that no half-removed folder is ever taken for a checkpoint.
+  private static func prune(_ run: String, newest: Int, keepLast: Int, keepEvery: Int) throws {
+    let older = try folders(run).filter { $0.step < newest }
+    for (step, name) in older.dropLast(keepLast - 1) where keepEvery == 0 || step % keepEvery != 0 {
+      let trash = join(run, "\(trashPrefix)\(name)-\(getpid())")
+      if rename(join(run, name), trash) == 0 { removeAll(trash) }
+    }
+  }
+}
+
+/// Makes a folder and those above it.
+func makeFolder(_ path: String) throws {
+  if isFolder(path) { return }
+  let parent = folder(of: path)
+  if parent != path { try makeFolder(parent) }
+  if mkdir(path, 0o777) != 0, errno != EEXIST { throw systemError(path, "cannot be made") }
+}
