@@ -55,13 +55,17 @@ enum HTML {
       }
       marks += "<circle cx=\"\(x)\" cy=\"\(y)\" r=\"5\" fill=\"\(colour)\"/>"
     }
-    // Labels of neighbours are moved apart.
-    var placed: [(x: Double, y: Double)] = []
-    for (index, point) in points.enumerated().sorted(by: { $0.element.y > $1.element.y }) {
-      let x = frame.pixelX(point.x) + 9
-      var y = frame.pixelY(point.y) + 4
-      while let other = placed.first(where: { abs($0.x - x) < 120 && abs($0.y - y) < 14 }) { y = other.y + 14 }
-      placed.append((x, y))
+    // A label stands beside its point, or as near above or below as neither a label nor another point is in its way.
+    var taken = points.map { (x: frame.pixelX($0.x) - 6, width: 12.0, y: frame.pixelY($0.y) + 4) }
+    for (index, point) in points.enumerated() {
+      let (x, width) = (frame.pixelX(point.x) + 9, 7 * Double(point.label.count))
+      let beside = frame.pixelY(point.y) + 4
+      let heights = [0.0, -13, 13, -26, 26, -39, 39, -52, 52].map { beside + $0 }
+      let y =
+        heights.first { y in
+          !taken.contains { abs($0.y - y) < 12 && $0.x < x + width && x < $0.x + $0.width }
+        } ?? beside
+      taken.append((x, width, y))
       marks +=
         "<text x=\"\(decimals(x, 1))\" y=\"\(decimals(y, 1))\" style=\"fill:var(--c\(index % 8))\">\(escape(point.label))</text>"
     }
@@ -73,10 +77,10 @@ enum HTML {
     let points = thinned(series)
     guard let first = points.first, let last = series.last else { return "" }
     let frame = Frame(
-      width: 372, height: 180, left: 52, right: 12, top: 26, bottom: 24, x: Scale(first.x, last.x, nice: false),
+      width: 372, height: 180, left: 52, right: 20, top: 26, bottom: 24, x: Scale(first.x, last.x, nice: false),
       y: Scale(points.reduce(.infinity) { min($0, $1.y) }, points.reduce(-.infinity) { max($0, $1.y) }))
     var marks = "<text x=\"52\" y=\"15\" class=\"title\">\(escape(title))</text>"
-    marks += "<text x=\"360\" y=\"15\" text-anchor=\"end\">last \(short(last.y))</text>"
+    marks += "<text x=\"352\" y=\"15\" text-anchor=\"end\">last \(short(last.y))</text>"
     if points.count == 1 {
       marks += "<circle cx=\"\(frame.x(first.x))\" cy=\"\(frame.y(first.y))\" r=\"3\" fill=\"var(--c0)\"/>"
     } else {
@@ -135,7 +139,7 @@ enum HTML {
       var (low, high) = (low, high)
       if !(high > low) {
         let margin = max(low.magnitude * 0.1, nice ? 1e-6 : 0.5)
-        (low, high) = (low - margin, high + margin)
+        (low, high) = low == 0 ? (0, 1) : (low - margin, high + margin)
       }
       var step = 1.0
       while step > (high - low) / 4 { step /= 10 }

@@ -153,8 +153,10 @@ public enum ReportWriter {
   }
 
   private static func tokenizer(_ folder: String) -> Tokenizer? {
-    guard let json = FileManager.default.contents(atPath: folder + "/tokenizer.json") else { return nil }
-    return try? Tokenizer(json: json, path: folder + "/tokenizer.json")
+    let path = folder + "/model.h5"
+    guard FileManager.default.isReadableFile(atPath: path), let json = try? ModelFile.readHeader(path).files.tokenizer
+    else { return nil }
+    return try? Tokenizer(json: json, path: path)
   }
 
   // MARK: - Writing

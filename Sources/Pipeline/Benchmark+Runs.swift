@@ -1,0 +1,198 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Synchronization
+import Tensor
+import Transformer
+
+/// The measurements that need a model.
+struct ModelBench {
+  let model: LanguageModel
+  let matmul: MatmulMode
+  let pool: WorkerPool
+  let speed: MachineSpeed
+  let effort: Double
+
+  private var scale: ModelScale { ModelScale(model.configuration) }
+  private var flops: Double { speed.gflops * 1e9 }
+
+  /// Median seconds of `body` after one run to warm up; fewer repeats of what takes long.
+  private func seconds(repeats: Int, _ body: () throws -> Void) rethrows -> Double {
+    let first = try elapsed(body)
+    let count = max(1, min(Int(Double(repeats) * effort), Int(10 * effort / max(first, 1e-6))))
+    return median(try (0..<count).map { _ in try elapsed(body) })
+  }
+
+  /// The forward product of the numeric contract, 1,024 x 1,024 x 1,024, against OpenBLAS.
+  func gemm() -> Benchmark.Result {
+    let size = 1024
+    let (x, w, y) = (FloatBuffer(count: size * size), FloatBuffer(count: size * size), FloatBuffer(count: size * size))
+    for index in 0..<size * size {
+      x.pointer[index] = Float(index % 17) * 0.01
+      w.pointer[index] = Float(index % 13) * 0.01
+    }
+    let storage = FloatBuffer(count: PackedWeights.floatCount(outputs: size, inputs: size))
+    let packed = packWeights(w.pointer, outputs: size, inputs: size, into: storage.pointer, pool: pool)
+    let taken = seconds(repeats: 9) {
+      linear(y.pointer, yStride: size, x: x.pointer, xStride: size, rows: size, weights: packed, bias: nil, pool: pool)
+    }
+    withExtendedLifetime(storage) {}
+    return Benchmark.Result("gemm", 2 * pow(Double(size), 3) / taken / 1e9, "GFLOP/s", limit: speed.gflops)
+  }
+
+  /// Tokens a second of `rows` sequences at contexts of about 128 tokens, draws included.
+  func decode(rows: Int) -> Benchmark.Result {
+    let V = model.configuration.vocabularySize
+    let steps = 16
+    let start = max(1, min(120, model.configuration.contextLength - steps))
+    let pass = SamplingPass(model: model, pool: pool, slotCount: rows, capacity: start + steps)
+    pass.run(
+      (0..<start).map { SamplingPass.Row(slot: 0, token: token($0), position: $0, wantsLogits: false) },
+      consume: { _, _ in })
+    for slot in 1..<max(rows, 1) { pass.copyCache(from: 0, to: slot, length: start) }
+    let drawn = UnsafeMutableBufferPointer<Int32>.allocate(capacity: rows)
+    defer { drawn.deallocate() }
+    let settings = SamplingSettings()
+    let taken = seconds(repeats: 7) {
+      for row in 0..<rows { drawn[row] = token(row) }
+      for position in start..<start + steps {
+        pass.run(
+          (0..<rows).map { SamplingPass.Row(slot: $0, token: drawn[$0], position: position, wantsLogits: true) }
+        ) { row, logits in
+          var random = CounterRandom(seed: 1, path: [UInt64(row), UInt64(position)])
+          drawn[row] = draw(logits, count: V, settings: settings, uniform: random.uniform()).token
+        }
+      }
+    }
+    let context = start + steps / 2
+    let operations = Double(rows) * (scale.forwardOperations(contextLength: context) + scale.headOperations)
+    let bytes = scale.packedBytes + rows * context * scale.cacheBytesPerToken
+    return Benchmark.Result(
+      "decode_\(rows)", Double(rows * steps) / taken, "tokens/s",
+      limit: Double(rows) / slower(operations: operations, bytes: bytes))
+  }
+
+  /// Tokens a second of one prompt of up to 512 tokens.
+  func prefill() -> Benchmark.Result {
+    let count = min(512, model.configuration.contextLength)
+    let pass = SamplingPass(model: model, pool: pool, slotCount: 1, capacity: count)
+    let rows = (0..<count).map { SamplingPass.Row(slot: 0, token: token($0), position: $0, wantsLogits: false) }
+    let taken = seconds(repeats: 7) { pass.run(rows, consume: { _, _ in }) }
+    let operations = Double(count) * scale.forwardOperations(contextLength: count / 2)
+    return Benchmark.Result(
+      "prefill", Double(count) / taken, "tokens/s",
+      limit: Double(count) / slower(operations: operations, bytes: scale.packedBytes))
+  }
+
+  /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences of 128 tokens, 32 of them for a
+  /// small model and 8 for one whose 32 would take minutes.
+  func train() throws -> Benchmark.Result {
+    let length = min(128, model.configuration.contextLength)
+    let sequences = scale.parameterCount < 50_000_000 ? 32 : 8
+    let gradients = FloatBuffer(count: model.table.count)
+    let pass = TrainingPass(model: model, gradients: gradients, matmul: matmul, pool: pool)
+    let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-6), parameterCount: model.table.count)
+    let batch = PackedTokens((0..<sequences).map { s in (0..<length).map { token(s * length + $0) } })
+    // Each row but the last of its sequence is asked for the next one's token.
+    let targets = batch.sequences.flatMap { rows in
+      rows.dropLast().map { Target(row: $0, token: batch.tokens[$0 + 1]) }
+    }
+    let coefficient = TargetCoefficients(logProb: -1 / Float(targets.count))
+    let taken = try seconds(repeats: 5) {
+      gradients.zero()
+      pass.forward(batch)
+      pass.scoreAndBackpropagate(targets) { range, _, _ in range.map { _ in coefficient } }
+      pass.backward()
+      pass.finishGradients()
+      _ = try optimizer.update(weights: model.weights, gradients: gradients, totalSteps: 1000, pool: pool)
+      pass.weightsChanged()
+    }
+    let each = 3 * (scale.forwardOperations(contextLength: length / 2) + scale.headOperations)
+    return Benchmark.Result("train", Double(batch.tokens.count) / taken, "tokens/s", limit: flops / each)
+  }
+
+  /// Megabytes a second of writing a model file, synced, and of reading it back, verified.
+  func saveAndLoad(folder: String) throws -> [Benchmark.Result] {
+    let path = "\(folder)/martlet-bench-\(getpid()).h5"
+    defer { unlink(path) }
+    let save = try seconds(repeats: 3) { try ModelFile.write(model, files: ModelFiles(), to: path) }
+    let load = try seconds(repeats: 3) { _ = try ModelFile.read(path) }
+    let megabytes = Double(scale.weightBytes) / 1e6
+    return [Benchmark.Result("save", megabytes / save, "MB/s"), Benchmark.Result("load", megabytes / load, "MB/s")]
+  }
+
+  /// Seconds that the machine needs at least. What fits in its last cache need not be read from memory.
+  private func slower(operations: Double, bytes: Int) -> Double {
+    let reading = bytes > MachineMemory.lastLevelCache ? Double(bytes) / (speed.readGigabytes * 1e9) : 0
+    return max(operations / flops, reading)
+  }
+
+  private func token(_ place: Int) -> Int32 { Int32((place * 31 + 7) % model.configuration.vocabularySize) }
+}
+
+/// The measurements that need the interpreter.
+struct ToolBench {
+  private let host, impatient: InterpreterHost
+  private let effort: Double
+  private static let limit = 0.5
+
+  init(python: String?, effort: Double) throws {
+    host = try InterpreterHost(settings: InterpreterSettings(python: python))
+    impatient = try InterpreterHost(settings: InterpreterSettings(python: python, timeLimit: Self.limit))
+    self.effort = effort
+  }
+
+  /// Latency of a small block in an open session, and how many of them a second all sessions get through.
+  func calls() throws -> [Benchmark.Result] {
+    let session = try host.open(key: 1)
+    _ = session.run("x = 1")
+    let count = max(20, Int(200 * effort))
+    let times = try (0..<count).map { index in
+      try elapsed { try Self.check(session.run("x = \(index) * 7\nprint(x)")) } * 1000
+    }.sorted()
+    session.close()
+    let sessions = 2 * WorkerPool.physicalCoreCount
+    let each = max(5, count / sessions)
+    let open = try (0..<sessions).map { try host.open(key: UInt64($0)) }
+    let failure = Mutex<(any Error)?>(nil)
+    let taken = elapsed {
+      DispatchQueue.concurrentPerform(iterations: sessions) { index in
+        do {
+          for _ in 0..<each { try Self.check(open[index].run("print(6 * 7)")) }
+        } catch {
+          failure.withLock { $0 = error }
+        }
+      }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+    return [
+      Benchmark.Result("tool_call_p50", times[(count - 1) / 2], "ms"),
+      Benchmark.Result("tool_call_p99", times[min(count - 1, Int((0.99 * Double(count)).rounded(.up)) - 1)], "ms"),
+      Benchmark.Result("snippets_per_second", Double(sessions * each) / taken, "1/s"),
+    ]
+  }
+
+  /// Milliseconds after its wall-clock limit until an endless block is gone and its verdict here.
+  func killOvershoot() throws -> Benchmark.Result {
+    let session = try impatient.open(key: 1)
+    defer { session.close() }
+    _ = session.run("x = 1")
+    let times = try (0..<max(1, Int(5 * effort))).map { _ in
+      var status = CallResult.Status.ok
+      let taken = elapsed { status = session.run("while True: pass").status }
+      guard status == .timeout else {
+        throw MartletError(.configuration, "sandbox: an endless block ended as \(status.rawValue); see `train doctor`")
+      }
+      return (taken - Self.limit) * 1000
+    }
+    return Benchmark.Result("kill_overshoot", median(times), "ms")
+  }
+
+  private static func check(_ result: CallResult) throws {
+    guard result.status == .ok else {
+      throw MartletError(
+        .configuration,
+        "sandbox: a small block ended as \(result.status.rawValue) (\(result.detail)); see `train doctor`")
+    }
+  }
+}
