@@ -39,6 +39,17 @@ public struct InterpreterSettings: Codable, Sendable, Equatable {
     self.readableFolders = readableFolders
   }
 
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case python
+    case timeLimit = "time_limit"
+    case memoryBytes = "memory"
+    case outputBytes = "output"
+    case outputLimit = "output_limit"
+    case processLimit = "processes"
+    case packages, tier
+    case readableFolders = "readable"
+  }
+
   /// The tiers to try, best first, as the zygote names them. "T3-net": T3 whose network is closed by the filter alone.
   var tiersToTry: [String] {
     switch tier {

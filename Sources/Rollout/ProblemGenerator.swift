@@ -193,7 +193,7 @@ enum ExactAnswer {
 extension CounterRandom {
   /// A whole number in `range`, each as likely (to within 2^-40 for the ranges used here). Written out, because the
   /// standard library does not promise the same numbers in its next version.
-  mutating func integer(_ range: ClosedRange<Int>) -> Int {
+  package mutating func integer(_ range: ClosedRange<Int>) -> Int {
     let width = UInt64(range.upperBound - range.lowerBound) + 1
     return range.lowerBound + Int(next().multipliedFullWidth(by: width).high)
   }

@@ -1,0 +1,206 @@
+import PPO
+import Rollout
+import Tensor
+import Transformer
+
+/// What a stage does.
+public enum StageKind: String, Codable, Sendable, CaseIterable {
+  case sft, hint, rft, rl, eval
+}
+
+/// Everything that fixes a stage's result: a YAML file, merged over the defaults below, then `--set`. A run folder holds
+/// the whole of it in `config.yaml`. `docs/configuration.md` says what each key means.
+public struct Configuration: Codable, Sendable, Equatable {
+  /// The run's folder: a name under `checkpoints/`, or a path.
+  public var run = ""
+  /// Where weights come from: a model file, a run or step folder, a Hugging Face folder.
+  public var model: String?
+  /// Random weights to start from instead of `model`.
+  public var newModel: NewModel?
+  /// The reference of the KL term; nil: `model` as it was at the start.
+  public var refModel: String?
+  /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
+  public var data: [String] = []
+  /// Problems that `rl` and `rft` evaluate on when they are done.
+  public var evalData: [String] = []
+  /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
+  public var steps = 0
+  public var seed: UInt64 = 0
+  /// Steps between checkpoints; 0: only the model at the end.
+  public var saveEvery = 0
+  /// Checkpoints that are kept; 0: all.
+  public var keepLast = 3
+  /// Whose tokens `sft` trains on.
+  public var trainAuthors: [Author] = [.model]
+  public var matmul = MatmulMode.mixed
+  /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
+  public var gradientShards = 1
+  /// Prompts of a rollout step.
+  public var promptsPerStep = 8
+  /// G: responses sampled to each prompt.
+  public var samplesPerPrompt = 8
+  /// Responses (sft: examples) of one optimizer step.
+  public var updateBatch = 64
+  /// Tokens of one forward and backward pass.
+  public var microBatchTokens = 4096
+  /// Sequences that are sampled at the same time.
+  public var slots = 64
+  public var optimizer = OptimizerSettings()
+  public var sampling = Sampling()
+  public var loss = LossSettings()
+  public var prompt = Prompt()
+  public var interpreter = InterpreterSettings()
+  public var reward = RewardSettings()
+  public var hint = Hint()
+  public var rejection = Rejection()
+  /// Group filters of `rl`.
+  public var groups = Groups()
+
+  public init() {}
+
+  /// A model of random weights.
+  public struct NewModel: Codable, Sendable, Equatable {
+    /// A folder with tokenizer.json.
+    public var tokenizer: String
+    /// `vocabulary_size` may be left out: it is the tokenizer's.
+    public var shape: ModelConfiguration
+
+    public init(tokenizer: String, shape: ModelConfiguration) {
+      self.tokenizer = tokenizer
+      self.shape = shape
+    }
+  }
+
+  /// How responses are drawn.
+  public struct Sampling: Codable, Sendable, Equatable {
+    public var temperature: Float = 1
+    public var topP: Float = 1
+    public var topK = 0
+    /// The longest response in tokens, tool output included.
+    public var maxTokens = 2048
+    /// Blocks that are executed in one response.
+    public var maxCalls = 12
+    public var tools = ToolFormats.python
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case temperature
+      case topP = "top_p"
+      case topK = "top_k"
+      case maxTokens = "max_tokens"
+      case maxCalls = "max_calls"
+      case tools
+    }
+  }
+
+  /// What stands before the response.
+  public struct Prompt: Codable, Sendable, Equatable {
+    public var template = TemplateChoice.auto
+    /// The system message; nil: none of ours (a model's own template may put one).
+    public var system: String?
+    /// Put behind the problem, unless the problem names its own `prompt`.
+    public var instruction = ""
+    /// The response begins with this sentence (prompt hint).
+    public var hint: String?
+
+    public init() {}
+  }
+
+  /// Hint engineering.
+  public struct Hint: Codable, Sendable, Equatable {
+    public enum Mode: String, Codable, Sendable, CaseIterable { case engineered, prompt }
+    /// `engineered`: at delayed computation and result distrust; `prompt`: at the start of every response.
+    public var mode = Mode.engineered
+    /// Examples to make; sampling ends when they are there.
+    public var count = 30
+    /// Cuts one response may get.
+    public var rounds = 3
+    /// The sentences.
+    public var delayed = HintFinder().delayed
+    public var distrust = HintFinder().distrust
+    public var prompt = HintFinder().prompt
+    /// The longest example in model and hint tokens; 0: any.
+    public var maxTokens = 0
+    /// A file of spots and hints chosen by a person.
+    public var edits: String?
+    /// The episodes `edits` speaks of; nil: they are sampled.
+    public var episodes: String?
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case mode, count, rounds, delayed, distrust, prompt
+      case maxTokens = "max_tokens"
+      case edits, episodes
+    }
+  }
+
+  /// Rejection fine-tuning's filter.
+  public struct Rejection: Codable, Sendable, Equatable {
+    public enum Filter: String, Codable, Sendable, CaseIterable {
+      /// Correct, code ran without errors, nothing delayed, nothing distrusted.
+      case efficient
+      /// Correct alone: the control.
+      case correct
+    }
+    public var filter = Filter.efficient
+    /// The most samples kept of one problem, the shortest first.
+    public var perProblem = 2
+    /// The longest response kept, in model and hint tokens; 0: any.
+    public var maxTokens = 0
+    /// Files of examples that are trained on beside what was kept.
+    public var mix: [String] = []
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case filter
+      case perProblem = "per_problem"
+      case maxTokens = "max_tokens"
+      case mix
+    }
+  }
+
+  /// What `rl` does with groups before it learns from them.
+  public struct Groups: Codable, Sendable, Equatable {
+    /// Dynamic sampling (DAPO): groups without a signal are dropped, and more prompts are sampled, at most this many times
+    /// the step's prompts; 0: every group is kept.
+    public var refill = 0
+    /// Takes cut-off answers out of the loss (DAPO's overlong filter).
+    public var maskTruncated = false
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case refill
+      case maskTruncated = "mask_truncated"
+    }
+  }
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case run, model
+    case newModel = "new_model"
+    case refModel = "ref_model"
+    case data
+    case evalData = "eval_data"
+    case steps, seed
+    case saveEvery = "save_every"
+    case keepLast = "keep_last"
+    case trainAuthors = "train_authors"
+    case matmul
+    case gradientShards = "gradient_shards"
+    case promptsPerStep = "prompts_per_step"
+    case samplesPerPrompt = "samples_per_prompt"
+    case updateBatch = "update_batch"
+    case microBatchTokens = "micro_batch_tokens"
+    case slots, optimizer, sampling, loss, prompt, interpreter, reward, hint, rejection, groups
+  }
+}
+
+/// How a conversation becomes text.
+public enum TemplateChoice: String, Codable, Sendable, CaseIterable {
+  /// The model's own template if it has one, else the plain text.
+  case auto
+  case chatml, deepseek, none
+}

@@ -1,0 +1,227 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Transformer
+
+/// Reads configurations: YAML over defaults, `--set` over both, unknown keys refused with the nearest name.
+enum ConfigurationFile {
+  /// The tree of a file with `overrides` ("key.path=value") put in.
+  static func tree(_ path: String, overrides: [String]) throws -> ConfigurationTree {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
+    }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw MartletError(.configuration, "\(path): not UTF-8 text")
+    }
+    var tree = try ConfigurationTree(yaml: text, path: path)
+    guard case .map = tree else {
+      throw MartletError(.configuration, "\(path): must be a section of keys and values, not \(tree.kindName)")
+    }
+    for override in overrides { try apply(override, to: &tree) }
+    return tree
+  }
+
+  static func apply(_ override: String, to tree: inout ConfigurationTree) throws {
+    guard let equal = override.firstIndex(of: "="), equal > override.startIndex else {
+      throw MartletError(.usage, "--set \(override): write it as key.path=value")
+    }
+    let keys = override[..<equal].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard keys.allSatisfy({ !$0.isEmpty }) else {
+      throw MartletError(.usage, "--set \(override): an empty key between dots")
+    }
+    tree.set(keys, to: try value(String(override[override.index(after: equal)...]), of: override))
+  }
+
+  /// A `--set` value: YAML flow form (`[a, b]`, `{k: v}`), or a scalar as it stands.
+  private static func value(_ text: String, of override: String) throws -> ConfigurationTree {
+    if let first = text.first, "[{\"'".contains(first) {
+      return try ConfigurationTree(yaml: "value: \(text)", path: "--set \(override)")["value"] ?? .null
+    }
+    return ConfigurationTree(scalar: text)
+  }
+
+  /// Decodes `tree` over the defaults of `type`. `known` holds every key that may be there.
+  static func decode<T: Codable>(
+    _ type: T.Type, from tree: ConfigurationTree, defaults: ConfigurationTree, known: ConfigurationTree, path: String
+  ) throws -> T {
+    try refuseUnknown(tree, known: known, at: [], path: path)
+    let whole = defaults.merged(with: tree).withoutNulls
+    do {
+      return try JSONDecoder().decode(T.self, from: Data(whole.json.utf8))
+    } catch let error as DecodingError {
+      throw MartletError(.configuration, "\(path): \(explain(error, tree: whole))")
+    }
+  }
+
+  static func refuseUnknown(
+    _ tree: ConfigurationTree, known: ConfigurationTree, at keys: [String], path: String
+  ) throws {
+    guard case .map(let entries) = tree, case .map(let allowed) = known, !allowed.isEmpty else { return }
+    for (key, value) in entries {
+      guard let inner = known[key] else {
+        let nearest = nearestWord(to: key, among: allowed.map(\.key))
+        let whole = (keys + [key]).joined(separator: ".")
+        let advice = nearest.map { "did you mean \((keys + [$0]).joined(separator: "."))?" }
+          ?? "known here: \(allowed.map(\.key).sorted().joined(separator: ", "))"
+        throw MartletError(.configuration, "\(path): unknown key \(whole); \(advice)")
+      }
+      try refuseUnknown(value, known: inner, at: keys + [key], path: path)
+    }
+  }
+
+  static func explain(_ error: DecodingError, tree: ConfigurationTree) -> String {
+    func place(_ path: [any CodingKey]) -> String {
+      path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".").replacing(".[", with: "[")
+    }
+    func found(_ path: [any CodingKey]) -> String {
+      var value: ConfigurationTree? = tree
+      for key in path {
+        if let index = key.intValue, case .list(let values)? = value {
+          value = index < values.count ? values[index] : nil
+        } else {
+          value = value?[key.stringValue]
+        }
+      }
+      return value.map { ", but there is \($0.kindName)" } ?? ""
+    }
+    switch error {
+    case .typeMismatch(let type, let context):
+      return "\(place(context.codingPath)): must be \(name(of: type))\(found(context.codingPath))"
+    case .valueNotFound(let type, let context):
+      return "\(place(context.codingPath)): must be \(name(of: type)), but there is nothing"
+    case .keyNotFound(let key, let context):
+      return "\(place(context.codingPath + [key])): is missing; add it"
+    case .dataCorrupted(let context):
+      let reason = context.debugDescription.replacing("Cannot initialize ", with: "no such ")
+      return "\(place(context.codingPath)): \(reason)\(found(context.codingPath))"
+    @unknown default: return String(describing: error)
+    }
+  }
+
+  private static func name(of type: Any.Type) -> String {
+    switch type {
+    case is Bool.Type: "true or false"
+    case is Int.Type, is UInt64.Type, is Int32.Type: "a whole number"
+    case is Double.Type, is Float.Type: "a number"
+    case is String.Type: "text"
+    case is any Collection.Type: "a list"
+    default: "a section"
+    }
+  }
+
+  /// The word with the fewest changed letters, if it is near at all.
+  static func nearestWord(to word: String, among words: [String]) -> String? {
+    func distance(_ a: [Character], _ b: [Character]) -> Int {
+      var row = Array(0...b.count)
+      for i in a.indices {
+        var corner = row[0]
+        row[0] = i + 1
+        for j in b.indices {
+          let change = corner + (a[i] == b[j] ? 0 : 1)
+          corner = row[j + 1]
+          row[j + 1] = min(change, row[j] + 1, corner + 1)
+        }
+      }
+      return row[b.count]
+    }
+    let ranked = words.sorted().map { ($0, distance(Array(word), Array($0))) }
+    guard let best = ranked.min(by: { $0.1 < $1.1 }), best.1 <= max(2, word.count / 3) else { return nil }
+    return best.0
+  }
+}
+
+extension ConfigurationTree {
+  /// Without entries that are null: absent and null are the same.
+  var withoutNulls: ConfigurationTree {
+    guard case .map(let entries) = self else { return self }
+    return .map(entries.filter { if case .null = $0.value { false } else { true } }.map { ($0.key, $0.value.withoutNulls) })
+  }
+}
+
+extension Configuration {
+  /// Reads and checks a configuration file.
+  /// - Parameter overrides: `key.path=value`, as given to `--set`.
+  /// - Throws: `MartletError` (configuration) naming the file and the key.
+  public static func load(_ path: String, overrides: [String] = []) throws -> Configuration {
+    try Configuration(tree: ConfigurationFile.tree(path, overrides: overrides), path: path)
+  }
+
+  init(tree: ConfigurationTree, path: String) throws {
+    var tree = tree
+    for key in ["data", "eval_data", "train_authors"] {
+      if case .text(let single)? = tree[key] { tree.set([key], to: .list([.text(single)])) }
+    }
+    if case .text(let single)? = tree["rejection"]?["mix"] {
+      tree.set(["rejection", "mix"], to: .list([.text(single)]))
+    }
+    // The vocabulary is the tokenizer's: a place holder until that is read.
+    if tree["new_model"]?["shape"] != nil, tree["new_model"]?["shape"]?["vocabulary_size"] == nil {
+      tree.set(["new_model", "shape", "vocabulary_size"], to: .integer(1))
+    }
+    self = try ConfigurationFile.decode(
+      Configuration.self, from: tree, defaults: ConfigurationTree(encoding: Configuration()),
+      known: Self.knownKeys(), path: path)
+    try validate(path: path)
+  }
+
+  /// Every key there is: the defaults, with the optional ones filled in.
+  static func knownKeys() throws -> ConfigurationTree {
+    var all = Configuration()
+    all.model = ""
+    all.refModel = ""
+    var shape = ModelConfiguration(
+      architecture: .llama, hiddenSize: 2, intermediateSize: 2, layerCount: 1, headCount: 1, vocabularySize: 1)
+    shape.beginToken = 0
+    all.newModel = NewModel(tokenizer: "", shape: shape)
+    all.prompt.system = ""
+    all.prompt.hint = ""
+    all.interpreter.python = ""
+    all.interpreter.tier = .T3
+    all.hint.edits = ""
+    all.hint.episodes = ""
+    var tree = try ConfigurationTree(encoding: all)
+    // Its own keys depend on its kind; the decoder checks them.
+    tree.set(["new_model", "shape", "rope_scaling"], to: .map([]))
+    return tree
+  }
+
+  /// The whole configuration as YAML, for `config.yaml`.
+  public func yaml() throws -> String { try ConfigurationTree(encoding: self).yaml() }
+
+  /// Throws a configuration error for the first value that makes no sense.
+  public func validate(path: String) throws {
+    func require(_ holds: Bool, _ key: CodingKeys, _ text: String) throws {
+      if !holds { throw MartletError(.configuration, "\(path): \(key.rawValue): \(text)") }
+    }
+    try require(steps >= 0, .steps, "\(steps) is not a number of steps")
+    try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
+    try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
+    try require(gradientShards >= 1, .gradientShards, "\(gradientShards) must be at least 1")
+    try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
+    try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
+    try require(updateBatch >= 1, .updateBatch, "\(updateBatch) must be at least 1")
+    try require(microBatchTokens >= 1, .microBatchTokens, "\(microBatchTokens) must be at least 1")
+    try require(slots >= 1, .slots, "\(slots) must be at least 1")
+    try require(!trainAuthors.isEmpty, .trainAuthors, "name at least one of model, hint")
+    try require(
+      !trainAuthors.contains(.prompt) && !trainAuthors.contains(.tool), .trainAuthors,
+      "only tokens of model and hint can be trained on")
+    try require(
+      sampling.temperature >= 0 && sampling.temperature.isFinite, .sampling,
+      "temperature \(sampling.temperature) must be 0 or more")
+    try require(sampling.topP > 0 && sampling.topP <= 1, .sampling, "top_p \(sampling.topP) must be in (0, 1]")
+    try require(sampling.topK >= 0, .sampling, "top_k \(sampling.topK) must be 0 (off) or more")
+    try require(sampling.maxTokens >= 1, .sampling, "max_tokens \(sampling.maxTokens) must be at least 1")
+    try require(sampling.maxCalls >= 0, .sampling, "max_calls \(sampling.maxCalls) must be 0 or more")
+    try require(hint.count >= 1 && hint.rounds >= 1, .hint, "count and rounds must be at least 1")
+    try require(rejection.perProblem >= 1, .rejection, "per_problem must be at least 1")
+    try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
+    if let problem = loss.problems.first { throw MartletError(.configuration, "\(path): loss: \(problem)") }
+    do {
+      try optimizer.validate()
+    } catch let error as MartletError {
+      throw MartletError(error.status, "\(path): \(error.message)")
+    }
+  }
+}

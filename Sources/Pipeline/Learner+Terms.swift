@@ -1,0 +1,90 @@
+import PPO
+import Tensor
+import Transformer
+
+/// The targets of one micro-batch, and whose they are.
+struct MicroBatchTargets {
+  /// A target's sample in the update batch, and its place in that sample's response region.
+  struct Place {
+    let sample: Int
+    let token: Int
+  }
+
+  var all: [Target] = []
+  var places: [Place] = []
+
+  init(_ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens) {
+    for (sequence, index) in batch.enumerated() {
+      let offset = packed.sequences[sequence].lowerBound
+      for (place, target) in samples[index].targets {
+        var target = target
+        target.row += offset
+        all.append(target)
+        places.append(Place(sample: index, token: place))
+      }
+    }
+  }
+
+  /// Coefficients of a loss that looks at whole responses.
+  func coefficients(
+    _ scores: TargetScores, _ samples: [LearningSample], _ weights: [Double], _ objective: PolicyObjective,
+    _ metrics: inout PolicyMetrics
+  ) -> [TargetCoefficients] {
+    var result: [TargetCoefficients] = []
+    var start = 0
+    while start < places.count {
+      let index = places[start].sample
+      let sample = samples[index]
+      var end = start
+      var logProbs = [Float](repeating: 0, count: sample.policy.responseMask.count)
+      var entropies = logProbs
+      while end < places.count, places[end].sample == index {
+        logProbs[places[end].token] = scores.logProbs[end]
+        entropies[places[end].token] = scores.entropies[end]
+        end += 1
+      }
+      let tokens = objective.sequence(
+        sample.policy, logProbs: logProbs, entropies: entropies, advantages: sample.advantages, weight: weights[index],
+        corrections: sample.corrections)
+      for place in places[start..<end] {
+        let token = tokens[place.token]
+        metrics.add(
+          token, logProb: logProbs[place.token], entropy: entropies[place.token],
+          oldLogProb: sample.policy.oldLogProbs[place.token])
+        result.append(TargetCoefficients(logProb: Float(token.dLogProb), entropy: Float(token.dEntropy)))
+      }
+      start = end
+    }
+    return result
+  }
+}
+
+/// Adds the gradients of an update batch's parts as a fixed binary tree over their index, holding ceil(log2 parts) buffers.
+struct GradientTree {
+  private let count: Int
+  private var levels: [(level: Int, sum: FloatBuffer)] = []
+
+  init(count: Int) { self.count = count }
+
+  /// Takes a part's gradient over, and leaves zeros.
+  mutating func push(_ part: FloatBuffer) {
+    let sum = FloatBuffer(count: count)
+    sum.pointer.update(from: part.pointer, count: count)
+    part.zero()
+    levels.append((0, sum))
+    while levels.count > 1, levels[levels.count - 1].level == levels[levels.count - 2].level { joinLast() }
+  }
+
+  /// The whole sum.
+  mutating func finish(into target: FloatBuffer) {
+    while levels.count > 1 { joinLast() }
+    if let last = levels.popLast() { target.pointer.update(from: last.sum.pointer, count: count) }
+  }
+
+  private mutating func joinLast() {
+    let right = levels.removeLast()
+    let left = levels[levels.count - 1]
+    for index in 0..<count { left.sum.pointer[index] += right.sum.pointer[index] }
+    levels[levels.count - 1].level = max(left.level, right.level) + 1
+  }
+}

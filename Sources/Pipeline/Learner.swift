@@ -1,0 +1,194 @@
+import Foundation
+import PPO
+import Tensor
+import Transformer
+
+/// One sequence of an update batch, with all that its loss needs.
+struct LearningSample {
+  var tokens: [Int32]
+  /// The response region begins here; the arrays of `policy`, `advantages` and `corrections` cover what follows.
+  var responseStart: Int
+  var policy: PolicySample
+  var advantages: [Double]
+  var corrections: [Double]?
+  /// What the value head is fitted to; nil without a critic.
+  var returns: [Double]?
+  var temperature: Float = 1
+  /// By response token, the ids a filter kept when it was drawn; nil: no filter.
+  var kept: [[Int32]?]?
+
+  /// What the log-prob head is asked for; rows count from the sequence's first token.
+  var targets: [(place: Int, target: Target)] {
+    policy.responseMask.indices.filter { policy.responseMask[$0] }.map { t in
+      let position = responseStart + t
+      return (
+        t, Target(row: position - 1, token: tokens[position], temperature: temperature, kept: kept?[t])
+      )
+    }
+  }
+}
+
+/// What an update did.
+struct UpdateResult {
+  var metrics = PolicyMetrics()
+  var valueLoss = 0.0
+  var gradientNorm = 0.0
+  var learningRate = 0.0
+  /// Tokens that went through the model.
+  var tokens = 0
+  /// By sample, the log-probs of its masked tokens in order, before the update.
+  var logProbs: [[Float]] = []
+}
+
+/// Computes gradients of update batches and steps the optimizer.
+///
+/// The loss's denominators are counts over the whole update batch, fixed before the first backward pass, so it does not
+/// matter how the batch is cut into micro-batches (to the last bit with `matmul: exact`).
+final class Learner {
+  let model: LanguageModel
+  let pool: WorkerPool
+  let pass: TrainingPass
+  let gradients: FloatBuffer
+  let optimizer: Optimizer
+  let loss: LossSettings
+  let objective: PolicyObjective
+  let microBatchTokens: Int
+  let gradientShards: Int
+
+  init(model: LanguageModel, configuration: Configuration, pool: WorkerPool) {
+    self.model = model
+    self.pool = pool
+    gradients = FloatBuffer(count: model.table.count)
+    pass = TrainingPass(model: model, gradients: gradients, matmul: configuration.matmul, pool: pool)
+    optimizer = Optimizer(settings: configuration.optimizer, parameterCount: model.table.count)
+    loss = configuration.loss
+    objective = configuration.loss.makeObjective()
+    microBatchTokens = configuration.microBatchTokens
+    gradientShards = configuration.gradientShards
+  }
+
+  /// One optimizer step on `samples`. `weights`: each sample's token weight, from `Aggregation`.
+  /// - Throws: `MartletError` (data) when the gradient is not finite; the weights are then as before.
+  func update(_ samples: [LearningSample], weights: [Double], totalSteps: Int) throws -> UpdateResult {
+    precondition(samples.count == weights.count, "\(samples.count) samples, but \(weights.count) weights")
+    var result = UpdateResult()
+    result.logProbs = [[Float]](repeating: [], count: samples.count)
+    gradients.zero()
+    var tree = GradientTree(count: gradients.count)
+    for shard in 0..<gradientShards {
+      let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
+      for batch in microBatches(samples, range) { accumulate(batch, samples, weights, &result) }
+      pass.finishGradients()
+      if gradientShards > 1 { tree.push(gradients) }
+    }
+    if gradientShards > 1 { tree.finish(into: gradients) }
+    (result.gradientNorm, result.learningRate) = try optimizer.update(
+      weights: model.weights, gradients: gradients, totalSteps: totalSteps, pool: pool)
+    pass.weightsChanged()
+    return result
+  }
+
+  /// Neighbouring samples whose tokens fit the budget; a longer sample stands alone.
+  func microBatches(_ samples: [LearningSample], _ range: Range<Int>) -> [Range<Int>] {
+    var batches: [Range<Int>] = []
+    var start = range.lowerBound
+    var tokens = 0
+    for index in range {
+      let size = samples[index].tokens.count
+      if index > start, tokens + size > microBatchTokens {
+        batches.append(start..<index)
+        start = index
+        tokens = 0
+      }
+      tokens += size
+    }
+    if start < range.upperBound { batches.append(start..<range.upperBound) }
+    return batches
+  }
+
+  /// Forward and backward of one micro-batch; adds to the gradients.
+  private func accumulate(
+    _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
+  ) {
+    let packed = PackedTokens(batch.map { samples[$0].tokens })
+    let targets = MicroBatchTargets(samples, batch, packed)
+    pass.forward(packed)
+    result.tokens += packed.tokens.count
+    var metrics = result.metrics
+    let scores: TargetScores
+    if objective.requiresSequence {
+      scores = pass.score(targets.all)
+      let coefficients = targets.coefficients(scores, samples, weights, objective, &metrics)
+      pass.scoreAndBackpropagate(targets.all) { range, _, _ in Array(coefficients[range]) }
+    } else {
+      scores = pass.scoreAndBackpropagate(targets.all) { range, logProbs, entropies in
+        range.map { index in
+          let place = targets.places[index]
+          let sample = samples[place.sample]
+          let token = objective.token(
+            logProb: logProbs[index], entropy: entropies[index], oldLogProb: sample.policy.oldLogProbs[place.token],
+            refLogProb: sample.policy.refLogProbs?[place.token], advantage: sample.advantages[place.token],
+            weight: weights[place.sample], correction: sample.corrections?[place.token] ?? 1)
+          metrics.add(
+            token, logProb: logProbs[index], entropy: entropies[index],
+            oldLogProb: sample.policy.oldLogProbs[place.token])
+          return TargetCoefficients(logProb: Float(token.dLogProb), entropy: Float(token.dEntropy))
+        }
+      }
+    }
+    result.metrics = metrics
+    for (index, place) in targets.places.enumerated() { result.logProbs[place.sample].append(scores.logProbs[index]) }
+    if model.configuration.valueHead { fitValues(targets, samples, weights, &result) }
+    pass.backward()
+  }
+
+  /// The critic's part of the loss, at the rows whose next token the policy wrote.
+  private func fitValues(
+    _ targets: MicroBatchTargets, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
+  ) {
+    let fitted = targets.places.indices.filter { samples[targets.places[$0].sample].returns != nil }
+    guard !fitted.isEmpty else { return }
+    let rows = fitted.map { targets.all[$0].row }
+    let values = pass.values(rows: rows)
+    let valueLoss = loss.valueLoss
+    var slopes = [Float](repeating: 0, count: rows.count)
+    for (index, target) in fitted.enumerated() {
+      let place = targets.places[target]
+      let sample = samples[place.sample]
+      guard let returns = sample.returns, let old = sample.policy.values else { continue }
+      let token = valueLoss.token(
+        value: Double(values[index]), oldValue: Double(old[place.token]), target: returns[place.token])
+      result.valueLoss += weights[place.sample] * token.loss
+      slopes[index] = Float(loss.valueCoef * weights[place.sample] * token.dValue)
+    }
+    pass.backpropagateValues(rows: rows, dValues: slopes)
+  }
+
+  /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now.
+  static func score(
+    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false
+  ) -> (logProbs: [[Float]], values: [[Float]]) {
+    var logProbs = [[Float]](repeating: [], count: samples.count)
+    var values = [[Float]](repeating: [], count: samples.count)
+    var start = 0
+    while start < samples.count {
+      var end = start
+      var tokens = 0
+      while end < samples.count, end == start || tokens + samples[end].tokens.count <= microBatchTokens {
+        tokens += samples[end].tokens.count
+        end += 1
+      }
+      let packed = PackedTokens(samples[start..<end].map(\.tokens))
+      let targets = MicroBatchTargets(samples, start..<end, packed)
+      pass.forward(packed)
+      let scores = pass.score(targets.all)
+      for (index, place) in targets.places.enumerated() { logProbs[place.sample].append(scores.logProbs[index]) }
+      if wanted {
+        let found = pass.values(rows: targets.all.map(\.row))
+        for (index, place) in targets.places.enumerated() { values[place.sample].append(found[index]) }
+      }
+      start = end
+    }
+    return (logProbs, values)
+  }
+}

@@ -1,0 +1,61 @@
+import Checkpoint
+import Foundation
+import Tensor
+import Transformer
+
+/// A model with what stands around it: the tokenizer, the files it came with, the ids that end a response.
+public struct LoadedModel {
+  public let model: LanguageModel
+  public let tokenizer: Tokenizer
+  public let files: ModelFiles
+
+  /// Ids that end a response: those of the model's configuration, and the end of a turn in its built-in chat form.
+  public var stopTokens: Set<Int32> { Set(model.configuration.stopTokens) }
+
+  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder.
+  public static func load(_ path: String, valueHead: Bool? = nil) throws -> LoadedModel {
+    let stored = try ModelSource.load(path, valueHead: valueHead)
+    return try LoadedModel(stored: stored, path: path)
+  }
+
+  init(stored: StoredModel, path: String) throws {
+    guard let json = stored.files.tokenizer else {
+      throw MartletError(.data, "\(path): has no tokenizer.json; import it again from a folder that has one")
+    }
+    model = stored.model
+    files = stored.files
+    tokenizer = try Tokenizer(json: json, path: "\(path): tokenizer.json")
+    let vocabulary = model.configuration.vocabularySize
+    guard tokenizer.vocabularyCount <= vocabulary else {
+      throw MartletError(
+        .data, "\(path): the tokenizer has \(tokenizer.vocabularyCount) ids, the model only \(vocabulary); they do not match")
+    }
+  }
+
+  /// What `configuration` starts from: stored weights, or random ones keyed by its seed.
+  static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
+    if let path = configuration.model { return try load(path, valueHead: valueHead) }
+    guard let new = configuration.newModel else {
+      throw MartletError(.configuration, "model: is missing; name a model, or describe one under new_model")
+    }
+    func read(_ name: String) -> Data? { FileManager.default.contents(atPath: new.tokenizer + "/" + name) }
+    guard let json = read("tokenizer.json") else {
+      throw MartletError(.configuration, "new_model.tokenizer: \(new.tokenizer)/tokenizer.json cannot be read")
+    }
+    let tokenizer = try Tokenizer(json: json, path: new.tokenizer + "/tokenizer.json")
+    var shape = new.shape
+    if shape.vocabularySize == 1 { shape.vocabularySize = tokenizer.vocabularyCount }
+    if shape.stopTokens.isEmpty, let end = tokenizer.token("<|im_end|>") ?? tokenizer.token("<|endoftext|>") {
+      shape.stopTokens = [end]
+    }
+    if let valueHead { shape.valueHead = valueHead }
+    if let problem = shape.problem {
+      throw MartletError(.configuration, "new_model.shape.\(problem.key): \(problem.message)")
+    }
+    let model = LanguageModel(configuration: shape)
+    model.initialize(seed: configuration.seed, pool: pool)
+    let files = ModelFiles(
+      tokenizer: json, tokenizerConfig: read("tokenizer_config.json"), chatTemplate: nil, generationConfig: nil)
+    return try LoadedModel(stored: StoredModel(model: model, files: files), path: new.tokenizer)
+  }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Transformer
+
+/// Samples responses to problems and judges them: prompt, sampler, interpreter, grader, reward.
+final class RolloutEngine {
+  let loaded: LoadedModel
+  let builder: PromptBuilder
+  let sampler: Sampler
+  private let grader: Grader
+  private let configuration: Configuration
+  private let context: StageContext
+
+  /// - Parameter packedStorage: memory for the packed weights, such as the gradients'.
+  init(
+    _ loaded: LoadedModel, configuration: Configuration, context: StageContext, packedStorage: FloatBuffer? = nil
+  ) throws {
+    self.loaded = loaded
+    self.configuration = configuration
+    self.context = context
+    builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    let interpreter =
+      configuration.sampling.tools == .none ? nil : try context.interpreter(configuration.interpreter)
+    sampler = Sampler(
+      model: loaded.model, tokenizer: loaded.tokenizer, stopTokens: builder.stopTokens, pool: context.pool,
+      interpreter: interpreter, slots: configuration.slots, packedStorage: packedStorage,
+      matmul: configuration.matmul)
+    grader = Grader(python: configuration.interpreter.python)
+  }
+
+  /// The requests of `samples` responses to each problem.
+  func requests(_ problems: [Problem], samples: Range<Int>) throws -> [SampleRequest] {
+    let hint = builder.hintTokens()
+    return try problems.flatMap { problem in
+      let tokens = try builder.prompt(problem)
+      let prefix =
+        hint.isEmpty
+        ? nil
+        : Prefix(
+          tokens: hint, authors: hint.map { _ in .hint }, logProbs: hint.map { _ in nil }, kept: nil, calls: [],
+          hints: [
+            Episode.Hint(
+              token: tokens.count, kind: .prompt, text: configuration.prompt.hint ?? "",
+              reason: "a hint at the start of every response")
+          ])
+      return samples.map { SampleRequest(problem: problem, sample: $0, promptTokens: tokens, prefix: prefix) }
+    }
+  }
+
+  func settings(step: Int) -> SamplerSettings {
+    let sampling = configuration.sampling
+    return SamplerSettings(
+      sampling: SamplingSettings(temperature: sampling.temperature, topP: sampling.topP, topK: sampling.topK),
+      seed: configuration.seed, step: UInt64(step), maxTokens: sampling.maxTokens, maxCalls: sampling.maxCalls,
+      tools: sampling.tools)
+  }
+
+  /// Episodes in request order, graded and rewarded.
+  /// - Throws: `Interrupted` when asked to stop; the finished ones have been given to `onEpisode` by then.
+  func run(
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil
+  ) throws -> [Episode] {
+    let started = ContinuousClock.now
+    var shown = started
+    let context = context
+    let episodes = try sampler.run(
+      requests, settings: settings(step: step), onEpisode: onEpisode,
+      onProgress: { tokens, finished in
+        let now = ContinuousClock.now
+        guard now - shown > .milliseconds(200) || finished == requests.count else { return }
+        shown = now
+        let seconds = Double((now - started) / .milliseconds(1)) / 1000
+        context.onEvent(
+          .progress(
+            Progress(
+              what: what, done: finished, total: requests.count, unit: "responses",
+              rate: seconds > 0 ? Double(tokens) / seconds : nil)))
+      },
+      isCancelled: { context.isCancelled })
+    try context.checkCancelled()
+    return try judged(episodes)
+  }
+
+  func judged(_ episodes: [Episode]) throws -> [Episode] {
+    try grade(episodes, grader: grader, settings: configuration.reward, maxTokens: configuration.sampling.maxTokens)
+  }
+
+  /// What the model does with its interpreter.
+  func analysis(_ episode: Episode) -> BehaviourAnalysis {
+    BehaviourAnalysis(
+      episode.segments(loaded.tokenizer),
+      calls: episode.calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) })
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import Rollout
+import Synchronization
+import Tensor
+
+/// What all stages of one program share: threads, where events go, whether somebody asked to stop.
+public final class StageContext: @unchecked Sendable {
+  public let pool: WorkerPool
+  public let onEvent: EventHandler
+  public let resume: Bool
+  private let cancelled: @Sendable () -> Bool
+  private let hosts = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
+
+  /// - Parameters:
+  ///   - threads: worker threads; nil: the physical cores.
+  ///   - isCancelled: asked between steps, and between tokens while sampling.
+  public init(
+    threads: Int? = nil, resume: Bool = false, isCancelled: @escaping @Sendable () -> Bool = { false },
+    onEvent: @escaping EventHandler = { _ in }
+  ) {
+    pool = threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool()
+    self.resume = resume
+    cancelled = isCancelled
+    self.onEvent = onEvent
+  }
+
+  private init(_ other: StageContext, resume: Bool) {
+    pool = other.pool
+    onEvent = other.onEvent
+    cancelled = other.cancelled
+    self.resume = resume
+  }
+
+  /// The same with another answer to whether runs are resumed.
+  func with(resume: Bool) -> StageContext { StageContext(self, resume: resume) }
+
+  public var isCancelled: Bool { cancelled() }
+
+  /// Throws `Interrupted` when somebody asked to stop.
+  func checkCancelled() throws { if isCancelled { throw Interrupted() } }
+
+  /// The interpreter with these settings, started when first asked for and kept.
+  public func interpreter(_ settings: InterpreterSettings) throws -> InterpreterHost {
+    try hosts.withLock { hosts in
+      if let known = hosts.first(where: { $0.settings == settings }) { return known.host }
+      let host = try InterpreterHost(settings: settings)
+      hosts.append((settings, host))
+      return host
+    }
+  }
+}
+
+/// Somebody asked to stop; what could be saved was.
+public struct Interrupted: Error, Sendable {
+  public init() {}
+}

@@ -1,0 +1,95 @@
+import Checkpoint
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Transformer
+
+/// What a training stage must remember beside weights and moments.
+struct TrainingState: Codable, Equatable {
+  /// Steps done.
+  var step = 0
+  /// Adaptive KL coefficient, where there is one.
+  var kl: AdaptiveKLController?
+}
+
+/// The part that all training stages share: the model with its optimizer, the folder, metrics, checkpoints.
+final class TrainingRun {
+  let configuration: Configuration
+  let context: StageContext
+  let folder: RunFolder
+  let loaded: LoadedModel
+  let learner: Learner
+  let metrics: MetricsWriter
+  var state = TrainingState()
+  private var failedSaves = 0
+
+  init(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    self.configuration = configuration
+    self.context = context
+    self.folder = folder
+    let valueHead = configuration.loss.advantage.requiresValues
+    let last = try context.resume ? StepCheckpoint.latest(run: folder.path) { context.onEvent(.warning($0)) } : nil
+    if let last {
+      let (shape, files) = try last.configuration()
+      loaded = try LoadedModel(stored: StoredModel(model: LanguageModel(configuration: shape), files: files), path: last.folder)
+    } else {
+      loaded = try LoadedModel.make(configuration, valueHead: valueHead, pool: context.pool)
+    }
+    learner = Learner(model: loaded.model, configuration: configuration, pool: context.pool)
+    if let last {
+      let bytes = try last.restore(into: loaded.model, optimizer: learner.optimizer)
+      do {
+        state = try JSONDecoder().decode(TrainingState.self, from: bytes)
+      } catch {
+        throw MartletError(.data, "\(last.folder): its training state cannot be read; remove this folder to use an older one")
+      }
+      learner.pass.weightsChanged()
+      context.onEvent(.note("resumed from \(last.folder)"))
+    }
+    metrics = try MetricsWriter(run: folder.path, resumeAfter: context.resume ? state.step : nil)
+    try folder.keep(configuration)
+  }
+
+  var isDone: Bool { state.step >= configuration.steps }
+
+  /// The state's identity: weights, moments, counters.
+  func hash() -> String {
+    let buffers = [loaded.model.weights, learner.optimizer.firstMoment, learner.optimizer.secondMoment].compactMap(\.self)
+    return stateHash(buffers, counters: [state.step, learner.optimizer.step], pool: context.pool)
+  }
+
+  /// Ends a step: counts it, writes its metrics, saves when it is time, stops when somebody asked to.
+  func finishStep(_ line: Metrics) throws {
+    state.step += 1
+    var line = line
+    line["state_hash"] = .string(hash())
+    try metrics.write(line)
+    context.onEvent(.step(line))
+    let stops = context.isCancelled
+    if stops || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
+      try save(last: stops)
+    }
+    try context.checkCancelled()
+  }
+
+  /// A failed save is reported and training goes on; three in a row, or the last, end it.
+  func save(last: Bool) throws {
+    do {
+      _ = try StepCheckpoint.write(
+        run: folder.path, step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
+        state: try JSONEncoder().encode(state), keepLast: configuration.keepLast)
+      failedSaves = 0
+    } catch let error as MartletError {
+      failedSaves += 1
+      if last || failedSaves >= 3 { throw error }
+      context.onEvent(.warning("\(error.message); training goes on (failed save \(failedSaves) of 3)"))
+    }
+  }
+
+  /// Leaves model.h5, without the value head's optimizer.
+  func finish() throws {
+    try ModelFile.write(loaded.model, files: loaded.files, to: folder.modelFile)
+    metrics.close()
+  }
+}
