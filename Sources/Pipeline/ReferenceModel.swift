@@ -1,0 +1,38 @@
+import PPO
+import Tensor
+import Transformer
+
+/// The frozen policy of the KL term (or the teacher of a distillation).
+final class ReferenceModel {
+  private let pass: TrainingPass
+  private let microBatchTokens: Int
+
+  /// - Parameter current: the policy as it is now, whose weights are copied when `ref_model` names no other.
+  init(_ configuration: Configuration, current: LoadedModel, context: StageContext) throws {
+    let model: LanguageModel
+    if let path = configuration.refModel ?? configuration.model {
+      model = try LoadedModel.load(path, valueHead: false).model
+    } else {
+      var shape = current.model.configuration
+      shape.valueHead = false
+      model = LanguageModel(configuration: shape)
+      model.weights.pointer.update(from: current.model.weights.pointer, count: model.weights.count)
+    }
+    guard model.configuration.vocabularySize == current.model.configuration.vocabularySize else {
+      throw MartletError(
+        .configuration,
+        "ref_model: has \(model.configuration.vocabularySize) words, the model \(current.model.configuration.vocabularySize)")
+    }
+    pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
+    microBatchTokens = configuration.microBatchTokens
+  }
+
+  /// Fills in `refLogProbs`.
+  func score(_ samples: inout [LearningSample]) {
+    let scores = Learner.score(samples, pass: pass, microBatchTokens: microBatchTokens)
+    for index in samples.indices {
+      samples[index].policy.refLogProbs = Experience.spread(
+        scores.logProbs[index], over: samples[index].policy.responseMask)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Tensor
+
+/// Evaluation on problems with known answers. Leaves `eval.json` and the episodes.
+enum EvalStage {
+  static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    if context.resume, FileManager.default.fileExists(atPath: folder.file("eval.json")) {
+      return context.onEvent(.note("\(folder.path) is finished"))
+    }
+    guard let path = configuration.model else {
+      throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
+    }
+    try folder.keep(configuration)
+    let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
+    let engine = try RolloutEngine(
+      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+    try evaluate(problems, engine: engine, configuration: configuration, folder: folder, context: context)
+  }
+
+  static func evaluate(
+    _ problems: [Problem], engine: RolloutEngine, configuration: Configuration, folder: RunFolder,
+    context: StageContext
+  ) throws {
+    let episodes = try engine.run(
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval")
+    try EpisodeFile.write(episodes, to: folder.file("eval.jsonl"))
+    try write(episodes, engine: engine, folder: folder, context: context)
+  }
+
+  /// Judges the episodes of a file again: `eval --regrade`.
+  public static func regrade(_ path: String, _ configuration: Configuration, context: StageContext) throws {
+    let folder = try RunFolder(configuration.run, resume: context.resume)
+    guard let model = configuration.model else {
+      throw MartletError(.configuration, "model: is missing; its tokenizer reads the episodes")
+    }
+    var configuration = configuration
+    configuration.sampling.tools = .none
+    let engine = try RolloutEngine(
+      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
+    let episodes = try engine.judged(EpisodeFile.read(path))
+    try EpisodeFile.write(episodes, to: folder.file("eval.jsonl"))
+    try write(episodes, engine: engine, folder: folder, context: context)
+  }
+
+  private static func write(
+    _ episodes: [Episode], engine: RolloutEngine, folder: RunFolder, context: StageContext
+  ) throws {
+    let evaluation = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
+    let data = try JSONSerialization.data(
+      withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+    try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
+    let shown = Evaluation.figures.compactMap { figure in
+      evaluation.value(figure).map { "\(figure.rawValue) \(($0 * 1000).rounded() / 1000)" }
+    }
+    context.onEvent(.note(shown.joined(separator: ", ")))
+  }
+}

@@ -1,0 +1,181 @@
+import Foundation
+import Rollout
+import Tensor
+
+/// Hint engineering (CoRT, arXiv:2510.20342, section 3): cut the model's own traces where the interpreter is not used well,
+/// insert a sentence, let the model go on, keep what ends right. Leaves `data.jsonl` and `hints.jsonl`.
+enum HintStage {
+  /// Where and why a hint was put, and what became of it: a line of `hints.jsonl`.
+  private struct Record: Encodable {
+    var id: String
+    var sample: Int
+    var hints: [Episode.Hint]
+    var kept: Bool
+    var reasons: [String]
+  }
+
+  /// A spot and a hint chosen by a person: a line of `hint --edits`.
+  struct Edit: Decodable {
+    var id: String
+    var sample: Int
+    /// Where to cut: an index into the episode's tokens.
+    var token: Int
+    var hint: String
+  }
+
+  static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    let dataFile = folder.file("data.jsonl")
+    if context.resume, FileManager.default.fileExists(atPath: dataFile) {
+      return context.onEvent(.note("\(folder.path) is finished"))
+    }
+    guard let path = configuration.model else {
+      throw MartletError(.configuration, "model: is missing; hints are put into a model's own responses")
+    }
+    try folder.keep(configuration)
+    var configuration = configuration
+    if configuration.hint.mode == .prompt, configuration.prompt.hint == nil {
+      configuration.prompt.hint = configuration.hint.prompt
+    }
+    let engine = try RolloutEngine(
+      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+    var maker = HintMaker(engine, configuration: configuration)
+    if let edits = configuration.hint.edits {
+      try maker.apply(JSONLines.read(edits, as: Edit.self), to: episodesToEdit(configuration, engine), file: edits)
+    } else {
+      let problems = try Stage.problems(configuration.data, key: "data")
+      for start in stride(from: 0, to: problems.count, by: configuration.promptsPerStep) {
+        if maker.kept.count >= configuration.hint.count { break }
+        let batch = Array(problems[start..<min(start + configuration.promptsPerStep, problems.count)])
+        let episodes = try engine.run(
+          engine.requests(batch, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces")
+        try maker.improve(episodes)
+        context.onEvent(
+          .progress(
+            Progress(
+              what: "hints", done: min(maker.kept.count, configuration.hint.count), total: configuration.hint.count,
+              unit: "examples", rate: nil)))
+      }
+    }
+    let kept = Array(maker.kept.prefix(configuration.edits ? .max : configuration.hint.count))
+    try EpisodeFile.write(maker.tried, to: folder.episodeFile(step: 0))
+    try JSONLines.write(
+      maker.tried.enumerated().map { index, episode in
+        Record(
+          id: episode.id, sample: episode.sample, hints: episode.hints, kept: maker.reasons[index].isEmpty,
+          reasons: maker.reasons[index])
+      }, to: folder.file("hints.jsonl"))
+    context.onEvent(.note("\(kept.count) of \(maker.tried.count) hinted responses are kept"))
+    if kept.count < configuration.hint.count, !configuration.edits {
+      throw MartletError(
+        .data, "\(folder.path): \(kept.count) of \(configuration.hint.count) examples were made; give more problems, raise "
+          + "samples_per_prompt, or lower hint.count (what was tried is in hints.jsonl)")
+    }
+    try EpisodeFile.write(kept, to: dataFile)
+  }
+
+  private static func episodesToEdit(_ configuration: Configuration, _ engine: RolloutEngine) throws -> [Episode] {
+    if let path = configuration.hint.episodes { return try EpisodeFile.read(path) }
+    let problems = try Stage.problems(configuration.data, key: "data")
+    return try engine.run(
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces")
+  }
+}
+
+extension Configuration {
+  fileprivate var edits: Bool { hint.edits != nil }
+}
+
+/// Puts hints into responses and judges what comes of them.
+struct HintMaker {
+  private let engine: RolloutEngine
+  private let configuration: Configuration
+  private let finder: HintFinder
+  /// Hinted responses in the order they ended, and for each why it was not kept (empty: kept).
+  private(set) var tried: [Episode] = []
+  private(set) var reasons: [[String]] = []
+  private(set) var kept: [Episode] = []
+  private var usedProblems = Set<String>()
+
+  init(_ engine: RolloutEngine, configuration: Configuration) {
+    self.engine = engine
+    self.configuration = configuration
+    var finder = HintFinder()
+    finder.delayed = configuration.hint.delayed
+    finder.distrust = configuration.hint.distrust
+    finder.prompt = configuration.hint.prompt
+    self.finder = finder
+  }
+
+  /// Cuts, hints and continues until nothing is left to improve or `rounds` cuts were made.
+  mutating func improve(_ episodes: [Episode]) throws {
+    var open = episodes
+    for _ in 0..<configuration.hint.rounds where configuration.hint.mode == .engineered {
+      var requests: [SampleRequest] = []
+      var places: [Int] = []
+      for (place, episode) in open.enumerated() {
+        let segments = episode.segments(engine.loaded.tokenizer)
+        let analysis = engine.analysis(episode)
+        guard let hint = finder.hint(analysis, of: segments) else { continue }
+        let prefix = prefix(
+          of: episode, cutAt: hint.offset, hint: finder, kind: hint.kind, reason: hint.reason,
+          tokenizer: engine.loaded.tokenizer)
+        requests.append(request(episode, prefix))
+        places.append(place)
+      }
+      if requests.isEmpty { break }
+      let continued = try engine.run(requests, step: 0, what: "hinted")
+      for (place, episode) in zip(places, continued) { open[place] = episode }
+    }
+    for episode in open where !episode.hints.isEmpty { add(episode) }
+  }
+
+  /// The spots of a person.
+  mutating func apply(_ edits: [HintStage.Edit], to episodes: [Episode], file: String) throws {
+    var requests: [SampleRequest] = []
+    for (number, edit) in edits.enumerated() {
+      guard let episode = episodes.first(where: { $0.id == edit.id && $0.sample == edit.sample }) else {
+        throw MartletError(.data, "\(file):\(number + 1): there is no episode \(edit.id), sample \(edit.sample)")
+      }
+      guard edit.token >= episode.promptCount, edit.token <= episode.tokens.count else {
+        throw MartletError(
+          .data, "\(file):\(number + 1): token \(edit.token) is not in the response, "
+            + "\(episode.promptCount)...\(episode.tokens.count)")
+      }
+      requests.append(
+        request(
+          episode, prefix(of: episode, cutAtToken: edit.token, hintText: edit.hint, tokenizer: engine.loaded.tokenizer)))
+    }
+    for episode in try engine.run(requests, step: 0, what: "edited") { add(episode) }
+  }
+
+  private func request(_ episode: Episode, _ prefix: Prefix) -> SampleRequest {
+    SampleRequest(
+      problem: Problem(id: episode.id, problem: episode.problem, gold: episode.gold ?? ""), sample: episode.sample,
+      promptTokens: Array(episode.tokens[..<episode.promptCount]), prefix: prefix)
+  }
+
+  private mutating func add(_ episode: Episode) {
+    let calls = episode.calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) }
+    let limit = configuration.hint.maxTokens
+    let analysis = engine.analysis(episode)
+    var why: [String] = []
+    if configuration.hint.mode == .prompt {
+      // The prompt hint is only there to get code at all (CoRT's baseline): right answers with working code count.
+      if episode.verdict != .correct { why.append("the answer is not correct") }
+      if !calls.contains(where: \.succeeded) { why.append("no code ran") }
+    } else {
+      why =
+        analysis.verdict(
+          correct: episode.verdict == .correct, calls: calls, tokens: episode.modelTokenCount,
+          maximumTokens: limit > 0 ? limit : nil
+        ).reasons
+    }
+    if episode.finish == .length { why.append("cut off") }
+    if why.isEmpty, configuration.hint.edits == nil, !usedProblems.insert(episode.id).inserted {
+      why.append("another sample of this problem is kept")
+    }
+    tried.append(episode)
+    reasons.append(why)
+    if why.isEmpty { kept.append(episode) }
+  }
+}

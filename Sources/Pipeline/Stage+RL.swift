@@ -1,0 +1,105 @@
+import Checkpoint
+import Foundation
+import PPO
+import Rollout
+import Tensor
+
+/// Reinforcement learning with the interpreter in the rollouts: sample, judge, learn.
+enum RLStage {
+  static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
+    let problems = try Stage.problems(configuration.data, key: "data")
+    guard !problems.isEmpty else { throw MartletError(.data, "data: there are no problems") }
+    let run = try TrainingRun(configuration, folder: folder, context: context)
+    let engine = try RolloutEngine(
+      run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
+    let update = try PolicyUpdate(run)
+    let source = try EpisodeSource(engine, problems: problems, folder: folder, configuration: configuration)
+    while !run.isDone {
+      let started = ContinuousClock.now
+      engine.sampler.weightsChanged()
+      let (episodes, filtered) = try source.episodes(step: run.state.step)
+      let sampled = ContinuousClock.now
+      let greedy =
+        configuration.loss.advantage.requiresGreedyReward ? try source.greedyRewards(step: run.state.step) : [:]
+      let (updates, rewardKL, samples) = try update.learn(
+        filtered, own: true, greedy: greedy, maskTruncated: configuration.groups.maskTruncated,
+        totalSteps: configuration.steps * source.updatesPerStep)
+      try EpisodeFile.write(episodes, to: folder.episodeFile(step: run.state.step + 1))
+      var line = Metrics()
+      line["step"] = .integer(run.state.step + 1)
+      describe(&line, episodes, engine)
+      describe(&line, updates, samples, rewardKL)
+      line["groups"] = .integer(Set(filtered.map(\.id)).count)
+      line["sampling_seconds"] = .number(Double((sampled - started) / .microseconds(1)) / 1e6)
+      line["seconds"] = .number(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
+      try run.finishStep(line)
+      try source.forget()
+      context.onEvent(
+        .progress(
+          Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
+    }
+    try run.finish()
+    source.close()
+    guard !configuration.evalData.isEmpty else { return }
+    engine.sampler.weightsChanged()
+    let held = try Stage.problems(configuration.evalData, key: "eval_data")
+    try EvalStage.evaluate(held, engine: engine, configuration: configuration, folder: folder, context: context)
+  }
+
+  /// One update on given episodes: groups by id, rewards from `reward.total`, old log-probs from the file.
+  public static func replay(_ path: String, _ configuration: Configuration, context: StageContext) throws {
+    let folder = try RunFolder(configuration.run, resume: context.resume)
+    let episodes = try EpisodeFile.read(path)
+    guard !episodes.isEmpty else { throw MartletError(.data, "\(path): there are no episodes") }
+    var configuration = configuration
+    configuration.steps = max(1, configuration.steps)
+    let run = try TrainingRun(configuration, folder: folder, context: context)
+    for (index, episode) in episodes.enumerated() {
+      if let defect = Experience.defect(episode, model: run.loaded.model.configuration) {
+        throw MartletError(.data, "\(path):\(index + 1): \(defect)")
+      }
+    }
+    let (updates, rewardKL, samples) = try PolicyUpdate(run).learn(
+      episodes, own: false, totalSteps: configuration.steps)
+    var line = Metrics()
+    line["step"] = .integer(run.state.step + 1)
+    describe(&line, updates, samples, rewardKL)
+    try run.finishStep(line)
+    try run.finish()
+  }
+
+  private static func describe(_ line: inout Metrics, _ episodes: [Episode], _ engine: RolloutEngine) {
+    let figures = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
+    let rewards = episodes.compactMap { $0.reward?.total }
+    line["reward"] = .number(rewards.reduce(0, +) / Double(max(1, rewards.count)))
+    line["unscorable"] = .integer(episodes.count - rewards.count)
+    for figure in Evaluation.figures { line[figure.rawValue] = figures.value(figure).map { .number($0) } ?? .null }
+    line["cut_off"] = .number(
+      Double(episodes.count { $0.finish == .length }) / Double(max(1, episodes.count)))
+  }
+
+  private static func describe(
+    _ line: inout Metrics, _ updates: [UpdateResult], _ samples: [LearningSample], _ rewardKL: Double?
+  ) {
+    func mean(_ value: (UpdateResult) -> Double) -> Metrics.Value {
+      .number(updates.isEmpty ? 0 : updates.map(value).reduce(0, +) / Double(updates.count))
+    }
+    line["updates"] = .integer(updates.count)
+    line["loss"] = mean(\.metrics.loss)
+    line["value_loss"] = mean(\.valueLoss)
+    line["grad_norm"] = mean(\.gradientNorm)
+    line["learning_rate"] = mean(\.learningRate)
+    line["entropy"] = mean(\.metrics.entropy)
+    line["kl"] = mean(\.metrics.refKL)
+    line["approx_kl"] = mean(\.metrics.approxKL3)
+    line["clip_fraction"] = mean(\.metrics.clipFraction)
+    line["ratio_mean"] = mean(\.metrics.ratioMean)
+    line["ratio_max"] = .number(updates.map(\.metrics.ratioMax).max() ?? 1)
+    line["ratio_first"] = .number(updates.first?.metrics.ratioMax ?? 1)
+    if let rewardKL { line["reward_kl"] = .number(rewardKL) }
+    let active = samples.count { sample in sample.advantages.contains { $0 != 0 } }
+    line["advantage_share"] = .number(Double(active) / Double(max(1, samples.count)))
+    line["trained_tokens"] = .integer(updates.reduce(0) { $0 + $1.metrics.tokens })
+  }
+}

@@ -1,0 +1,66 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+
+/// Supervised fine-tuning, and training from random weights: maximum likelihood of the trained tokens.
+enum SFTStage {
+  static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
+    let run = try TrainingRun(configuration, folder: folder, context: context)
+    let builder = PromptBuilder(run.loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    guard !configuration.data.isEmpty else { throw MartletError(.configuration, "data: names no file of examples") }
+    let shape = run.loaded.model.configuration
+    let examples = try TrainingExamples(
+      builder: builder, tokenizer: run.loaded.tokenizer, vocabulary: shape.vocabularySize,
+      contextLength: shape.contextLength, authors: configuration.trainAuthors
+    ).read(configuration.data)
+    guard !examples.isEmpty else {
+      throw MartletError(.data, "\(configuration.data.joined(separator: ", ")): there are no examples")
+    }
+    context.onEvent(.note("\(examples.count) examples, \(examples.reduce(0) { $0 + $1.tokens.count }) tokens"))
+    try train(run, on: examples)
+    try run.finish()
+  }
+
+  /// Steps until `steps` are done.
+  static func train(_ run: TrainingRun, on examples: [TrainingExample]) throws {
+    let configuration = run.configuration
+    let order = DataOrder(count: examples.count, seed: configuration.seed)
+    var sft = run.configuration.loss
+    sft.kind = .sft
+    while !run.isDone {
+      let started = ContinuousClock.now
+      let items = order.items(from: run.state.step * configuration.updateBatch, count: configuration.updateBatch)
+      let samples = items.enumerated().map { sample(examples[$1], group: $0) }
+      let weights = sft.aggregation.weights(samples.map(\.policy), length: sft.aggregationLength)
+      let result = try run.learner.update(samples, weights: weights, totalSteps: configuration.steps)
+      let seconds = Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6
+      var line = Metrics()
+      line["step"] = .integer(run.state.step + 1)
+      line["loss"] = .number(result.metrics.loss)
+      line["entropy"] = .number(result.metrics.entropy)
+      line["grad_norm"] = .number(result.gradientNorm)
+      line["learning_rate"] = .number(result.learningRate)
+      line["trained_tokens"] = .integer(result.metrics.tokens)
+      line["tokens"] = .integer(result.tokens)
+      line["seconds"] = .number(seconds)
+      line["tokens_per_second"] = .number(Double(result.tokens) / seconds)
+      try run.finishStep(line)
+      run.context.onEvent(
+        .progress(
+          Progress(
+            what: "sft", done: run.state.step, total: configuration.steps, unit: "steps",
+            rate: Double(result.tokens) / seconds)))
+    }
+  }
+
+  private static func sample(_ example: TrainingExample, group: Int) -> LearningSample {
+    let count = example.tokens.count
+    return LearningSample(
+      tokens: example.tokens, responseStart: 0,
+      policy: PolicySample(
+        group: group, reward: 0, responseMask: example.trained, oldLogProbs: [Float](repeating: 0, count: count)),
+      advantages: [Double](repeating: 0, count: count))
+  }
+}
