@@ -89,8 +89,6 @@ final class RolloutEngine {
 
   /// What the model does with its interpreter.
   func analysis(_ episode: Episode) -> BehaviourAnalysis {
-    BehaviourAnalysis(
-      episode.segments(loaded.tokenizer),
-      calls: episode.calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) })
+    episode.analysis(loaded.tokenizer)
   }
 }

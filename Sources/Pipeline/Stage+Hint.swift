@@ -136,14 +136,14 @@ struct HintMaker {
       guard let episode = episodes.first(where: { $0.id == edit.id && $0.sample == edit.sample }) else {
         throw MartletError(.data, "\(file):\(number + 1): there is no episode \(edit.id), sample \(edit.sample)")
       }
-      guard edit.token >= episode.promptCount, edit.token <= episode.tokens.count else {
-        throw MartletError(
-          .data, "\(file):\(number + 1): token \(edit.token) is not in the response, "
-            + "\(episode.promptCount)...\(episode.tokens.count)")
+      do {
+        let prefix = try prefix(
+          of: episode, cutAtToken: edit.token, hint: edit.hint, kind: edit.hint.contains("```") ? .delayed : .distrust,
+          reason: "chosen by a person", tokenizer: engine.loaded.tokenizer)
+        requests.append(request(episode, prefix))
+      } catch let error as MartletError {
+        throw MartletError(error.status, "\(file):\(number + 1): \(error.message)")
       }
-      requests.append(
-        request(
-          episode, prefix(of: episode, cutAtToken: edit.token, hintText: edit.hint, tokenizer: engine.loaded.tokenizer)))
     }
     for episode in try engine.run(requests, step: 0, what: "edited") { add(episode) }
   }
@@ -155,18 +155,17 @@ struct HintMaker {
   }
 
   private mutating func add(_ episode: Episode) {
-    let calls = episode.calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) }
     let limit = configuration.hint.maxTokens
     let analysis = engine.analysis(episode)
     var why: [String] = []
     if configuration.hint.mode == .prompt {
       // The prompt hint is only there to get code at all (CoRT's baseline): right answers with working code count.
       if episode.verdict != .correct { why.append("the answer is not correct") }
-      if !calls.contains(where: \.succeeded) { why.append("no code ran") }
+      if !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
     } else {
       why =
         analysis.verdict(
-          correct: episode.verdict == .correct, calls: calls, tokens: episode.modelTokenCount,
+          correct: episode.verdict == .correct, calls: episode.traceCalls, tokens: episode.modelTokenCount,
           maximumTokens: limit > 0 ? limit : nil
         ).reasons
     }

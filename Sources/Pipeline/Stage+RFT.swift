@@ -63,9 +63,8 @@ enum RFTStage {
       return correct && episode.modelTokenCount <= limit ?? .max
     }
     guard correct else { return false }
-    let calls = episode.calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) }
     return analysis(episode).verdict(
-      correct: correct, calls: calls, tokens: episode.modelTokenCount, maximumTokens: limit
+      correct: correct, calls: episode.traceCalls, tokens: episode.modelTokenCount, maximumTokens: limit
     ).keep
   }
 }

@@ -27,12 +27,12 @@ enum RLStage {
         totalSteps: configuration.steps * source.updatesPerStep)
       try EpisodeFile.write(episodes, to: folder.episodeFile(step: run.state.step + 1))
       var line = Metrics()
-      line["step"] = .integer(run.state.step + 1)
+      line["step"] = .int(run.state.step + 1)
       describe(&line, episodes, engine)
       describe(&line, updates, samples, rewardKL)
-      line["groups"] = .integer(Set(filtered.map(\.id)).count)
-      line["sampling_seconds"] = .number(Double((sampled - started) / .microseconds(1)) / 1e6)
-      line["seconds"] = .number(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
+      line["groups"] = .int(Set(filtered.map(\.id)).count)
+      line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
+      line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
       try run.finishStep(line)
       try source.forget()
       context.onEvent(
@@ -63,7 +63,7 @@ enum RLStage {
     let (updates, rewardKL, samples) = try PolicyUpdate(run).learn(
       episodes, own: false, totalSteps: configuration.steps)
     var line = Metrics()
-    line["step"] = .integer(run.state.step + 1)
+    line["step"] = .int(run.state.step + 1)
     describe(&line, updates, samples, rewardKL)
     try run.finishStep(line)
     try run.finish()
@@ -72,10 +72,10 @@ enum RLStage {
   private static func describe(_ line: inout Metrics, _ episodes: [Episode], _ engine: RolloutEngine) {
     let figures = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
     let rewards = episodes.compactMap { $0.reward?.total }
-    line["reward"] = .number(rewards.reduce(0, +) / Double(max(1, rewards.count)))
-    line["unscorable"] = .integer(episodes.count - rewards.count)
-    for figure in Evaluation.figures { line[figure.rawValue] = figures.value(figure).map { .number($0) } ?? .null }
-    line["cut_off"] = .number(
+    line["reward"] = .double(rewards.reduce(0, +) / Double(max(1, rewards.count)))
+    line["unscorable"] = .int(episodes.count - rewards.count)
+    for figure in Evaluation.figures { line[figure.rawValue] = figures.value(figure).map { .double($0) } ?? .null }
+    line["cut_off"] = .double(
       Double(episodes.count { $0.finish == .length }) / Double(max(1, episodes.count)))
   }
 
@@ -83,9 +83,9 @@ enum RLStage {
     _ line: inout Metrics, _ updates: [UpdateResult], _ samples: [LearningSample], _ rewardKL: Double?
   ) {
     func mean(_ value: (UpdateResult) -> Double) -> Metrics.Value {
-      .number(updates.isEmpty ? 0 : updates.map(value).reduce(0, +) / Double(updates.count))
+      .double(updates.isEmpty ? 0 : updates.map(value).reduce(0, +) / Double(updates.count))
     }
-    line["updates"] = .integer(updates.count)
+    line["updates"] = .int(updates.count)
     line["loss"] = mean(\.metrics.loss)
     line["value_loss"] = mean(\.valueLoss)
     line["grad_norm"] = mean(\.gradientNorm)
@@ -95,11 +95,11 @@ enum RLStage {
     line["approx_kl"] = mean(\.metrics.approxKL3)
     line["clip_fraction"] = mean(\.metrics.clipFraction)
     line["ratio_mean"] = mean(\.metrics.ratioMean)
-    line["ratio_max"] = .number(updates.map(\.metrics.ratioMax).max() ?? 1)
-    line["ratio_first"] = .number(updates.first?.metrics.ratioMax ?? 1)
-    if let rewardKL { line["reward_kl"] = .number(rewardKL) }
+    line["ratio_max"] = .double(updates.map(\.metrics.ratioMax).max() ?? 1)
+    line["ratio_first"] = .double(updates.first?.metrics.ratioMax ?? 1)
+    if let rewardKL { line["reward_kl"] = .double(rewardKL) }
     let active = samples.count { sample in sample.advantages.contains { $0 != 0 } }
-    line["advantage_share"] = .number(Double(active) / Double(max(1, samples.count)))
-    line["trained_tokens"] = .integer(updates.reduce(0) { $0 + $1.metrics.tokens })
+    line["advantage_share"] = .double(Double(active) / Double(max(1, samples.count)))
+    line["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
   }
 }

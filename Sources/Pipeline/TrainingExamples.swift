@@ -33,7 +33,6 @@ struct TrainingExamples {
 
   /// Any form an example may have in a file.
   private struct Line: Decodable {
-    struct AuthorRun: Decodable {}
     var tokens: [Int32]?
     var authors: [AuthorPair]?
     var prompt: String?
@@ -57,7 +56,7 @@ struct TrainingExamples {
   func read(_ paths: [String]) throws -> [TrainingExample] {
     var examples: [TrainingExample] = []
     for path in paths {
-      try JSONLines.forEach(path, as: Line.self) { number, line in
+      try JSONLines.forEach(path, as: Line.self) { line, number in
         let example: TrainingExample
         do {
           example = try make(line)
@@ -87,7 +86,7 @@ struct TrainingExamples {
       var tokens = try builder.example(prompt: prompt, response: "").prompt
       var trained = tokens.map { _ in false }
       for segment in segments {
-        let piece = tokenizer.encode(segment.text)
+        let piece = segment.tokens(tokenizer)
         tokens += piece
         trained += piece.map { _ in authors.contains(segment.author) }
       }
