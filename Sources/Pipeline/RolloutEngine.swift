@@ -62,10 +62,22 @@ final class RolloutEngine {
   func run(
     _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil
   ) throws -> [Episode] {
+    let episodes: [Episode]
+    do {
+      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode)
+    } catch is CancellationError {
+      throw Interrupted()
+    }
+    return try judged(episodes)
+  }
+
+  private func sample(
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)?
+  ) throws -> [Episode] {
     let started = ContinuousClock.now
     var shown = started
     let context = context
-    let episodes = try sampler.run(
+    return try sampler.run(
       requests, settings: settings(step: step), onEpisode: onEpisode,
       onProgress: { tokens, finished in
         let now = ContinuousClock.now
@@ -79,8 +91,6 @@ final class RolloutEngine {
               rate: seconds > 0 ? Double(tokens) / seconds : nil)))
       },
       isCancelled: { context.isCancelled })
-    try context.checkCancelled()
-    return try judged(episodes)
   }
 
   func judged(_ episodes: [Episode]) throws -> [Episode] {

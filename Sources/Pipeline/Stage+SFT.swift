@@ -7,6 +7,8 @@ import Tensor
 enum SFTStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
+    var configuration = configuration
+    configuration.loss = maximumLikelihood(configuration.loss)
     let run = try TrainingRun(configuration, folder: folder, context: context)
     let builder = PromptBuilder(run.loaded, settings: configuration.prompt, python: configuration.interpreter.python)
     guard !configuration.data.isEmpty else { throw MartletError(.configuration, "data: names no file of examples") }
@@ -23,17 +25,25 @@ enum SFTStage {
     try run.finish()
   }
 
+  /// What of the loss section counts here: how tokens are weighed.
+  private static func maximumLikelihood(_ given: LossSettings) -> LossSettings {
+    var loss = LossSettings()
+    loss.kind = .sft
+    loss.aggregation = given.aggregation
+    loss.aggregationLength = given.aggregationLength
+    return loss
+  }
+
   /// Steps until `steps` are done.
   static func train(_ run: TrainingRun, on examples: [TrainingExample]) throws {
     let configuration = run.configuration
     let order = DataOrder(count: examples.count, seed: configuration.seed)
-    var sft = run.configuration.loss
-    sft.kind = .sft
+    let loss = configuration.loss
     while !run.isDone {
       let started = ContinuousClock.now
       let items = order.items(from: run.state.step * configuration.updateBatch, count: configuration.updateBatch)
       let samples = items.enumerated().map { sample(examples[$1], group: $0) }
-      let weights = sft.aggregation.weights(samples.map(\.policy), length: sft.aggregationLength)
+      let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
       let result = try run.learner.update(samples, weights: weights, totalSteps: configuration.steps)
       let seconds = Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6
       var line = Metrics()
