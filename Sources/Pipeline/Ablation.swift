@@ -53,7 +53,7 @@ public enum Ablation {
         } else {
           context.onEvent(.note("\(run) is done"))
         }
-        evaluations.append(try EpisodeFile.read("\(run)/\(file.row)/eval.jsonl"))
+        evaluations.append(try EpisodeFile.read("\(run)/\(file.row)/episodes/eval.jsonl"))
       }
       rows.append(Row(name: item.name, seeds: evaluations))
     }

@@ -138,7 +138,7 @@ private struct Comparing {
     self.root = root
     let wanted = parts.comparison.map { Set($0.rows + $0.over + [$0.of]) } ?? []
     for stage in parts.stages where wanted.contains(stage.name) {
-      let episodes = try EpisodeFile.read("\(root)/\(stage.name)/eval.jsonl")
+      let episodes = try EpisodeFile.read("\(root)/\(stage.name)/episodes/eval.jsonl")
       guard let model = stage.configuration.model else { continue }
       let header = try ModelSource.header(model)
       guard let json = header.files.tokenizer else { continue }

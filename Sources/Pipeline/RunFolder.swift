@@ -42,13 +42,18 @@ final class RunFolder {
 
   /// `episodes/step-00000012.jsonl`
   func episodeFile(step: Int) throws -> String {
+    let digits = String(step)
+    return try episodeFile(named: "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits)
+  }
+
+  /// `episodes/<name>.jsonl`, with its folder made.
+  func episodeFile(named name: String) throws -> String {
     let folder = file("episodes")
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
       throw MartletError(.io, "\(folder): cannot be made: \(error.localizedDescription)")
     }
-    let digits = String(step)
-    return folder + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".jsonl"
+    return folder + "/" + name + ".jsonl"
   }
 }

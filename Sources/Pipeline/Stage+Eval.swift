@@ -25,7 +25,7 @@ enum EvalStage {
   ) throws {
     let episodes = try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval")
-    try EpisodeFile.write(episodes, to: folder.file("eval.jsonl"))
+    try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, folder: folder, context: context)
   }
 
@@ -40,7 +40,7 @@ enum EvalStage {
     let engine = try RolloutEngine(
       LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
     let episodes = try engine.judged(EpisodeFile.read(path))
-    try EpisodeFile.write(episodes, to: folder.file("eval.jsonl"))
+    try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, folder: folder, context: context)
   }
 

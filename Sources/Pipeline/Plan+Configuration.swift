@@ -1,0 +1,68 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Tensor
+import Transformer
+
+extension Plan {
+  /// The plan of one stage, from its configuration alone: nothing is allocated, of the model only the header is read.
+  /// - Parameter kind: nil: what the keys look like.
+  /// - Throws: `MartletError` when the model's header cannot be read.
+  public static func of(
+    _ configuration: Configuration, kind: StageKind?, threads: Int = WorkerPool.physicalCoreCount,
+    speed: MachineSpeed? = nil
+  ) throws -> Plan {
+    let kind = kind ?? guess(configuration)
+    let shape = try shape(of: configuration)
+    let trains = kind == .sft || kind == .rft || kind == .rl
+    let samples = kind != .sft
+    var prompts = configuration.promptsPerStep
+    if kind == .eval || kind == .rft {
+      prompts = try (configuration.data + configuration.evalData).reduce(0) { count, path in
+        FileManager.default.fileExists(atPath: path) ? count + (try Problem.readFile(path).count) : count
+      }
+    }
+    let responses = samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
+    var plan = Plan(
+      PlanInput(
+        model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
+        gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,
+        slots: configuration.slots,
+        maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
+        promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
+        updateBatch: configuration.updateBatch, responses: max(1, responses),
+        hasReferenceModel: kind == .rl && configuration.loss.requiresReference, threads: threads),
+      speed: speed)
+    if samples, configuration.sampling.maxTokens >= shape.contextLength {
+      plan.refusals.append(
+        "sampling.max_tokens \(configuration.sampling.maxTokens) leaves no room for a prompt in the model's context of "
+          + "\(shape.contextLength) tokens; lower it")
+    }
+    return plan
+  }
+
+  /// Tokens that a prompt is taken to have.
+  private static let promptAllowance = 1024
+
+  private static func guess(_ configuration: Configuration) -> StageKind {
+    if configuration.steps == 0 { return .eval }
+    if configuration.loss.kind == .sft { return .sft }
+    return .rl
+  }
+
+  private static func shape(of configuration: Configuration) throws -> ModelConfiguration {
+    if let path = configuration.model { return try ModelSource.header(path).configuration }
+    guard let new = configuration.newModel else {
+      throw MartletError(.configuration, "model: is missing; name a model, or describe one under new_model")
+    }
+    var shape = new.shape
+    if shape.vocabularySize == 1 {
+      let path = new.tokenizer + "/tokenizer.json"
+      guard let json = FileManager.default.contents(atPath: path) else {
+        throw MartletError(.configuration, "new_model.tokenizer: \(path) cannot be read")
+      }
+      shape.vocabularySize = try Tokenizer(json: json, path: path).vocabularyCount
+    }
+    return shape
+  }
+}
