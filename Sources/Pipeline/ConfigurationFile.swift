@@ -62,7 +62,8 @@ enum ConfigurationFile {
       guard let inner = known[key] else {
         let nearest = nearestWord(to: key, among: allowed.map(\.key))
         let whole = (keys + [key]).joined(separator: ".")
-        let advice = nearest.map { "did you mean \((keys + [$0]).joined(separator: "."))?" }
+        let advice =
+          nearest.map { "did you mean \((keys + [$0]).joined(separator: "."))?" }
           ?? "known here: \(allowed.map(\.key).sorted().joined(separator: ", "))"
         throw MartletError(.configuration, "\(path): unknown key \(whole); \(advice)")
       }
@@ -135,7 +136,8 @@ extension ConfigurationTree {
   /// Without entries that are null: absent and null are the same.
   var withoutNulls: ConfigurationTree {
     guard case .map(let entries) = self else { return self }
-    return .map(entries.filter { if case .null = $0.value { false } else { true } }.map { ($0.key, $0.value.withoutNulls) })
+    return .map(
+      entries.filter { if case .null = $0.value { false } else { true } }.map { ($0.key, $0.value.withoutNulls) })
   }
 }
 

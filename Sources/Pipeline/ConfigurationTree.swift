@@ -53,7 +53,8 @@ indirect enum ConfigurationTree: Equatable {
 
   private static func convert(_ node: Node, path: String) throws -> ConfigurationTree {
     switch node {
-    case .scalar(let scalar): return ConfigurationTree(scalar: scalar.string, quoted: scalar.style != .plain && scalar.style != .any)
+    case .scalar(let scalar):
+      return ConfigurationTree(scalar: scalar.string, quoted: scalar.style != .plain && scalar.style != .any)
     case .sequence(let sequence): return .list(try sequence.map { try convert($0, path: path) })
     case .mapping(let mapping):
       var entries: [(key: String, value: ConfigurationTree)] = []

@@ -51,7 +51,9 @@ final class EpisodeSource {
     var taken = 0
     lastProblems = []
     while groups < wanted, taken < span {
-      let chosen = order.items(from: step * span + taken, count: min(wanted - groups, span - taken)).map { problems[$0] }
+      let chosen = order.items(from: step * span + taken, count: min(wanted - groups, span - taken)).map {
+        problems[$0]
+      }
       taken += chosen.count
       lastProblems += chosen
       let sampled = try sample(distinct(chosen), step: step)
@@ -103,7 +105,8 @@ final class EpisodeSource {
     var episodes = requests.map { journaled[Self.key(step: step, $0.problem.id, $0.sample)] }
     let open = requests.indices.filter { episodes[$0] == nil }
     var failure: (any Error)?
-    let fresh = try engine.run(open.map { requests[$0] }, step: step, what: "step \(step + 1)") { [journal] _, episode in
+    let fresh = try engine.run(open.map { requests[$0] }, step: step, what: "step \(step + 1)") {
+      [journal] _, episode in
       do {
         try journal.append(JSONEncoder().encode(Record(step: step, episode: episode)))
       } catch {

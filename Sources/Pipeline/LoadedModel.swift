@@ -28,7 +28,8 @@ public struct LoadedModel {
     let vocabulary = model.configuration.vocabularySize
     guard tokenizer.vocabularyCount <= vocabulary else {
       throw MartletError(
-        .data, "\(path): the tokenizer has \(tokenizer.vocabularyCount) ids, the model only \(vocabulary); they do not match")
+        .data,
+        "\(path): the tokenizer has \(tokenizer.vocabularyCount) ids, the model only \(vocabulary); they do not match")
     }
   }
 

@@ -86,7 +86,8 @@ public enum PipelineFile {
       }
       guard case .text(let kindName)? = stage["stage"], let kind = StageKind(rawValue: kindName) else {
         throw MartletError(
-          .configuration, "\(place): stage: must be one of \(StageKind.allCases.map(\.rawValue).joined(separator: ", "))")
+          .configuration,
+          "\(place): stage: must be one of \(StageKind.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       let own = ConfigurationTree.map(keys.filter { $0.key != "name" && $0.key != "stage" })
       var merged = (tree["defaults"] ?? .map([])).merged(with: own).resolving(root)

@@ -21,7 +21,8 @@ final class ReferenceModel {
     guard model.configuration.vocabularySize == current.model.configuration.vocabularySize else {
       throw MartletError(
         .configuration,
-        "ref_model: has \(model.configuration.vocabularySize) words, the model \(current.model.configuration.vocabularySize)")
+        "ref_model: has \(model.configuration.vocabularySize) words, the model \(current.model.configuration.vocabularySize)"
+      )
     }
     pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
     microBatchTokens = configuration.microBatchTokens

@@ -60,11 +60,12 @@ final class RolloutEngine {
   /// Episodes in request order, graded and rewarded.
   /// - Throws: `Interrupted` when asked to stop; the finished ones have been given to `onEpisode` by then.
   func run(
-    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil,
+    onToken: ((Int, [Int32], Author) -> Void)? = nil
   ) throws -> [Episode] {
     let episodes: [Episode]
     do {
-      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode)
+      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode, onToken: onToken)
     } catch is CancellationError {
       throw Interrupted()
     }
@@ -72,13 +73,14 @@ final class RolloutEngine {
   }
 
   private func sample(
-    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)?
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)?,
+    onToken: ((Int, [Int32], Author) -> Void)?
   ) throws -> [Episode] {
     let started = ContinuousClock.now
     var shown = started
     let context = context
     return try sampler.run(
-      requests, settings: settings(step: step), onEpisode: onEpisode,
+      requests, settings: settings(step: step), onEpisode: onEpisode, onToken: onToken,
       onProgress: { tokens, finished in
         let now = ContinuousClock.now
         guard now - shown > .milliseconds(200) || finished == requests.count else { return }

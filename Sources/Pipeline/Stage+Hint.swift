@@ -67,7 +67,8 @@ enum HintStage {
     context.onEvent(.note("\(kept.count) of \(maker.tried.count) hinted responses are kept"))
     if kept.count < configuration.hint.count, !configuration.edits {
       throw MartletError(
-        .data, "\(folder.path): \(kept.count) of \(configuration.hint.count) examples were made; give more problems, raise "
+        .data,
+        "\(folder.path): \(kept.count) of \(configuration.hint.count) examples were made; give more problems, raise "
           + "samples_per_prompt, or lower hint.count (what was tried is in hints.jsonl)")
     }
     try EpisodeFile.write(kept, to: dataFile)

@@ -22,16 +22,20 @@ enum RFTStage {
       throw MartletError(.configuration, "model: is missing; rft samples from the model it fine-tunes")
     }
     let problems = try Stage.problems(configuration.data, key: "data")
-    let engine = try RolloutEngine(LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+    let engine = try RolloutEngine(
+      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
     let episodes = try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling")
     try EpisodeFile.write(episodes, to: folder.episodeFile(step: 0))
     let kept = selection(episodes, settings: configuration.rejection) { engine.analysis($0) }
     context.onEvent(
-      .note("kept \(kept.count) of \(episodes.count) episodes, of \(Set(kept.map(\.id)).count) of \(problems.count) problems"))
+      .note(
+        "kept \(kept.count) of \(episodes.count) episodes, of \(Set(kept.map(\.id)).count) of \(problems.count) problems"
+      ))
     guard !kept.isEmpty else {
       throw MartletError(
-        .data, "\(folder.path): none of \(episodes.count) episodes passed the filter \(configuration.rejection.filter.rawValue); "
+        .data,
+        "\(folder.path): none of \(episodes.count) episodes passed the filter \(configuration.rejection.filter.rawValue); "
           + "look at \(folder.path)/episodes, or sample more")
     }
     try EpisodeFile.write(kept, to: keptFile)
@@ -49,7 +53,8 @@ enum RFTStage {
       byProblem[episode.id, default: []].append(index)
     }
     let chosen = byProblem.values.flatMap { places in
-      places.sorted { (episodes[$0].modelTokenCount, $0) < (episodes[$1].modelTokenCount, $1) }.prefix(settings.perProblem)
+      places.sorted { (episodes[$0].modelTokenCount, $0) < (episodes[$1].modelTokenCount, $1) }.prefix(
+        settings.perProblem)
     }
     return chosen.sorted().map { episodes[$0] }
   }

@@ -25,6 +25,27 @@ public enum Stage {
       .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
   }
 
+  /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
+  public static func replay(_ path: String, _ configuration: Configuration, context: StageContext) throws {
+    try RLStage.replay(path, configuration, context: context)
+  }
+
+  /// Judges given episodes again (`eval --regrade`).
+  public static func regrade(_ path: String, _ configuration: Configuration, context: StageContext) throws {
+    try EvalStage.regrade(path, configuration, context: context)
+  }
+
+  /// Episodes of problems without a run folder (`generate`, `ask`), in input order, then by sample.
+  public static func generate(
+    _ problems: [Problem], loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
+    onText: ((Author, String) -> Void)? = nil
+  ) throws -> [Episode] {
+    let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
+    return try engine.run(
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",
+      onToken: onText.map { show in { _, tokens, author in show(author, loaded.tokenizer.decode(tokens)) } })
+  }
+
   /// The problems of several files; ids that occur twice get a number.
   static func problems(_ paths: [String], key: String) throws -> [Problem] {
     guard !paths.isEmpty else { throw MartletError(.configuration, "\(key): names no file of problems") }

@@ -32,7 +32,8 @@ final class TrainingRun {
     let last = try context.resume ? StepCheckpoint.latest(run: folder.path) { context.onEvent(.warning($0)) } : nil
     if let last {
       let (shape, files) = try last.configuration()
-      loaded = try LoadedModel(stored: StoredModel(model: LanguageModel(configuration: shape), files: files), path: last.folder)
+      loaded = try LoadedModel(
+        stored: StoredModel(model: LanguageModel(configuration: shape), files: files), path: last.folder)
     } else {
       loaded = try LoadedModel.make(configuration, valueHead: valueHead, pool: context.pool)
     }
@@ -42,7 +43,8 @@ final class TrainingRun {
       do {
         state = try JSONDecoder().decode(TrainingState.self, from: bytes)
       } catch {
-        throw MartletError(.data, "\(last.folder): its training state cannot be read; remove this folder to use an older one")
+        throw MartletError(
+          .data, "\(last.folder): its training state cannot be read; remove this folder to use an older one")
       }
       learner.pass.weightsChanged()
       context.onEvent(.note("resumed from \(last.folder)"))
@@ -55,7 +57,8 @@ final class TrainingRun {
 
   /// The state's identity: weights, moments, counters.
   func hash() -> String {
-    let buffers = [loaded.model.weights, learner.optimizer.firstMoment, learner.optimizer.secondMoment].compactMap(\.self)
+    let buffers = [loaded.model.weights, learner.optimizer.firstMoment, learner.optimizer.secondMoment].compactMap(
+      \.self)
     return stateHash(buffers, counters: [state.step, learner.optimizer.step], pool: context.pool)
   }
 

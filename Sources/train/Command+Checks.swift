@@ -1,0 +1,104 @@
+import ArgumentParser
+import Foundation
+import Pipeline
+import Rollout
+import Tensor
+
+/// What kind of file a configuration is, by its keys.
+enum ConfigurationKind {
+  case stage, pipeline, ablation
+
+  init(_ path: String) throws {
+    guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }) else {
+      throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
+    }
+    let keys = text.split(separator: "\n").map { $0.prefix { $0 != ":" } }
+    self = keys.contains("cases") ? .ablation : keys.contains("stages") ? .pipeline : .stage
+  }
+}
+
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "check", abstract: "Decode configurations.")
+  @Argument(help: "Stage, pipeline or ablation files.") var configs: [String]
+
+  func run() throws {
+    for path in configs {
+      switch try ConfigurationKind(path) {
+      case .stage: _ = try Configuration.load(path)
+      case .pipeline: try PipelineFile.check(path)
+      case .ablation: try Ablation.check(path)
+      }
+      Console.out("\(path): ok")
+    }
+  }
+}
+
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Memory and time of a stage before anything is allocated; refuses what cannot fit.")
+  @Argument(help: "A stage's configuration.") var config: String
+  @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
+  var overrides: [String] = []
+  @Option(help: "sft, hint, rft, rl or eval; by the keys if not given.") var stage: StageKind?
+  @Flag var json = false
+  @OptionGroup var threads: Threads
+
+  func run() throws {
+    let configuration = try Configuration.load(config, overrides: overrides)
+    let pool = threads.pool()
+    let plan = try Plan.of(
+      configuration, kind: stage, threads: pool.threadCount, speed: json ? nil : MachineSpeed.measure(pool: pool))
+    if json {
+      Console.out(String(decoding: try JSONEncoder().encode(plan), as: UTF8.self))
+    } else {
+      Console.out(plan.text)
+    }
+    if let refusal = plan.refusals.first { throw MartletError(.configuration, "\(config): \(refusal)") }
+  }
+}
+
+extension StageKind: ExpressibleByArgument {}
+
+struct Report: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "report", abstract: "Write a run's report.html.")
+  @Argument(help: "A run's folder.") var run: String
+  @OptionGroup var threads: Threads
+
+  func run() throws {
+    let folder = FileManager.default.fileExists(atPath: run) ? run : "checkpoints/" + run
+    Console.out(try ReportWriter.write(run: folder))
+  }
+}
+
+struct Doctor: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Check the machine: libraries, processor, sandbox, disk; a remedy a line.")
+  @Flag var json = false
+  @Option(help: "Where runs will be written.") var folder = "."
+  @OptionGroup var threads: Threads
+
+  func run() throws {
+    let checkup = Checkup.run(folder: folder)
+    Console.out(json ? String(decoding: try JSONEncoder().encode(checkup), as: UTF8.self) : checkup.text)
+    if !checkup.ok { throw MartletError(.configuration, "something is missing; see above") }
+  }
+}
+
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure kernels, sampling, training and the interpreter beside this machine's limits.")
+  @Option(help: "A model file; the demo's shape with random weights if not given.") var model: String?
+  @Flag var json = false
+  @OptionGroup var threads: Threads
+
+  func run() throws {
+    let console = Console()
+    let results = try Benchmark.run(model: model, pool: threads.pool()) { console.show(.note($0)) }
+    if json {
+      Console.out(String(decoding: try JSONEncoder().encode(results), as: UTF8.self))
+    } else {
+      Console.out(results.text)
+    }
+  }
+}
