@@ -29,9 +29,6 @@ final class PromptBuilder {
     return try encode(messages, addGenerationPrompt: true)
   }
 
-  /// The tokens of the sentence that every response begins with, if one is configured.
-  func hintTokens() -> [Int32] { settings.hint.map { loaded.tokenizer.encode($0, allowSpecial: false) } ?? [] }
-
   /// A prompt and its response as tokens, for training; the response ends with the stop token.
   func example(prompt: String, response: String) throws -> (prompt: [Int32], response: [Int32]) {
     let head = try self.prompt(Problem(id: "", problem: prompt, gold: "", prompt: prompt))

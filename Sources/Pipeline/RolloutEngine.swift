@@ -32,19 +32,12 @@ final class RolloutEngine {
 
   /// The requests of `samples` responses to each problem.
   func requests(_ problems: [Problem], samples: Range<Int>) throws -> [SampleRequest] {
-    let hint = builder.hintTokens()
+    let prefix = configuration.prompt.hint.map { hint in
+      Prefix(
+        hint: hint, kind: .prompt, reason: "a hint at the start of every response", tokenizer: loaded.tokenizer)
+    }
     return try problems.flatMap { problem in
       let tokens = try builder.prompt(problem)
-      let prefix =
-        hint.isEmpty
-        ? nil
-        : Prefix(
-          tokens: hint, authors: hint.map { _ in .hint }, logProbs: hint.map { _ in nil }, kept: nil, calls: [],
-          hints: [
-            Episode.Hint(
-              token: tokens.count, kind: .prompt, text: configuration.prompt.hint ?? "",
-              reason: "a hint at the start of every response")
-          ])
       return samples.map { SampleRequest(problem: problem, sample: $0, promptTokens: tokens, prefix: prefix) }
     }
   }

@@ -61,11 +61,11 @@ extension StageKind: ExpressibleByArgument {}
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "report", abstract: "Write a run's report.html.")
-  @Argument(help: "A run's folder.") var run: String
+  @Argument(help: "A run's folder.") var name: String
   @OptionGroup var threads: Threads
 
   func run() throws {
-    let folder = FileManager.default.fileExists(atPath: run) ? run : "checkpoints/" + run
+    let folder = FileManager.default.fileExists(atPath: name) ? name : "checkpoints/" + name
     Console.out(try ReportWriter.write(run: folder))
   }
 }

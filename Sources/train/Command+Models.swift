@@ -16,7 +16,7 @@ struct Import: ParsableCommand {
     let console = Console()
     let stored = try HuggingFaceFolder.read(source) { share in
       console.show(
-        .progress(Progress(what: "import", done: Int(share * 1000), total: 1000, unit: "of 1000", rate: nil)))
+        .progress(Pipeline.Progress(what: "import", done: Int(share * 1000), total: 1000, unit: "of 1000", rate: nil)))
     }
     try ModelFile.write(stored.model, files: stored.files, to: model)
     Console.out("\(model): \(stored.model.table.parameters.count) parameters, weights \(weightsHash(stored.model))")

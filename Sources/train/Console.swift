@@ -39,7 +39,7 @@ final class Console: Sendable {
     state.bar = false
   }
 
-  private func draw(_ progress: Progress, _ state: inout Shown) {
+  private func draw(_ progress: Pipeline.Progress, _ state: inout Shown) {
     let now = ContinuousClock.now
     let start = state.started[progress.what] ?? now
     state.started[progress.what] = progress.done >= progress.total ? nil : start
