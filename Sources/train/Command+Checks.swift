@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoint
 import Foundation
 import Pipeline
 import Rollout
@@ -94,11 +95,12 @@ struct Bench: ParsableCommand {
 
   func run() throws {
     let console = Console()
-    let results = try Benchmark.run(model: model, pool: threads.pool()) { console.show(.note($0)) }
+    let stored = try model.map { try ModelSource.load($0) }
+    let results = try Benchmark.run(model: stored?.model, pool: threads.pool()) { console.show($0) }
     if json {
       Console.out(String(decoding: try JSONEncoder().encode(results), as: UTF8.self))
     } else {
-      Console.out(results.text)
+      Console.out(results.table)
     }
   }
 }
