@@ -1,0 +1,98 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Testing
+import Transformer
+
+@testable import Pipeline
+
+@Suite struct ConfigurationTests {
+  private func file(_ text: String) throws -> String {
+    let path = NSTemporaryDirectory() + "/martlet-configuration-\(UUID().uuidString).yaml"
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+    return path
+  }
+
+  private func load(_ text: String, _ overrides: [String] = []) throws -> Configuration {
+    try Configuration.load(file(text), overrides: overrides)
+  }
+
+  private func message(_ text: String, _ overrides: [String] = []) -> String {
+    do {
+      _ = try load(text, overrides)
+      return "nothing was thrown"
+    } catch let error as MartletError {
+      #expect(error.status == .configuration || error.status == .usage)
+      return error.message
+    } catch { return "another error: \(error)" }
+  }
+
+  @Test func everyKeyIsReadAndWrittenBack() throws {
+    let text = """
+      run: a
+      model: m.h5
+      data: one.jsonl
+      steps: 12
+      seed: 18446744073709551615
+      matmul: exact
+      train_authors: [model, hint]
+      optimizer: {kind: sgd, learning_rate: 2.5e-4, betas: [0.8, 0.9], schedule: cosine}
+      sampling: {temperature: 0.6, top_p: 0.95, max_tokens: 77, tools: none}
+      loss: {kind: grpo, advantage: dr_grpo, clip_high: 0.28, kl: k3}
+      interpreter: {time_limit: 3, packages: []}
+      reward: {code_penalty: -0.2}
+      hint: {mode: prompt, count: 7}
+      rejection: {filter: correct, per_problem: 3}
+      """
+    let first = try load(text)
+    #expect(first.data == ["one.jsonl"])
+    #expect(first.seed == .max)
+    #expect(first.matmul == .exact)
+    #expect(first.trainAuthors == [.model, .hint])
+    #expect(first.optimizer.kind == .sgd && first.optimizer.learningRate == 2.5e-4)
+    #expect(first.sampling.temperature == 0.6 && first.sampling.topP == 0.95 && first.sampling.tools == .none)
+    #expect(first.loss.advantage == .drGRPO && first.loss.clipHigh == 0.28 && first.loss.clipLow == 0.2)
+    #expect(first.interpreter.timeLimit == 3 && first.interpreter.packages.isEmpty)
+    #expect(first.reward.codePenalty == -0.2)
+    #expect(first.hint.mode == .prompt && first.hint.count == 7)
+    #expect(first.rejection.filter == .correct && first.rejection.perProblem == 3)
+    #expect(try load(first.yaml()) == first)
+  }
+
+  @Test func overridesComeLast() throws {
+    let configuration = try load(
+      "run: a\noptimizer: {learning_rate: 1}\n",
+      ["optimizer.learning_rate=3e-5", "data=[x.jsonl, y.jsonl]", "model=\"12\"", "prompt.hint=Okay, go: now"])
+    #expect(configuration.optimizer.learningRate == 3e-5)
+    #expect(configuration.data == ["x.jsonl", "y.jsonl"])
+    #expect(configuration.model == "12")
+    #expect(configuration.prompt.hint == "Okay, go: now")
+  }
+
+  @Test func unknownKeysNameTheNearest() {
+    #expect(message("run: a\noptimzer: {}\n").contains("unknown key optimzer; did you mean optimizer?"))
+    #expect(message("loss: {clip_hi: 1}").contains("unknown key loss.clip_hi; did you mean loss.clip_high?"))
+    #expect(message("run: a", ["sampling.topp=1"]).contains("did you mean sampling.top_p?"))
+  }
+
+  @Test func wrongKindsNameTheKeyAndWhatIsThere() {
+    let number = message("steps: many")
+    #expect(number.contains("steps") && number.contains("whole number") && number.contains("\"many\""))
+    #expect(message("matmul: fast").contains("matmul"))
+    #expect(message("optimizer: {betas: 3}").contains("optimizer.betas"))
+    #expect(message("sampling: {top_p: 1.5}").contains("top_p"))
+    #expect(message("run: a\nrun: b\n").contains("given twice"))
+    #expect(message("run: [").contains("not YAML"))
+    #expect(message("a", ["novalue"]).contains("section") || message("run: a", ["novalue"]).contains("key.path=value"))
+  }
+
+  @Test func everyEpochIsAPermutation() {
+    let order = DataOrder(count: 7, seed: 3)
+    let items = order.items(from: 0, count: 21)
+    for epoch in 0..<3 { #expect(Set(items[epoch * 7..<epoch * 7 + 7]) == Set(0..<7)) }
+    #expect(items[0..<7] != items[7..<14])
+    #expect(order.items(from: 5, count: 9) == Array(items[5..<14]))
+    #expect(DataOrder(count: 7, seed: 4).items(from: 0, count: 21) != items)
+  }
+}

@@ -1,0 +1,143 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Testing
+import Transformer
+
+@testable import Pipeline
+
+/// The contract's promises about training, on a tiny model.
+@Suite struct LearnerTests {
+  private static let shape = ModelConfiguration(
+    architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
+    headWidth: 6, vocabularySize: 37, contextLength: 64)
+
+  private func samples(_ count: Int, old: Bool) -> [LearningSample] {
+    var random = CounterRandom(seed: 9, path: [1])
+    return (0..<count).map { index in
+      let length = 5 + Int(random.next() % 17)
+      let tokens = (0..<length).map { _ in Int32(random.next() % 37) }
+      let start = 2
+      let mask = (start..<length).map { $0 % 4 != 3 }
+      let advantage = random.normal()
+      return LearningSample(
+        tokens: tokens, responseStart: start,
+        policy: PolicySample(
+          group: index / 2, reward: advantage, responseMask: mask,
+          oldLogProbs: mask.map { _ in old ? Float(-3.6 + 0.3 * random.normal()) : 0 }),
+        advantages: mask.map { $0 ? advantage : 0 }, temperature: 0.8)
+    }
+  }
+
+  /// Weights after two updates.
+  private func trained(
+    matmul: MatmulMode, threads: Int, budget: Int, shards: Int = 1, kind: LossKind = .grpo
+  ) throws -> [Float] {
+    var configuration = Configuration()
+    configuration.matmul = matmul
+    configuration.microBatchTokens = budget
+    configuration.gradientShards = shards
+    configuration.loss.kind = kind
+    configuration.loss.aggregation = kind == .gspo ? .seqMeanTokenMean : .tokenMean
+    configuration.optimizer.learningRate = 1e-2
+    let pool = WorkerPool(threadCount: threads)
+    let model = LanguageModel(configuration: Self.shape)
+    model.initialize(seed: 4)
+    let learner = Learner(model: model, configuration: configuration, pool: pool)
+    for _ in 0..<2 {
+      let batch = samples(9, old: true)
+      let weights = configuration.loss.aggregation.weights(batch.map(\.policy))
+      _ = try learner.update(batch, weights: weights, totalSteps: 2)
+    }
+    return Array(model.weights[0..<model.weights.count])
+  }
+
+  @Test(arguments: [MatmulMode.mixed, .exact]) func threadsDoNotMatter(matmul: MatmulMode) throws {
+    let one = try trained(matmul: matmul, threads: 1, budget: 64)
+    for threads in [2, 3] { #expect(try trained(matmul: matmul, threads: threads, budget: 64) == one) }
+  }
+
+  @Test(arguments: [LossKind.grpo, .gspo]) func microBatchesDoNotMatterWhenExact(kind: LossKind) throws {
+    let whole = try trained(matmul: .exact, threads: 2, budget: 10_000, kind: kind)
+    for budget in [1, 30, 64] {
+      #expect(try trained(matmul: .exact, threads: 2, budget: budget, kind: kind) == whole)
+    }
+  }
+
+  @Test func shardsAreAddedAsATree() throws {
+    let one = try trained(matmul: .exact, threads: 2, budget: 64, shards: 1)
+    let four = try trained(matmul: .exact, threads: 2, budget: 64, shards: 4)
+    #expect(try trained(matmul: .exact, threads: 1, budget: 17, shards: 4) == four)
+    #expect(zip(one, four).allSatisfy { abs($0 - $1) < 1e-3 })
+    #expect(one != four)
+  }
+
+  /// The tree over five parts is ((0 + 1) + (2 + 3)) + 4.
+  @Test func treeOrder() {
+    let parts: [Float] = [1e8, 1, -1e8, 3, 0.25]
+    var tree = GradientTree(count: 1)
+    let buffer = FloatBuffer(count: 1)
+    for part in parts {
+      buffer[0] = part
+      tree.push(buffer)
+      #expect(buffer[0] == 0)
+    }
+    tree.finish(into: buffer)
+    #expect(buffer[0] == ((parts[0] + parts[1]) + (parts[2] + parts[3])) + parts[4])
+  }
+
+  /// A masked token is not in the loss: changing its stored log-prob changes nothing, changing a trained one does.
+  @Test func maskedTokensAreNotTrainedOn() throws {
+    func weights(_ change: (inout [LearningSample]) -> Void) throws -> [Float] {
+      var configuration = Configuration()
+      configuration.matmul = .exact
+      let model = LanguageModel(configuration: Self.shape)
+      model.initialize(seed: 4)
+      let learner = Learner(model: model, configuration: configuration, pool: WorkerPool(threadCount: 1))
+      var batch = samples(4, old: true)
+      change(&batch)
+      _ = try learner.update(batch, weights: [1, 1, 1, 1], totalSteps: 1)
+      return Array(model.weights[0..<model.weights.count])
+    }
+    let plain = try weights { _ in }
+    let masked = try weights { batch in
+      for index in batch.indices {
+        for t in batch[index].policy.responseMask.indices where !batch[index].policy.responseMask[t] {
+          batch[index].policy.oldLogProbs[t] = .nan
+          batch[index].advantages[t] = 1e9
+        }
+      }
+    }
+    #expect(masked == plain)
+    let trained = try weights { batch in
+      let t = batch[0].policy.responseMask.firstIndex(of: true)!
+      batch[0].advantages[t] += 1
+    }
+    #expect(trained != plain)
+  }
+
+  @Test func aValueHeadIsFitted() throws {
+    var shape = Self.shape
+    shape.valueHead = true
+    var configuration = Configuration()
+    configuration.loss.advantage = .gae
+    configuration.loss.valueCoef = 1
+    configuration.optimizer.learningRate = 3e-3
+    let model = LanguageModel(configuration: shape)
+    model.initialize(seed: 4)
+    let learner = Learner(model: model, configuration: configuration, pool: WorkerPool(threadCount: 2))
+    var losses: [Double] = []
+    for _ in 0..<30 {
+      var batch = samples(4, old: true)
+      for index in batch.indices {
+        batch[index].policy.values = batch[index].policy.responseMask.map { _ in 0 }
+        batch[index].returns = batch[index].policy.responseMask.map { _ in 0.15 }
+        batch[index].advantages = batch[index].policy.responseMask.map { _ in 0 }
+      }
+      let weights = Aggregation.tokenMean.weights(batch.map(\.policy))
+      losses.append(try learner.update(batch, weights: weights, totalSteps: 30).valueLoss)
+    }
+    #expect(losses[29] < losses[0] / 10)
+  }
+}
