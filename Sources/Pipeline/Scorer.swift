@@ -74,7 +74,7 @@ public enum Scorer {
 
   private static func work(_ line: Line, _ loaded: LoadedModel, _ temperature: Float?, _ place: String) throws -> Work {
     guard let tokens = line.tokens ?? line.text.map({ loaded.tokenizer.encode($0) }), !tokens.isEmpty else {
-      throw MartletError(.data, "\(place): needs {\"tokens\": [...]} or {\"text\": \"...\"} with something in it")
+      throw MartletError(.data, "\(place): needs \"tokens\" or \"text\" with something in it; nothing can be scored")
     }
     let vocabulary = loaded.model.configuration.vocabularySize
     if let bad = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
@@ -83,13 +83,14 @@ public enum Scorer {
     var kept = line.kept
     if let given = kept, given.count != tokens.count {
       // One entry a model token.
-      guard let runs = line.authors, runs.allSatisfy({ $0.count >= 0 }) else {
-        throw MartletError(.data, "\(place): kept has \(given.count) entries for \(tokens.count) tokens")
+      guard let runs = line.authors, runs.allSatisfy({ $0.count >= 0 && $0.count <= tokens.count }) else {
+        throw MartletError(
+          .data, "\(place): kept: \(given.count) entries for \(tokens.count) tokens; give one a token, null for none")
       }
       let authors = runs.flatMap { [Author](repeating: $0.author, count: $0.count) }
       guard authors.count == tokens.count, authors.count(where: { $0 == .model }) == given.count else {
         throw MartletError(
-          .data, "\(place): kept has \(given.count) entries, which fit neither tokens nor model tokens")
+          .data, "\(place): kept: \(given.count) entries fit neither the tokens nor the model's tokens")
       }
       var next = given.makeIterator()
       kept = authors.map { $0 == .model ? next.next() ?? nil : nil }

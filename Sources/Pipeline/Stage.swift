@@ -2,15 +2,14 @@ import Checkpoint
 import Foundation
 import Rollout
 import Tensor
+import Transformer
 
 /// Runs one stage of the recipe from its configuration.
 public enum Stage {
   /// Runs `kind`. Finished runs are left as they are when resumed.
   /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
   public static func run(_ kind: StageKind, _ configuration: Configuration, context: StageContext) throws {
-    guard !configuration.run.isEmpty else {
-      throw MartletError(.configuration, "run: is missing; name the run's folder")
-    }
+    try requireRun(configuration)
     let folder = try RunFolder(configuration.run, resume: context.resume)
     context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
     let started = ContinuousClock.now
@@ -27,11 +26,13 @@ public enum Stage {
 
   /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
   public static func replay(_ path: String, _ configuration: Configuration, context: StageContext) throws {
+    try requireRun(configuration)
     try RLStage.replay(path, configuration, context: context)
   }
 
   /// Judges given episodes again (`eval --regrade`).
   public static func regrade(_ path: String, _ configuration: Configuration, context: StageContext) throws {
+    try requireRun(configuration)
     try EvalStage.regrade(path, configuration, context: context)
   }
 
@@ -41,9 +42,18 @@ public enum Stage {
     onText: ((Author, String) -> Void)? = nil
   ) throws -> [Episode] {
     let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
+    var printer = onText.map { TokenPrinter(tokenizer: loaded.tokenizer, stops: engine.builder.stopTokens, show: $0) }
+    defer { printer?.finish() }
+    let onToken: ((Int, [Int32], Author) -> Void)? = printer == nil ? nil : { printer?.push($1, $2) }
     return try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",
-      onToken: onText.map { show in { _, tokens, author in show(author, loaded.tokenizer.decode(tokens)) } })
+      onToken: onToken)
+  }
+
+  private static func requireRun(_ configuration: Configuration) throws {
+    guard !configuration.run.isEmpty else {
+      throw MartletError(.configuration, "run: is missing; name the run's folder")
+    }
   }
 
   /// The problems of several files; ids that occur twice get a number.
@@ -57,4 +67,28 @@ public enum Stage {
       return problem
     }
   }
+}
+
+/// Tokens to text as they come: characters whole, and nothing of the token that ends a response.
+private struct TokenPrinter {
+  private let stops: Set<Int32>
+  private let show: (Author, String) -> Void
+  private var decoder: StreamingDecoder
+  private var author = Author.prompt
+
+  init(tokenizer: Tokenizer, stops: Set<Int32>, show: @escaping (Author, String) -> Void) {
+    self.stops = stops
+    self.show = show
+    decoder = StreamingDecoder(tokenizer: tokenizer)
+  }
+
+  mutating func push(_ tokens: [Int32], _ author: Author) {
+    if author != self.author { finish() }
+    self.author = author
+    for token in tokens where author != .model || !stops.contains(token) { give(decoder.push(token)) }
+  }
+
+  mutating func finish() { give(decoder.finish()) }
+
+  private func give(_ text: String) { if !text.isEmpty { show(author, text) } }
 }

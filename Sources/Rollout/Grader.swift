@@ -56,6 +56,18 @@ public final class Grader: @unchecked Sendable {
     return results.compactMap { $0 }
   }
 
+  /// The pairs that are judged here and that math-verify judges otherwise: what to look at when one of the two changes.
+  /// - Throws: as `gradeMany`.
+  package func audit(
+    _ pairs: [(answer: String?, gold: String)]
+  ) throws -> [(place: Int, here: GradeResult, mathVerify: Verdict)] {
+    try pairs.enumerated().compactMap { place, pair in
+      guard let answer = pair.answer, let here = Self.gradeHere(answer: answer, gold: pair.gold) else { return nil }
+      let there = try ask(workers[0], answer: answer, gold: pair.gold).verdict
+      return here.verdict == there ? nil : (place, here, there)
+    }
+  }
+
   /// The verdict, where it takes no algebra; nil: ask math-verify.
   package static func gradeHere(answer: String?, gold: String) -> GradeResult? {
     let wanted = AnswerText.normalized(gold)

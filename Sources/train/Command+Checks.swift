@@ -5,6 +5,9 @@ import Pipeline
 import Rollout
 import Tensor
 
+/// A JSON object with its keys in order and floats in their shortest form.
+func oneLine(_ value: some Encodable) throws -> String { String(decoding: try JSONLines.line(value), as: UTF8.self) }
+
 /// What kind of file a configuration is, by its keys.
 enum ConfigurationKind {
   case stage, pipeline, ablation
@@ -41,16 +44,16 @@ struct PlanCommand: ParsableCommand {
   @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
   var overrides: [String] = []
   @Option(help: "sft, hint, rft, rl or eval; by the keys if not given.") var stage: StageKind?
-  @Flag var json = false
+  @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   func run() throws {
     let configuration = try Configuration.load(config, overrides: overrides)
     let pool = threads.pool()
     let plan = try Plan.of(
-      configuration, kind: stage, threads: pool.threadCount, speed: json ? nil : MachineSpeed.measure(pool: pool))
+      configuration, kind: stage, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
     if json {
-      Console.out(String(decoding: try JSONEncoder().encode(plan), as: UTF8.self))
+      Console.out(try oneLine(plan))
     } else {
       Console.out(plan.text)
     }
@@ -66,7 +69,8 @@ struct Report: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
-    let folder = FileManager.default.fileExists(atPath: name) ? name : "checkpoints/" + name
+    let isFolder = FileManager.default.fileExists(atPath: name) || name.contains("/")
+    let folder = isFolder ? name : "checkpoints/" + name
     Console.out(try ReportWriter.write(run: folder))
   }
 }
@@ -74,14 +78,16 @@ struct Report: ParsableCommand {
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Check the machine: libraries, processor, sandbox, disk; a remedy a line.")
-  @Flag var json = false
+  @Flag(help: "One JSON object.") var json = false
   @Option(help: "Where runs will be written.") var folder = "."
   @OptionGroup var threads: Threads
 
   func run() throws {
     let checkup = Checkup.run(folder: folder)
-    Console.out(json ? String(decoding: try JSONEncoder().encode(checkup), as: UTF8.self) : checkup.text)
-    if !checkup.ok { throw MartletError(.configuration, "something is missing; see above") }
+    Console.out(json ? try oneLine(checkup) : checkup.text)
+    if !checkup.ok {
+      throw MartletError(.configuration, "this machine lacks something that is needed; the remedies are above")
+    }
   }
 }
 
@@ -89,16 +95,15 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Measure kernels, sampling, training and the interpreter beside this machine's limits.")
-  @Option(help: "A model file; the demo's shape with random weights if not given.") var model: String?
-  @Flag var json = false
+  @Option(help: "A model; the demo's shape with random weights if not given.") var model: String?
+  @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   func run() throws {
-    let console = Console()
-    let stored = try model.map { try ModelSource.load($0) }
-    let results = try Benchmark.run(model: stored?.model, pool: threads.pool()) { console.show($0) }
+    let given = try model.map { try LoadedModel.load($0, valueHead: false).model }
+    let results = try Benchmark.run(model: given, pool: threads.pool(), onEvent: { Console.shared.show($0) })
     if json {
-      Console.out(String(decoding: try JSONEncoder().encode(results), as: UTF8.self))
+      Console.out(try oneLine(results))
     } else {
       Console.out(results.table)
     }

@@ -4,6 +4,7 @@ import Foundation
 import Pipeline
 import Rollout
 import Tensor
+import Transformer
 
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -13,13 +14,18 @@ struct Import: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
-    let console = Console()
+    if source.hasSuffix(".gguf") {
+      throw MartletError(
+        .data, "\(source): GGUF files are not read yet; import the Hugging Face folder it was made from")
+    }
     let stored = try HuggingFaceFolder.read(source) { share in
-      console.show(
-        .progress(Pipeline.Progress(what: "import", done: Int(share * 1000), total: 1000, unit: "of 1000", rate: nil)))
+      Console.shared.show(
+        .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
     }
     try ModelFile.write(stored.model, files: stored.files, to: model)
-    Console.out("\(model): \(stored.model.table.parameters.count) parameters, weights \(weightsHash(stored.model))")
+    let table = stored.model.table
+    Console.out(
+      "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(weightsHash(stored.model))")
   }
 }
 
@@ -41,15 +47,38 @@ struct Export: ParsableCommand {
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "inspect", abstract: "Show what a model file holds.")
-  @Argument(help: "A model file.") var model: String
+  @Argument(help: "A model file, or a run's folder that holds one.") var model: String
   @Flag(help: "Only the weights' hash.") var hash = false
+  @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
+  private struct Contents: Encodable {
+    struct Parameter: Encodable {
+      var name: String
+      var shape: [Int]
+      var type: String
+    }
+    var config: ModelConfiguration
+    var parameters: [Parameter]
+    var count: Int
+    var bytes: Int
+    var files: [String]
+    var hash: String
+  }
+
   func run() throws {
-    let summary = try ModelFile.inspect(model)
+    let inside = model + "/model.h5"
+    let summary = try ModelFile.inspect(FileManager.default.fileExists(atPath: inside) ? inside : model)
     if hash { return Console.out(summary.weightsHash) }
+    if json {
+      let contents = Contents(
+        config: summary.configuration,
+        parameters: summary.parameters.map { .init(name: $0.name, shape: $0.shape, type: $0.type) },
+        count: summary.parameterCount, bytes: summary.fileBytes, files: summary.files, hash: summary.weightsHash)
+      return Console.out(try oneLine(contents))
+    }
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     Console.out(String(decoding: try encoder.encode(summary.configuration), as: UTF8.self))
     for parameter in summary.parameters {
       Console.out("\(parameter.type)  \(parameter.name)  \(parameter.shape)")
@@ -62,10 +91,10 @@ struct Inspect: ParsableCommand {
 }
 
 struct Tokenize: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "tokenize", abstract: "Texts to token ids.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
-  @Option(help: "{\"text\"} a line.") var input: String
-  @Option(help: "{\"ids\", \"text\"} a line.") var output: String
+  static let configuration = CommandConfiguration(
+    commandName: "tokenize", abstract: "Texts to token ids: {\"text\"} to {\"ids\", \"text\"}, the latter decoded.")
+  @Argument(help: "A model file, a run or Hugging Face folder, or a tokenizer.json.") var model: String
+  @OptionGroup var files: LineFiles
   @OptionGroup var threads: Threads
 
   private struct Text: Decodable { var text: String }
@@ -75,9 +104,9 @@ struct Tokenize: ParsableCommand {
   }
 
   func run() throws {
-    let tokenizer = try Console.tokenizer(of: model)
-    let file = try JSONLinesFile(output)
-    try JSONLines.forEach(input, as: Text.self) { line, _ in
+    let tokenizer = try Tokenizer.read(model)
+    let file = try JSONLinesFile(files.output)
+    try JSONLines.forEach(files.input, as: Text.self) { line, _ in
       let ids = tokenizer.encode(line.text)
       try file.append(Tokens(ids: ids, text: tokenizer.decode(ids)))
     }
@@ -86,15 +115,40 @@ struct Tokenize: ParsableCommand {
 }
 
 struct Score: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "score", abstract: "Log-probs of given tokens.")
+  static let configuration = CommandConfiguration(
+    commandName: "score",
+    abstract:
+      "Log-probs and entropies of {\"tokens\"}, {\"text\"} or episodes: {\"tokens\", \"logprobs\", \"entropy\"}.")
   @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
-  @Option(help: "{\"tokens\"}, {\"text\"} or an episode a line.") var input: String
-  @Option(help: "{\"tokens\", \"logprobs\", \"entropy\"} a line.") var output: String
-  @Option(help: "What logits are divided by.") var temperature: Float?
+  @OptionGroup var files: LineFiles
+  @Option(help: "What logits are divided by; that of the episode, or 1, if not given.") var temperature: Float?
   @OptionGroup var threads: Threads
+
+  func validate() throws {
+    if let temperature, !temperature.isFinite || temperature < 0 {
+      throw ValidationError("--temperature must be 0 or more")
+    }
+  }
 
   func run() throws {
     try Scorer.score(
-      LoadedModel.load(model), input: input, output: output, temperature: temperature, pool: threads.pool())
+      LoadedModel.load(model, valueHead: false), input: files.input, output: files.output, temperature: temperature,
+      pool: threads.pool())
+  }
+}
+
+extension Tokenizer {
+  /// The tokenizer of a model file, a run or Hugging Face folder, or a tokenizer.json.
+  static func read(_ path: String) throws -> Tokenizer {
+    if path.hasSuffix(".json") {
+      guard let json = FileManager.default.contents(atPath: path) else {
+        throw MartletError(.io, "\(path): cannot be read; name a tokenizer.json or a model")
+      }
+      return try Tokenizer(json: json, path: path)
+    }
+    guard let json = try ModelSource.header(path).files.tokenizer else {
+      throw MartletError(.data, "\(path): has no tokenizer.json; import it again from a folder that has one")
+    }
+    return try Tokenizer(json: json, path: path + ": tokenizer.json")
   }
 }

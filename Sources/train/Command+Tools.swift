@@ -13,9 +13,9 @@ extension InterpreterSettings.Tier: ExpressibleByArgument {}
 struct Problems: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "problems", abstract: "The demo's problem generator.")
-  @Option var seed: UInt64
-  @Option var count: Int
-  @Option var output: String
+  @Option(help: "The seed of all draws.") var seed: UInt64
+  @Option(help: "How many.") var count: Int
+  @Option(help: "Where they go, one JSON object a line.") var output: String
   @Option(help: "Only this family.") var family: ProblemFamily?
   @Option(help: "training, held_out or any.") var split: ProblemGenerator.Split?
   @Flag(help: "Write solutions in the manner of the demo's base model, to train it on.") var texts = false
@@ -24,7 +24,7 @@ struct Problems: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
-    guard count >= 0 else { throw ValidationError("--count must be 0 or more") }
+    guard count > 0 else { throw ValidationError("--count must be 1 or more") }
     let generator = ProblemGenerator(
       seed: seed, split: split ?? (texts ? .training : .any), families: family.map { [$0] } ?? ProblemFamily.allCases)
     guard texts else { return try JSONLines.write(generator.problems(count: count).map(\.problem), to: output) }
@@ -32,7 +32,7 @@ struct Problems: ParsableCommand {
     if let shares {
       let numbers = shares.split(separator: ",").compactMap { Double($0) }
       guard numbers.count == 4, abs(numbers.reduce(0, +) - 1) < 1e-9, numbers.allSatisfy({ $0 >= 0 }) else {
-        throw ValidationError("--shares needs four numbers that add up to 1")
+        throw ValidationError("--shares needs four numbers from 0 to 1 that add up to 1, such as 0.5,0.2,0.2,0.1")
       }
       drawn = .init(longHand: numbers[0], late: numbers[1], distrust: numbers[2], transcript: numbers[3])
     }
@@ -42,9 +42,9 @@ struct Problems: ParsableCommand {
 
 struct PythonCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "python", abstract: "The rollout's interpreter by hand, one trajectory a line.")
-  @Option(help: "{\"cells\": [code, ...]} a line.") var input: String
-  @Option(help: "{\"results\": [{\"status\", \"output\", \"ms\"}]} a line.") var output: String
+    commandName: "python",
+    abstract: "The rollout's interpreter by hand, one trajectory a line: {\"cells\": [code, ...]} to {\"results\"}.")
+  @OptionGroup var files: LineFiles
   @Option(help: "Seconds a block may take.") var timeLimit = 5.0
   @Option(help: "Memory a block may have, such as 1G.") var memory = "1G"
   @Option(help: "T3, T2 or T1; the best that holds if not given.") var tier: InterpreterSettings.Tier?
@@ -54,14 +54,16 @@ struct PythonCommand: ParsableCommand {
   private struct Results: Encodable { var results: [CallResult] }
 
   func run() throws {
+    guard timeLimit.isFinite, timeLimit > 0 else { throw ValidationError("--time-limit must be more than 0 seconds") }
     var settings = InterpreterSettings()
     settings.timeLimit = timeLimit
     settings.tier = tier
     settings.memoryBytes = try bytes(memory)
     let host = try InterpreterHost(settings: settings)
-    let file = try JSONLinesFile(output)
-    try JSONLines.forEach(input, as: Cells.self) { line, number in
-      let session = try host.open(key: stableHash("train python \(number)"))
+    defer { host.close() }
+    let file = try JSONLinesFile(files.output)
+    try JSONLines.forEach(files.input, as: Cells.self) { line, number in
+      let session = try host.open(key: UInt64(number))
       defer { session.close() }
       try file.append(Results(results: line.cells.map { session.run($0) }))
     }
@@ -80,26 +82,71 @@ struct PythonCommand: ParsableCommand {
 
 struct GradeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "grade", abstract: "Compare answers with gold answers.")
-  @Option(help: "{\"response\"|\"answer\", \"gold\"} a line.") var input: String
-  @Option(help: "{\"verdict\", \"answer\", \"how\"} a line.") var output: String
+    commandName: "grade",
+    abstract: "Compare {\"response\"|\"answer\", \"gold\"} a line: {\"verdict\", \"answer\", \"how\"}.")
+  @OptionGroup var files: LineFiles
+  @Flag(help: "Write only the lines on which Swift's verdict and math-verify's differ.") var audit = false
   @OptionGroup var threads: Threads
 
   private struct Pair: Decodable {
     var response: String?
     var answer: String?
     var gold: String
+
+    enum CodingKeys: CodingKey { case response, answer, gold }
+
+    /// Numbers count as their text.
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      func text(_ key: CodingKeys) throws -> String? {
+        if let number = try? values.decodeIfPresent(Int.self, forKey: key) { return String(number) }
+        if let number = try? values.decodeIfPresent(Double.self, forKey: key) { return String(number) }
+        return try values.decodeIfPresent(String.self, forKey: key)
+      }
+      response = try text(.response)
+      answer = try text(.answer)
+      guard let gold = try text(.gold) else {
+        throw DecodingError.keyNotFound(CodingKeys.gold, .init(codingPath: [], debugDescription: "no gold answer"))
+      }
+      self.gold = gold
+      guard response != nil || answer != nil || values.contains(.answer) else {
+        throw DecodingError.keyNotFound(
+          CodingKeys.response, .init(codingPath: [], debugDescription: "neither a response nor an answer"))
+      }
+    }
+
+    var given: String? { answer ?? response.flatMap { extractAnswer($0) } }
+  }
+
+  /// A line of `--audit`.
+  private struct Difference: Encodable {
+    var line: Int
+    var answer: String?
+    var gold: String
+    var here: GradeResult
+    var mathVerify: Verdict
+
+    enum CodingKeys: String, CodingKey {
+      case line, answer, gold, here
+      case mathVerify = "math_verify"
+    }
   }
 
   func run() throws {
     var pairs: [(answer: String?, gold: String)] = []
-    try JSONLines.forEach(input, as: Pair.self) { line, number in
-      guard line.response != nil || line.answer != nil else {
-        throw MartletError(.data, "\(input):\(number): needs \"response\" or \"answer\"")
-      }
-      pairs.append((line.answer ?? line.response.flatMap { extractAnswer($0) }, line.gold))
+    var lines: [Int] = []
+    try JSONLines.forEach(files.input, as: Pair.self) { pair, line in
+      pairs.append((pair.given, pair.gold))
+      lines.append(line)
     }
-    try JSONLines.write(Grader().gradeMany(pairs), to: output)
+    let grader = Grader()
+    guard audit else { return try JSONLines.write(grader.gradeMany(pairs), to: files.output) }
+    let found = try grader.audit(pairs).map { place, here, there in
+      Difference(
+        line: lines[place], answer: pairs[place].answer, gold: pairs[place].gold, here: here, mathVerify: there)
+    }
+    try JSONLines.write(found, to: files.output)
+    Console.note("\(found.count) of \(pairs.count) verdicts differ")
   }
 }
 
@@ -107,50 +154,45 @@ struct Analyze: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "analyze",
     abstract: "What a model does with its interpreter: block labels, delayed computation, distrust.")
-  @Option(help: "Episodes, one a line.") var input: String
-  @Option(help: "Labels, one a line.") var output: String
-  @Option(help: "The model whose tokenizer reads the episodes; that of their run if not given.") var model: String?
+  @OptionGroup var files: LineFiles
+  @Option(help: "The model whose tokenizer reads the episodes; that of their run, or the demo's, if not given.")
+  var model: String?
   @OptionGroup var threads: Threads
 
   func run() throws {
     let tokenizer = try tokenizer()
-    try JSONLines.write(
-      EpisodeFile.read(input, needsLogProbs: false).map { EpisodeLabels($0, tokenizer: tokenizer) }, to: output)
+    let file = try JSONLinesFile(files.output)
+    for (index, episode) in try EpisodeFile.read(files.input, needsLogProbs: false).enumerated() {
+      if let token = episode.tokens.first(where: { Int($0) >= tokenizer.vocabularyCount }) {
+        throw MartletError(
+          .data,
+          "\(files.input): episode \(index + 1) (\(episode.id)): token \(token) is not in the tokenizer's vocabulary of "
+            + "\(tokenizer.vocabularyCount); name the model it is of with --model")
+      }
+      try file.append(EpisodeLabels(episode, tokenizer: tokenizer))
+    }
+    try file.close()
   }
 
   /// `--model`, the model of the run the file lies in, or the demo's tokenizer.
   private func tokenizer() throws -> Tokenizer {
-    if let model { return try Console.tokenizer(of: model) }
-    var folder = URL(fileURLWithPath: input).deletingLastPathComponent().standardizedFileURL
+    if let model { return try Tokenizer.read(model) }
+    let manager = FileManager.default
+    var folder = URL(fileURLWithPath: files.input).deletingLastPathComponent().standardizedFileURL
     for _ in 0..<3 {
-      if FileManager.default.fileExists(atPath: folder.path + "/model.h5") {
-        return try Console.tokenizer(of: folder.path + "/model.h5")
-      }
+      if manager.fileExists(atPath: folder.path + "/model.h5") { return try Tokenizer.read(folder.path + "/model.h5") }
       let config = folder.path + "/config.yaml"
-      if FileManager.default.fileExists(atPath: config), let model = try Configuration.load(config).model {
-        return try Console.tokenizer(of: model)
+      if manager.fileExists(atPath: config), let model = try Configuration.load(config).model {
+        return try Tokenizer.read(model)
       }
       folder.deleteLastPathComponent()
     }
     let demo = "configs/demo/tokenizer.json"
-    guard FileManager.default.fileExists(atPath: demo) else {
+    guard manager.fileExists(atPath: demo) else {
       throw MartletError(
-        .usage, "\(input): belongs to no run, so its tokens cannot be read; name the model with --model")
+        .usage, "\(files.input): belongs to no run, so its tokens cannot be read; name the model with --model")
     }
-    Console.write("note: \(input) belongs to no run; its tokens are read with \(demo) (name another with --model)\n")
-    return try Console.tokenizer(of: demo)
-  }
-}
-
-extension Console {
-  /// The tokenizer of a model file, a run or Hugging Face folder, or a tokenizer.json.
-  static func tokenizer(of path: String) throws -> Tokenizer {
-    if path.hasSuffix(".json"), let json = FileManager.default.contents(atPath: path) {
-      return try Tokenizer(json: json, path: path)
-    }
-    guard let json = try ModelSource.header(path).files.tokenizer else {
-      throw MartletError(.data, "\(path): has no tokenizer.json")
-    }
-    return try Tokenizer(json: json, path: path + ": tokenizer.json")
+    Console.note("\(files.input) belongs to no run; its tokens are read with \(demo) (--model names another)")
+    return try Tokenizer.read(demo)
   }
 }

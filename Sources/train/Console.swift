@@ -2,24 +2,38 @@ import Foundation
 import Pipeline
 import Synchronization
 
-/// Shows events: a progress bar on a terminal, plain lines elsewhere. All on standard error, but for results.
+/// Shows events on standard error: a progress bar on a terminal, plain lines every few seconds elsewhere. Results go to
+/// standard output.
 final class Console: Sendable {
+  static let shared = Console()
+
   private let isTerminal = isatty(2) == 1
   private struct Shown {
-    var bar = false
-    var last = ContinuousClock.now - .seconds(60)
+    var hasBar = false
+    var last: ContinuousClock.Instant?
     var started: [String: ContinuousClock.Instant] = [:]
   }
   private let shown = Mutex(Shown())
 
-  static func error(_ message: String) { write("error: \(message)\n") }
-
   /// A line of results on standard output.
-  static func out(_ text: String) {
-    FileHandle.standardOutput.write(Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
-  }
+  static func out(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: 1) }
+  /// Text on standard output as it stands.
+  static func stream(_ text: String) { write(text, to: 1) }
+  /// A line on standard error, below what is being drawn.
+  static func note(_ text: String) { shared.shown.withLock { shared.line(text, &$0) } }
+  static func warning(_ text: String) { note("warning: \(text)") }
+  static func error(_ text: String) { note("error: \(text)") }
 
-  static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  /// Nobody reads any more: that is no reason to stop the work.
+  private static func write(_ text: String, to file: Int32) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return }
+      bytes = bytes.dropFirst(count)
+    }
+  }
 
   func show(_ event: Event) {
     shown.withLock { state in
@@ -35,35 +49,52 @@ final class Console: Sendable {
     }
   }
 
+  /// Takes an unfinished bar away, so that whatever comes next begins a line.
+  func finish() {
+    shown.withLock { state in
+      if state.hasBar { Self.write("\n", to: 2) }
+      state.hasBar = false
+    }
+  }
+
   private func line(_ text: String, _ state: inout Shown) {
-    Self.write((state.bar ? "\r\u{1B}[K" : "") + text + "\n")
-    state.bar = false
+    let end = text.hasSuffix("\n") ? "" : "\n"
+    Self.write((state.hasBar ? "\r\u{1B}[K" : "") + text + end, to: 2)
+    state.hasBar = false
   }
 
   private func draw(_ progress: Pipeline.Progress, _ state: inout Shown) {
     let now = ContinuousClock.now
-    let start = state.started[progress.what] ?? now
-    state.started[progress.what] = progress.done >= progress.total ? nil : start
     let isLast = progress.done >= progress.total
-    guard isLast || now - state.last > (isTerminal ? .milliseconds(100) : .seconds(10)) else { return }
+    let start = state.started[progress.what] ?? now
+    state.started[progress.what] = isLast ? nil : start
+    let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(5)
+    guard isLast || state.last.map({ now - $0 > pause }) ?? true else { return }
     state.last = now
     var text = "\(progress.what) \(progress.done)/\(progress.total) \(progress.unit)"
-    if let rate = progress.rate { text += ", \(Int(rate)) tokens/s" }
     let spent = Double((now - start) / .milliseconds(1)) / 1000
+    if let rate = progress.rate {
+      text += ", \(Self.short(rate)) tokens/s"
+    } else if progress.done > 0, spent > 0.5 {
+      text += ", \(Self.short(Double(progress.done) / spent))/s"
+    }
     if progress.done > 0, !isLast, spent > 0.5 {
       text += ", " + Self.time(spent * Double(progress.total - progress.done) / Double(progress.done)) + " left"
     }
-    guard isTerminal else { return Self.write(text + "\n") }
+    guard isTerminal else { return line(text, &state) }
     let width = 24
-    let filled = width * progress.done / max(1, progress.total)
+    let filled = min(width, width * progress.done / max(1, progress.total))
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    Self.write("\r\u{1B}[K\(bar) \(text)" + (isLast ? "\n" : ""))
-    state.bar = !isLast
+    Self.write("\r\u{1B}[K\(bar) \(text)" + (isLast ? "\n" : ""), to: 2)
+    state.hasBar = !isLast
   }
 
   private static func time(_ seconds: Double) -> String {
-    seconds < 60
-      ? "\((seconds * 10).rounded() / 10) s" : "\(Int(seconds) / 60) min \(Int(seconds) % 60) s"
+    switch seconds {
+    case ..<60: "\(short(seconds)) s"
+    case ..<3600: "\(Int(seconds) / 60) min \(Int(seconds) % 60) s"
+    default: "\(Int(seconds) / 3600) h \(Int(seconds) % 3600 / 60) min"
+    }
   }
 
   /// A step on one line.
@@ -73,16 +104,16 @@ final class Console: Sendable {
     for key in shown {
       switch metrics[key] {
       case .int(let value)?: parts.append("\(key) \(value)")
-      case .double(let value)?: parts.append("\(key) \(Float(value).rounded4)")
+      case .double(let value)?: parts.append("\(key) \(short(value))")
       default: break
       }
     }
     if case .string(let hash)? = metrics["state_hash"] { parts.append("state \(hash.prefix(12))") }
     return parts.joined(separator: "  ")
   }
-}
 
-extension Float {
   /// Four digits are enough to read.
-  fileprivate var rounded4: String { String(format: "%.4g", Double(self)) }
+  private static func short(_ value: Double) -> String {
+    value.magnitude >= 1000 && value.magnitude < 1e15 ? String(Int(value)) : String(format: "%.4g", value)
+  }
 }

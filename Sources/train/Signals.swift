@@ -1,14 +1,20 @@
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM ask the work to save and end; a second one ends it at once.
+/// What SIGINT and SIGTERM do. Work that can save asks for them with `saveFirst`: the first one then raises a flag that the
+/// work polls, a second one ends the program at once. Everything else ends at the first.
 enum Signals {
   private static let raised = Atomic<Int32>(0)
+  private static let waits = Atomic<Bool>(false)
 
   static func install() {
+    // Touched once here: a handler must not be the first to make them.
+    raised.store(0, ordering: .relaxed)
+    waits.store(false, ordering: .relaxed)
     for signal in [SIGINT, SIGTERM] {
       Foundation.signal(signal) { number in
-        if Signals.raised.exchange(number, ordering: .relaxed) != 0 { _exit(128 + number) }
+        let first = Signals.raised.exchange(number, ordering: .relaxed) == 0
+        if !first || !Signals.waits.load(ordering: .relaxed) { _exit(128 + number) }
       }
     }
     // A closed pipe and a file size limit are errors of the call that met them.
@@ -16,7 +22,13 @@ enum Signals {
     Foundation.signal(SIGXFSZ, SIG_IGN)
   }
 
+  /// From here on the work polls `isRaised`.
+  static func saveFirst() { waits.store(true, ordering: .relaxed) }
+
   static var isRaised: Bool { raised.load(ordering: .relaxed) != 0 }
   /// 130 or 143.
-  static var status: Int32 { 128 + max(SIGINT, raised.load(ordering: .relaxed)) }
+  static var status: Int32 {
+    let number = raised.load(ordering: .relaxed)
+    return 128 + (number == 0 ? SIGINT : number)
+  }
 }

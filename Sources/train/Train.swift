@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Pipeline
 import Tensor
 
@@ -25,17 +24,9 @@ struct Train: ParsableCommand {
     do {
       var command = try parseAsRoot()
       try command.run()
-    } catch let error as MartletError {
-      Console.error(error.message)
-      Foundation.exit(error.status.rawValue)
-    } catch is Interrupted {
-      Console.error("interrupted; what was done is saved, go on with --resume")
-      Foundation.exit(Signals.status)
+      Console.shared.finish()
     } catch {
-      let code = exitCode(for: error)
-      if code == .success || code == .validationFailure { exit(withError: error) }
-      Console.error("\(error)")
-      Foundation.exit(MartletError.Status.io.rawValue)
+      Failure.exit(with: error)
     }
   }
 }
@@ -51,8 +42,10 @@ struct Threads: ParsableArguments {
 
   func pool() -> WorkerPool { threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool() }
 
-  func context(resume: Bool = false, console: Console = Console()) -> StageContext {
-    StageContext(
-      threads: threads, resume: resume, isCancelled: { Signals.isRaised }, onEvent: { console.show($0) })
+  /// What a stage runs in; from here on the first Ctrl-C saves before it ends.
+  func context(resume: Bool = false) -> StageContext {
+    Signals.saveFirst()
+    return StageContext(
+      threads: threads, resume: resume, isCancelled: { Signals.isRaised }, onEvent: { Console.shared.show($0) })
   }
 }
