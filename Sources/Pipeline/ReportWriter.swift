@@ -153,10 +153,8 @@ public enum ReportWriter {
   }
 
   private static func tokenizer(_ folder: String) -> Tokenizer? {
-    let path = folder + "/model.h5"
-    guard FileManager.default.isReadableFile(atPath: path), let json = try? ModelFile.readHeader(path).files.tokenizer
-    else { return nil }
-    return try? Tokenizer(json: json, path: path)
+    guard let json = try? ModelSource.header(folder).files.tokenizer else { return nil }
+    return try? Tokenizer(json: json, path: folder + ": tokenizer.json")
   }
 
   // MARK: - Writing

@@ -1,6 +1,8 @@
+import Checkpoint
 import Foundation
 import Rollout
 import Testing
+import Transformer
 
 @testable import Pipeline
 
@@ -94,6 +96,24 @@ import Testing
     try Self.run(in: folder)
     let page = try String(contentsOfFile: ReportWriter.write(run: folder.path), encoding: .utf8)
     #expect(page.contains("What is 2 + 2?") && page.contains("print(2 + 2)") && page.contains("class=\"tool\""))
+  }
+
+  @Test func theTokenizerOfAModelBesideTheStage() throws {
+    let folder = try ScratchFolder()
+    try Self.run(in: folder)
+    // Ids of the test's episodes are scalars: every one below 128 gets a token that shows it was looked up here.
+    let vocabulary = (0..<128).map { "\"t\($0)\": \($0)" }.joined(separator: ", ")
+    let json = """
+      {"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+       "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+       "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": {\(vocabulary)}, "merges": []}}
+      """
+    let model = LanguageModel(
+      configuration: ModelConfiguration(
+        architecture: .llama, hiddenSize: 16, intermediateSize: 16, layerCount: 1, headCount: 1, vocabularySize: 128))
+    try ModelFile.write(model, files: ModelFiles(tokenizer: Data(json.utf8)), to: folder.path + "/base/model.h5")
+    let page = try String(contentsOfFile: ReportWriter.write(run: folder.path), encoding: .utf8)
+    #expect(page.contains("<span class=\"prompt\">t81</span>"))
   }
 
   @Test func nothingToReportIsAnError() throws {
