@@ -75,7 +75,8 @@ import Testing
       #expect(episode.kept == [nil, [2], nil, [3, 4]])
       #expect(episode.reward == Episode.Reward(total: 0.5))
     }
-    try file("{\"id\": \"a\", \"tokens\": [1, 2], \"authors\": [[\"prompt\", 1], [\"model\", 1]]}") { (path: String) throws in
+    let plain = "{\"id\": \"a\", \"tokens\": [1, 2], \"authors\": [[\"prompt\", 1], [\"model\", 1]]}"
+    try file(plain) { (path: String) throws in
       #expect(try EpisodeFile.read(path, needsLogProbs: false).count == 1)
       #expect(throws: MartletError.self) { try EpisodeFile.read(path) }
     }
