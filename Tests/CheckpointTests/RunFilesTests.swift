@@ -108,16 +108,27 @@ struct RunLockTests {
   @Test func childrenDoNotInheritTheLock() throws {
     let scratch = try Scratch()
     let lock = try RunLock(run: scratch.path)
-    let child = Process()
-    let input = Pipe()
-    child.executableURL = URL(filePath: "/bin/cat")
-    child.standardInput = input
-    child.standardOutput = FileHandle.nullDevice
-    try child.run()
+    // Foundation's Process closes what a child should not have; a plain spawn does not.
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
+    let words: [String] = ["sh", "-c", "read line"]
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
+    arguments.append(nil)
+    var child: pid_t = 0
+    let spawned = posix_spawn(&child, "/bin/sh", &actions, nil, &arguments, nil)
+    defer {
+      write(ends[1], "\n", 1)
+      if spawned == 0 { waitpid(child, nil, 0) }
+      for end in ends { close(end) }
+      for argument in arguments { free(argument) }
+      posix_spawn_file_actions_destroy(&actions)
+    }
+    try #require(spawned == 0)
     lock.release()
     _ = try RunLock(run: scratch.path)
-    try input.fileHandleForWriting.close()
-    child.waitUntilExit()
   }
 }
 
