@@ -9,15 +9,29 @@ import Tensor
 func oneLine(_ value: some Encodable) throws -> String { String(decoding: try JSONLines.line(value), as: UTF8.self) }
 
 /// What kind of file a configuration is, by its keys.
-enum ConfigurationKind {
-  case stage, pipeline, ablation
+enum ConfigurationKind: Equatable {
+  case stage(StageKind), pipeline, ablation
 
   init(_ path: String) throws {
     guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }) else {
       throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
     }
-    let keys = text.split(separator: "\n").map { $0.prefix { $0 != ":" } }
-    self = keys.contains("cases") ? .ablation : keys.contains("stages") ? .pipeline : .stage
+    let keys = Set(text.split(separator: "\n").map { String($0.prefix { $0 != ":" }) })
+    if keys.contains("cases") {
+      self = .ablation
+    } else if keys.contains("stages") {
+      self = .pipeline
+    } else {
+      self = .stage(Self.stage(keys))
+    }
+  }
+
+  /// The stage that a file with these keys is written for.
+  private static func stage(_ keys: Set<String>) -> StageKind {
+    if keys.contains("rejection") { return .rft }
+    if keys.contains("hint") { return .hint }
+    if !keys.isDisjoint(with: ["loss", "reward", "groups", "ref_model"]) { return .rl }
+    return keys.contains("steps") ? .sft : .eval
   }
 }
 
@@ -48,10 +62,13 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
+    guard case .stage(let likely) = try ConfigurationKind(config) else {
+      throw MartletError(.configuration, "\(config): holds several stages; give the configuration of one")
+    }
     let configuration = try Configuration.load(config, overrides: overrides)
     let pool = threads.pool()
     let plan = try Plan.of(
-      configuration, kind: stage, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
+      configuration, kind: stage ?? likely, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
     if json {
       Console.out(try oneLine(plan))
     } else {

@@ -53,10 +53,10 @@ struct Generate: ParsableCommand {
     let problems = try Problem.readFile(files.input)
     let loaded = try LoadedModel.load(model, valueHead: false)
     // A place that cannot be written shows before the work, not after it.
-    let file = try JSONLinesFile(files.output)
-    let episodes = try Stage.generate(problems, loaded: loaded, configuration, context: sampling.threads.context())
-    for episode in episodes { try file.append(episode) }
-    try file.close()
+    try JSONLinesFile(files.output, appending: true).close()
+    let episodes = try Stage.generate(
+      problems, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
+    try EpisodeFile.write(episodes, to: files.output)
   }
 }
 

@@ -23,20 +23,26 @@ struct Problems: ParsableCommand {
   var shares: String?
   @OptionGroup var threads: Threads
 
+  func validate() throws {
+    if count < 1 { throw ValidationError("--count must be 1 or more") }
+    _ = try drawn()
+  }
+
+  /// The shares of the manners of writing.
+  private func drawn() throws -> DemoText.Shares {
+    guard let shares else { return DemoText.Shares() }
+    let numbers = shares.split(separator: ",").compactMap { Double($0) }
+    guard numbers.count == 4, abs(numbers.reduce(0, +) - 1) < 1e-9, numbers.allSatisfy({ $0 >= 0 }) else {
+      throw ValidationError("--shares needs four numbers from 0 to 1 that add up to 1, such as 0.5,0.2,0.2,0.1")
+    }
+    return .init(longHand: numbers[0], late: numbers[1], distrust: numbers[2], transcript: numbers[3])
+  }
+
   func run() throws {
-    guard count > 0 else { throw ValidationError("--count must be 1 or more") }
     let generator = ProblemGenerator(
       seed: seed, split: split ?? (texts ? .training : .any), families: family.map { [$0] } ?? ProblemFamily.allCases)
     guard texts else { return try JSONLines.write(generator.problems(count: count).map(\.problem), to: output) }
-    var drawn = DemoText.Shares()
-    if let shares {
-      let numbers = shares.split(separator: ",").compactMap { Double($0) }
-      guard numbers.count == 4, abs(numbers.reduce(0, +) - 1) < 1e-9, numbers.allSatisfy({ $0 >= 0 }) else {
-        throw ValidationError("--shares needs four numbers from 0 to 1 that add up to 1, such as 0.5,0.2,0.2,0.1")
-      }
-      drawn = .init(longHand: numbers[0], late: numbers[1], distrust: numbers[2], transcript: numbers[3])
-    }
-    try JSONLines.write(DemoText.examples(generator, count: count, shares: drawn), to: output)
+    try JSONLines.write(DemoText.examples(generator, count: count, shares: drawn()), to: output)
   }
 }
 
@@ -53,8 +59,12 @@ struct PythonCommand: ParsableCommand {
   private struct Cells: Decodable { var cells: [String] }
   private struct Results: Encodable { var results: [CallResult] }
 
-  func run() throws {
+  func validate() throws {
     guard timeLimit.isFinite, timeLimit > 0 else { throw ValidationError("--time-limit must be more than 0 seconds") }
+    _ = try bytes(memory)
+  }
+
+  func run() throws {
     var settings = InterpreterSettings()
     settings.timeLimit = timeLimit
     settings.tier = tier
@@ -118,6 +128,19 @@ struct GradeCommand: ParsableCommand {
     var given: String? { answer ?? response.flatMap { extractAnswer($0) } }
   }
 
+  /// A line of results: every key, whether it has a value or not.
+  private struct Line: Encodable {
+    var result: GradeResult
+    enum CodingKeys: CodingKey { case verdict, answer, how }
+
+    func encode(to encoder: any Encoder) throws {
+      var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(result.verdict, forKey: .verdict)
+      try values.encode(result.answer, forKey: .answer)
+      try values.encode(result.how, forKey: .how)
+    }
+  }
+
   /// A line of `--audit`.
   private struct Difference: Encodable {
     var line: Int
@@ -140,7 +163,9 @@ struct GradeCommand: ParsableCommand {
       lines.append(line)
     }
     let grader = Grader()
-    guard audit else { return try JSONLines.write(grader.gradeMany(pairs), to: files.output) }
+    guard audit else {
+      return try JSONLines.write(grader.gradeMany(pairs).map { Line(result: $0) }, to: files.output)
+    }
     let found = try grader.audit(pairs).map { place, here, there in
       Difference(
         line: lines[place], answer: pairs[place].answer, gold: pairs[place].gold, here: here, mathVerify: there)

@@ -42,9 +42,10 @@ struct Threads: ParsableArguments {
 
   func pool() -> WorkerPool { threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool() }
 
-  /// What a stage runs in; from here on the first Ctrl-C saves before it ends.
-  func context(resume: Bool = false) -> StageContext {
-    Signals.saveFirst()
+  /// What a stage runs in.
+  /// - Parameter saves: from here on the first Ctrl-C saves before it ends.
+  func context(resume: Bool = false, saves: Bool = true) -> StageContext {
+    if saves { Signals.saveFirst() }
     return StageContext(
       threads: threads, resume: resume, isCancelled: { Signals.isRaised }, onEvent: { Console.shared.show($0) })
   }
