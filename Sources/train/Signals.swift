@@ -17,6 +17,12 @@ enum Signals {
         if !first || !Signals.waits.load(ordering: .relaxed) { _exit(128 + number) }
       }
     }
+    // Whoever started the program may have blocked them.
+    var asked = sigset_t()
+    sigemptyset(&asked)
+    sigaddset(&asked, SIGINT)
+    sigaddset(&asked, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &asked, nil)
     // A closed pipe and a file size limit are errors of the call that met them.
     Foundation.signal(SIGPIPE, SIG_IGN)
     Foundation.signal(SIGXFSZ, SIG_IGN)

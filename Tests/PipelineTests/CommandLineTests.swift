@@ -98,16 +98,19 @@ import Testing
       let outcome = try program.run("check", path)
       #expect(outcome.status == 78 && outcome.errors.contains(expected), "\(outcome.errors)")
     }
+    // Paths in configurations are relative to where the program is started.
     let all = try FileManager.default.contentsOfDirectory(atPath: TrainProgram.root + "/configs").filter {
       $0.hasSuffix(".yaml")
     }
-    #expect(!all.isEmpty)
+    let process = try program.start(["check"] + all.map { "configs/" + $0 }, in: TrainProgram.root)
+    let outcome = try program.end(process)
+    #expect(outcome.status == 0 && outcome.output.split(separator: "\n").count == all.count, "\(outcome.errors)")
   }
 
   @Test func aSignalSavesAndResumes() throws {
     _ = try program.makeModel()
     let stage = try program.makeStage()
-    let process = try program.start(["sft", stage, "--set", "steps=100000"])
+    let process = try program.start(["sft", stage, "--set", "steps=20000"])
     while process.isRunning, try !String(contentsOfFile: program.file("err"), encoding: .utf8).contains("step ") {
       usleep(20_000)
     }

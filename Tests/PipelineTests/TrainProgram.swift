@@ -44,13 +44,13 @@ struct TrainProgram {
     }
   }
 
-  /// A process in the folder, its streams going to files there.
-  func start(_ arguments: [String]) throws -> Process {
+  /// A process in the folder, or another one, its streams going to files in the folder.
+  func start(_ arguments: [String], in place: String? = nil) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: try Self.path())
     process.arguments = arguments
-    process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
-    for name in ["out", "err"] { FileManager.default.createFile(atPath: file(name), contents: nil) }
+    process.currentDirectoryURL = URL(fileURLWithPath: place ?? folder.path)
+    for name in ["out", "err"] { try write(name, "") }
     process.standardOutput = FileHandle(forWritingAtPath: file("out"))
     process.standardError = FileHandle(forWritingAtPath: file("err"))
     process.standardInput = FileHandle.nullDevice
