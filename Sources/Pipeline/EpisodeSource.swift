@@ -72,8 +72,6 @@ final class EpisodeSource {
 
   /// The reward of the greedy answer to each problem of the step (ReMax).
   func greedyRewards(step: Int) throws -> [String: Double] {
-    var greedy = configuration
-    greedy.sampling.temperature = 0
     var rewards: [String: Double] = [:]
     let requests = try engine.requests(distinct(lastProblems), samples: 0..<1)
     var settings = engine.settings(step: step)
@@ -83,9 +81,11 @@ final class EpisodeSource {
     return rewards
   }
 
-  /// To be called when the step is done: what is in the weights need not be in the journal. Only a checkpoint makes that
-  /// lasting, so the journal is kept until one was written.
-  func forget() throws {}
+  /// To be called when a checkpoint was written: what came before it is in there.
+  func forget() throws {
+    try journal.reset()
+    journaled = [:]
+  }
 
   func close() { journal.close() }
 

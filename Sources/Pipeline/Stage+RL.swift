@@ -18,7 +18,14 @@ enum RLStage {
     while !run.isDone {
       let started = ContinuousClock.now
       engine.sampler.weightsChanged()
-      let (episodes, filtered) = try source.episodes(step: run.state.step)
+      let (episodes, filtered): ([Episode], [Episode])
+      do {
+        (episodes, filtered) = try source.episodes(step: run.state.step)
+      } catch let interruption as Interrupted {
+        // Finished episodes of this step are in the journal; the weights are as the step before left them.
+        try run.save(last: true)
+        throw interruption
+      }
       let sampled = ContinuousClock.now
       let greedy =
         configuration.loss.advantage.requiresGreedyReward ? try source.greedyRewards(step: run.state.step) : [:]
@@ -33,8 +40,7 @@ enum RLStage {
       line["groups"] = .int(Set(filtered.map(\.id)).count)
       line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
       line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
-      try run.finishStep(line)
-      try source.forget()
+      if try run.finishStep(line) { try source.forget() }
       context.onEvent(
         .progress(
           Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))

@@ -63,30 +63,38 @@ final class TrainingRun {
   }
 
   /// Ends a step: counts it, writes its metrics, saves when it is time, stops when somebody asked to.
-  func finishStep(_ line: Metrics) throws {
+  /// - Returns: whether a checkpoint was written.
+  @discardableResult
+  func finishStep(_ line: Metrics) throws -> Bool {
     state.step += 1
     var line = line
     line["state_hash"] = .string(hash())
     try metrics.write(line)
     context.onEvent(.step(line))
     let stops = context.isCancelled
+    var saved = false
     if stops || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
-      try save(last: stops)
+      saved = try save(last: stops)
     }
     try context.checkCancelled()
+    return saved
   }
 
   /// A failed save is reported and training goes on; three in a row, or the last, end it.
-  func save(last: Bool) throws {
+  /// - Returns: whether it is written.
+  @discardableResult
+  func save(last: Bool) throws -> Bool {
     do {
       _ = try StepCheckpoint.write(
         run: folder.path, step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
         state: try JSONEncoder().encode(state), keepLast: configuration.keepLast)
       failedSaves = 0
+      return true
     } catch let error as MartletError {
       failedSaves += 1
       if last || failedSaves >= 3 { throw error }
       context.onEvent(.warning("\(error.message); training goes on (failed save \(failedSaves) of 3)"))
+      return false
     }
   }
 
