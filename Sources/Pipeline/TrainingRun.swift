@@ -23,6 +23,8 @@ final class TrainingRun {
   let metrics: MetricsWriter
   var state = TrainingState()
   private var failedSaves = 0
+  /// The step of the newest checkpoint; -1: none.
+  private var savedStep = -1
 
   init(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     self.configuration = configuration
@@ -46,6 +48,7 @@ final class TrainingRun {
         throw MartletError(
           .data, "\(last.folder): its training state cannot be read; remove this folder to use an older one")
       }
+      savedStep = state.step
       learner.pass.weightsChanged()
       context.onEvent(.note("resumed from \(last.folder)"))
     }
@@ -84,11 +87,13 @@ final class TrainingRun {
   /// - Returns: whether it is written.
   @discardableResult
   func save(last: Bool) throws -> Bool {
+    if savedStep == state.step { return true }
     do {
       _ = try StepCheckpoint.write(
         run: folder.path, step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
-        state: try JSONEncoder().encode(state), keepLast: configuration.keepLast)
+        state: try JSONEncoder().encode(state), keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast)
       failedSaves = 0
+      savedStep = state.step
       return true
     } catch let error as MartletError {
       failedSaves += 1
