@@ -7,6 +7,8 @@ indirect enum ConfigurationTree: Equatable {
   case null
   case bool(Bool)
   case integer(Int)
+  /// A whole number above `Int.max`: seeds go that far.
+  case unsigned(UInt64)
   case number(Double)
   case text(String)
   case list([ConfigurationTree])
@@ -43,6 +45,8 @@ indirect enum ConfigurationTree: Equatable {
       let plain = scalar.replacing("_", with: "")
       if let integer = Int(plain), plain.first?.isLetter == false {
         self = .integer(integer)
+      } else if let unsigned = UInt64(plain) {
+        self = .unsigned(unsigned)
       } else if let number = Double(plain), plain.contains(where: \.isNumber), !plain.lowercased().hasPrefix("0x") {
         self = .number(number)
       } else {
@@ -61,9 +65,6 @@ indirect enum ConfigurationTree: Equatable {
       for (key, value) in mapping {
         guard case .scalar(let name) = key else {
           throw MartletError(.configuration, "\(path)\(line(key)): a key must be a word")
-        }
-        if entries.contains(where: { $0.key == name.string }) {
-          throw MartletError(.configuration, "\(path)\(line(key)): \(name.string) is given twice; remove one")
         }
         entries.append((name.string, try convert(value, path: path)))
       }
@@ -89,6 +90,7 @@ indirect enum ConfigurationTree: Equatable {
     case let number as NSNumber:
       if CFGetTypeIDIsBoolean(number) { return .bool(number.boolValue) }
       if let integer = Int(exactly: number) { return .integer(integer) }
+      if let unsigned = UInt64(exactly: number) { return .unsigned(unsigned) }
       return .number(number.doubleValue)
     default: return .null
     }
@@ -134,6 +136,7 @@ indirect enum ConfigurationTree: Equatable {
     case .null: return "null"
     case .bool(let value): return value ? "true" : "false"
     case .integer(let value): return String(value)
+    case .unsigned(let value): return String(value)
     case .number(let value): return value.isFinite ? "\(value)" : "null"
     case .text(let value): return Self.quoted(value)
     case .list(let values): return "[" + values.map(\.json).joined(separator: ",") + "]"
@@ -168,6 +171,7 @@ indirect enum ConfigurationTree: Equatable {
     case .null: "nothing"
     case .bool(let value): "the truth value \(value)"
     case .integer(let value): "the whole number \(value)"
+    case .unsigned(let value): "the whole number \(value)"
     case .number(let value): "the number \(value)"
     case .text(let value): "the text \"\(value)\""
     case .list: "a list"
