@@ -161,7 +161,8 @@ struct FullDiskTests {
       scratch = try Scratch()
       guard mount("tmpfs", scratch.path, "tmpfs", 0, "size=\(bytes)") == 0 else { return nil }
     }
-    deinit { umount(scratch.path) }
+    // 2: MNT_DETACH, for a test may still hold a file of it.
+    deinit { umount2(scratch.path, 2) }
   }
 
   static let canMount: Bool = ((try? SmallDisk(bytes: 65_536)) ?? nil) != nil
