@@ -20,8 +20,8 @@ TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build-test
 # distrusted, plain transcript.
 BASE_TEXTS = checkpoints/demo-base.jsonl
 BASE_SEED = 1
-BASE_COUNT = 30000
-BASE_SHARES = 0.50,0.38,0.06,0.06
+BASE_COUNT = 42000
+BASE_SHARES = 0.50,0.44,0.03,0.03
 
 .PHONY: help deps swift packages build test demo demo-base demo-cut install lint format check-configs bench clean
 

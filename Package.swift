@@ -36,8 +36,9 @@ let package = Package(
     module("Transformer", ["Tensor"]),
     module("Checkpoint", ["Transformer", "Tensor", "CHDF5"]),
     module("PPO", ["Tensor"]),
+    module("Cluster", ["Tensor"]),
     module("Rollout", ["Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
-    module("Pipeline", ["Tensor", "Transformer", "Checkpoint", "PPO", "Rollout", "Yams"]),
+    module("Pipeline", ["Tensor", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Yams"]),
     .executableTarget(
       name: "train",
       dependencies: ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -49,7 +50,7 @@ let package = Package(
     tests("Checkpoint", ["Checkpoint", "Transformer", "Tensor"]),
     tests("PPO", ["PPO"]),
     tests("Rollout", ["Rollout", "Transformer", "Tensor"]),
-    tests("Pipeline", ["Pipeline", "Rollout", "PPO", "Checkpoint", "Transformer", "Tensor"]),
+    tests("Pipeline", ["Pipeline", "Rollout", "Cluster", "PPO", "Checkpoint", "Transformer", "Tensor"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import PPO
 import Rollout
 import Synchronization
 import Tensor
@@ -109,6 +110,80 @@ struct ModelBench {
     }
     let each = 3 * (scale.forwardOperations(contextLength: length / 2) + scale.headOperations)
     return Benchmark.Result("train", Double(batch.tokens.count) / taken, "tokens/s", limit: flops / each)
+  }
+
+  /// Seconds of a GRPO step without tools: 4 prompts of 64 tokens, 8 responses of 64 each, one update of all weights.
+  func grpoStep() throws -> Benchmark.Result {
+    let (prompts, samples, length) = (4, 8, min(64, model.configuration.contextLength / 2))
+    var configuration = Configuration()
+    configuration.matmul = matmul
+    configuration.optimizer.learningRate = 1e-6
+    configuration.loss.kind = .grpo
+    configuration.loss.advantage = .grpo
+    let learner = Learner(model: model, configuration: configuration, pool: pool)
+    let pass = SamplingPass(
+      model: model, pool: pool, slotCount: prompts * samples, capacity: 2 * length, packedStorage: learner.gradients,
+      matmul: matmul)
+    let loss = configuration.loss
+    let taken = try seconds(repeats: 5) {
+      pass.weightsChanged()
+      var batch = sample(pass, prompts: prompts, samples: samples, length: length)
+      let advantages = loss.advantages(PolicyBatch(batch.map(\.policy)))
+      for index in batch.indices { batch[index].advantages = advantages.perToken[index] }
+      let weights = loss.aggregation.weights(batch.map(\.policy), length: loss.aggregationLength)
+      _ = try learner.update(batch, weights: weights, totalSteps: 1000)
+    }
+    let read = Double(prompts * length) * scale.forwardOperations(contextLength: length / 2)
+    let drawn = Double(prompts * samples * length)
+    let stepOperations =
+      Double(prompts * samples) * (scale.forwardOperations(contextLength: 3 * length / 2) + scale.headOperations)
+    let training =
+      3 * (2 * drawn * scale.forwardOperations(contextLength: length) + drawn * scale.headOperations) / flops
+    let limit =
+      read / flops + Double(length) * slower(operations: stepOperations, bytes: scale.packedBytes) + training
+    return Benchmark.Result("grpo_step", taken, "s", limit: limit)
+  }
+
+  /// Groups of `samples` responses, each `length` tokens long after a prompt that is as long, every other one right.
+  private func sample(_ pass: SamplingPass, prompts: Int, samples: Int, length: Int) -> [LearningSample] {
+    let V = model.configuration.vocabularySize
+    let rows = prompts * samples
+    var tokens = (0..<rows).map { row in (0..<length).map { token(row / samples * length + $0) } }
+    var logProbs = [[Float]](repeating: [], count: rows)
+    for first in stride(from: 0, to: rows, by: samples) {
+      pass.run(
+        (0..<length - 1).map {
+          SamplingPass.Row(slot: first, token: tokens[first][$0], position: $0, wantsLogits: false)
+        },
+        consume: { _, _ in })
+      for slot in first + 1..<first + samples { pass.copyCache(from: first, to: slot, length: length - 1) }
+    }
+    var draws = [Draw?](repeating: nil, count: rows)
+    for position in length - 1..<2 * length - 1 {
+      draws.withUnsafeMutableBufferPointer { draws in
+        pass.run(
+          (0..<rows).map {
+            SamplingPass.Row(slot: $0, token: tokens[$0][position], position: position, wantsLogits: true)
+          }
+        ) { row, logits in
+          var random = CounterRandom(seed: 1, path: [UInt64(row), UInt64(position)])
+          draws[row] = draw(logits, count: V, settings: SamplingSettings(), uniform: random.uniform())
+        }
+      }
+      for (row, draw) in draws.enumerated() {
+        guard let draw else { continue }
+        tokens[row].append(draw.token)
+        logProbs[row].append(draw.logProb)
+      }
+    }
+    return (0..<rows).map { row in
+      LearningSample(
+        tokens: tokens[row], responseStart: length,
+        policy: PolicySample(
+          group: row / samples, reward: Double(row % 2), responseMask: [Bool](repeating: true, count: length),
+          oldLogProbs: logProbs[row]),
+        advantages: [])
+    }
   }
 
   /// Megabytes a second of writing a model file, synced, and of reading it back, verified.

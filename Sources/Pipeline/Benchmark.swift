@@ -25,7 +25,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
       self.value = value
       self.unit = unit
       self.limit = limit
-      shareOfLimit = limit.map { value / $0 }
+      // Of two durations the limit is the shorter one.
+      shareOfLimit = limit.map { unit == "s" ? $0 / value : value / $0 }
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -40,9 +41,10 @@ public struct Benchmark: Codable, Sendable, Equatable {
 
   public var results: [Result]
 
-  /// The shape of the model that `make demo` trains, up to the tokenizer's count.
+  /// The shape of the model that `make demo` trains.
   public static let demoShape = ModelConfiguration(
-    architecture: .llama, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, vocabularySize: 400)
+    architecture: .qwen2, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, keyValueHeadCount: 3,
+    vocabularySize: 467, contextLength: 1024, tiedHead: true)
 
   /// Measures everything, one thing after another.
   ///
@@ -71,10 +73,10 @@ public struct Benchmark: Codable, Sendable, Equatable {
     let tools = try ToolBench(python: python, effort: effort)
     let speed = MachineSpeed.measure(pool: pool)
     let bench = ModelBench(model: model, matmul: matmul, pool: pool, speed: speed, effort: effort)
-    // Not yet there: train_lora (no adapters in Transformer), grpo_step (needs the learner and a tokenizer's model).
     let runs: [(String, () throws -> [Result])] = [
       ("gemm", { [bench.gemm()] }), ("decode", { [1, 8, 32, 64].map(bench.decode) }),
-      ("prefill", { [bench.prefill()] }), ("train", { [try bench.train()] }), ("tool calls", tools.calls),
+      ("prefill", { [bench.prefill()] }), ("train", { [try bench.train()] }),
+      ("GRPO step", { [try bench.grpoStep()] }), ("tool calls", tools.calls),
       ("kill", { [try tools.killOvershoot()] }), ("save and load", { try bench.saveAndLoad(folder: folder) }),
     ]
     var results: [Result] = []

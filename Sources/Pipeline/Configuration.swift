@@ -35,6 +35,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var matmul = MatmulMode.mixed
   /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
   public var gradientShards = 1
+  /// Ranks that this process plays, one after another; the gradients are the same for any number of them.
+  public var ranks = 1
   /// Prompts of a rollout step.
   public var promptsPerStep = 8
   /// G: responses sampled to each prompt.
@@ -169,12 +171,18 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false
+    /// Splits a step's samples by what is known of each problem: those solved sometimes get more (Knapsack RL).
+    public var knapsack = false
+    /// With `knapsack`, the most samples of one prompt.
+    public var knapsackMaximum = 128
 
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
+      case knapsack
+      case knapsackMaximum = "knapsack_maximum"
     }
   }
 
@@ -190,6 +198,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case trainAuthors = "train_authors"
     case matmul
     case gradientShards = "gradient_shards"
+    case ranks
     case promptsPerStep = "prompts_per_step"
     case samplesPerPrompt = "samples_per_prompt"
     case updateBatch = "update_batch"

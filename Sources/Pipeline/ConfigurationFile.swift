@@ -200,6 +200,11 @@ extension Configuration {
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
     try require(gradientShards >= 1, .gradientShards, "\(gradientShards) must be at least 1")
+    try require(
+      (1...gradientShards).contains(ranks), .ranks, "\(ranks) must be from 1 to gradient_shards (\(gradientShards))")
+    try require(
+      !groups.knapsack || (samplesPerPrompt >= 2 && groups.knapsackMaximum >= 2), .groups,
+      "knapsack needs samples_per_prompt and knapsack_maximum of at least 2")
     try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
     try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
     try require(updateBatch >= 1, .updateBatch, "\(updateBatch) must be at least 1")
@@ -216,6 +221,9 @@ extension Configuration {
     try require(sampling.topK >= 0, .sampling, "top_k \(sampling.topK) must be 0 (off) or more")
     try require(sampling.maxTokens >= 1, .sampling, "max_tokens \(sampling.maxTokens) must be at least 1")
     try require(sampling.maxCalls >= 0, .sampling, "max_calls \(sampling.maxCalls) must be 0 or more")
+    try require(
+      (0...sampling.maxTokens).contains(reward.overlongBuffer), .reward,
+      "overlong_buffer \(reward.overlongBuffer) must be from 0 to sampling.max_tokens (\(sampling.maxTokens))")
     try require(hint.count >= 1 && hint.rounds >= 1, .hint, "count and rounds must be at least 1")
     try require(rejection.perProblem >= 1, .rejection, "per_problem must be at least 1")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")

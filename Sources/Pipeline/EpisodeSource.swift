@@ -11,14 +11,23 @@ final class EpisodeSource {
   private let configuration: Configuration
   private let order: DataOrder
   private let journal: Journal
-  /// Finished episodes of the step under way, from a run that was ended.
-  private var journaled: [String: Episode] = [:]
+  /// Of a run that was ended: finished episodes, and what was executed for unfinished ones, in order.
+  private var journaled: [Key: Episode] = [:]
+  private var journaledCalls: [Key: [Episode.Call]] = [:]
   private var lastProblems: [Problem] = []
 
-  /// A journal record: an episode and the step it belongs to.
-  private struct Record: Codable {
+  /// Which trajectory of the run.
+  private struct Key: Codable, Hashable {
     var step: Int
-    var episode: Episode
+    var id: String
+    var sample: Int
+  }
+
+  /// A journal record: a call that came back, or an episode that ended.
+  private struct Record: Codable {
+    var of: Key
+    var call: Episode.Call?
+    var episode: Episode?
   }
 
   init(_ engine: RolloutEngine, problems: [Problem], folder: RunFolder, configuration: Configuration) throws {
@@ -30,7 +39,8 @@ final class EpisodeSource {
     journal = try Journal(path: folder.file("journal/episodes.log"))
     for bytes in journal.records {
       guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
-      journaled[Self.key(step: record.step, record.episode.id, record.episode.sample)] = record.episode
+      if let episode = record.episode { journaled[record.of] = episode }
+      if let call = record.call { journaledCalls[record.of, default: []].append(call) }
     }
   }
 
@@ -42,7 +52,8 @@ final class EpisodeSource {
 
   /// All judged episodes of a step, and those to learn from. With dynamic sampling, groups without a signal are replaced by
   /// groups of the next prompts in order until there are enough or the budget is spent.
-  func episodes(step: Int) throws -> (all: [Episode], kept: [Episode]) {
+  /// - Parameter rates: success rates by problem, for the knapsack's budgets.
+  func episodes(step: Int, rates: [String: Double]) throws -> (all: [Episode], kept: [Episode]) {
     let wanted = configuration.promptsPerStep
     let span = wanted * max(1, configuration.groups.refill)
     var all: [Episode] = []
@@ -56,10 +67,8 @@ final class EpisodeSource {
       }
       taken += chosen.count
       lastProblems += chosen
-      let sampled = try sample(distinct(chosen), step: step)
-      all += sampled
-      for start in stride(from: 0, to: sampled.count, by: configuration.samplesPerPrompt) {
-        let group = sampled[start..<start + configuration.samplesPerPrompt]
+      for group in try sample(distinct(chosen), step: step, rates: rates) {
+        all += group
         let hasSignal = groupHasSignal(group.map { $0.reward?.accuracy ?? .nan })
         guard configuration.groups.refill == 0 || hasSignal else { continue }
         kept += group
@@ -85,6 +94,7 @@ final class EpisodeSource {
   func forget() throws {
     try journal.reset()
     journaled = [:]
+    journaledCalls = [:]
   }
 
   func close() { journal.close() }
@@ -100,24 +110,47 @@ final class EpisodeSource {
     }
   }
 
-  private func sample(_ chosen: [Problem], step: Int) throws -> [Episode] {
-    let requests = try engine.requests(chosen, samples: 0..<configuration.samplesPerPrompt)
-    var episodes = requests.map { journaled[Self.key(step: step, $0.problem.id, $0.sample)] }
+  /// The share of right answers by problem.
+  static func successRates(_ episodes: [Episode]) -> [String: Double] {
+    Dictionary(grouping: episodes.filter(\.isScorable), by: \.id).mapValues { group in
+      Double(group.count { $0.verdict == .correct }) / Double(group.count)
+    }
+  }
+
+  /// How many samples each problem gets.
+  private func budgets(_ chosen: [Problem], _ rates: [String: Double]) -> [Int] {
+    let count = configuration.samplesPerPrompt
+    guard configuration.groups.knapsack else { return chosen.map { _ in count } }
+    return KnapsackBudget(maximum: configuration.groups.knapsackMaximum).allocate(
+      chosen.map { rates[$0.id] }, samplesPerPrompt: count)
+  }
+
+  /// A group of episodes for each problem.
+  private func sample(_ chosen: [Problem], step: Int, rates: [String: Double]) throws -> [[Episode]] {
+    let budgets = budgets(chosen, rates)
+    var requests = try zip(chosen, budgets).flatMap { try engine.requests([$0], samples: 0..<$1) }
+    let keys = requests.map { Key(step: step, id: $0.problem.id, sample: $0.sample) }
+    for index in requests.indices { requests[index].recordedCalls = journaledCalls[keys[index]] ?? [] }
+    var episodes = keys.map { journaled[$0] }
     let open = requests.indices.filter { episodes[$0] == nil }
     var failure: (any Error)?
-    let fresh = try engine.run(open.map { requests[$0] }, step: step, what: "step \(step + 1)") {
-      [journal] _, episode in
-      do {
-        try journal.append(JSONEncoder().encode(Record(step: step, episode: episode)))
-      } catch {
-        failure = failure ?? error
-      }
+    func record(_ record: Record) {
+      do { try journal.append(JSONEncoder().encode(record)) } catch { failure = failure ?? error }
     }
+    let fresh = try engine.run(
+      open.map { requests[$0] }, step: step, what: "step \(step + 1)",
+      onEpisode: { record(Record(of: keys[open[$0]], episode: $1)) },
+      onCall: { place, call in
+        // The sandbox's own failure says nothing about the code.
+        if call.status != .sandboxError { record(Record(of: keys[open[place]], call: call)) }
+      })
     if let failure { throw failure }
     try journal.sync()
     for (place, index) in open.enumerated() { episodes[index] = fresh[place] }
-    return try engine.judged(episodes.compactMap(\.self))
+    var rest = try engine.judged(episodes.compactMap(\.self))[...]
+    return budgets.map { count in
+      defer { rest = rest.dropFirst(count) }
+      return Array(rest.prefix(count))
+    }
   }
-
-  private static func key(step: Int, _ id: String, _ sample: Int) -> String { "\(step)/\(sample)/\(id)" }
 }

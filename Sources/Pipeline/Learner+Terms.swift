@@ -58,33 +58,3 @@ struct MicroBatchTargets {
     return result
   }
 }
-
-/// Adds the gradients of an update batch's parts as a fixed binary tree over their index, holding ceil(log2 parts) buffers.
-struct GradientTree {
-  private let count: Int
-  private var levels: [(level: Int, sum: FloatBuffer)] = []
-
-  init(count: Int) { self.count = count }
-
-  /// Takes a part's gradient over, and leaves zeros.
-  mutating func push(_ part: FloatBuffer) {
-    let sum = FloatBuffer(count: count)
-    sum.pointer.update(from: part.pointer, count: count)
-    part.zero()
-    levels.append((0, sum))
-    while levels.count > 1, levels[levels.count - 1].level == levels[levels.count - 2].level { joinLast() }
-  }
-
-  /// The whole sum.
-  mutating func finish(into target: FloatBuffer) {
-    while levels.count > 1 { joinLast() }
-    if let last = levels.popLast() { target.pointer.update(from: last.sum.pointer, count: count) }
-  }
-
-  private mutating func joinLast() {
-    let right = levels.removeLast()
-    let left = levels[levels.count - 1]
-    for index in 0..<count { left.sum.pointer[index] += right.sum.pointer[index] }
-    levels[levels.count - 1].level = max(left.level, right.level) + 1
-  }
-}

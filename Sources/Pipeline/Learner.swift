@@ -1,3 +1,4 @@
+import Cluster
 import Foundation
 import PPO
 import Tensor
@@ -54,6 +55,8 @@ final class Learner {
   let objective: PolicyObjective
   let microBatchTokens: Int
   let gradientShards: Int
+  private let cluster: any Cluster
+  private let spareBuffers = SpareBuffers()
 
   init(model: LanguageModel, configuration: Configuration, pool: WorkerPool) {
     self.model = model
@@ -65,6 +68,7 @@ final class Learner {
     objective = configuration.loss.makeObjective()
     microBatchTokens = configuration.microBatchTokens
     gradientShards = configuration.gradientShards
+    cluster = VirtualCluster(size: configuration.ranks)
   }
 
   /// One optimizer step on `samples`. `weights`: each sample's token weight, from `Aggregation`.
@@ -74,14 +78,17 @@ final class Learner {
     var result = UpdateResult()
     result.logProbs = [[Float]](repeating: [], count: samples.count)
     gradients.zero()
-    var tree = GradientTree(count: gradients.count)
-    for shard in 0..<gradientShards {
-      let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
-      for batch in microBatches(samples, range) { accumulate(batch, samples, weights, &result) }
-      pass.finishGradients()
-      if gradientShards > 1 { tree.push(gradients) }
+    let trees = cluster.ranks.map { rank in
+      var tree = GradientTree(count: gradients.count, spare: spareBuffers)
+      for shard in cluster.parts(of: rank, count: gradientShards) {
+        let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
+        for batch in microBatches(samples, range) { accumulate(batch, samples, weights, &result) }
+        pass.finishGradients()
+        if gradientShards > 1 { tree.push(gradients, index: shard) }
+      }
+      return tree
     }
-    if gradientShards > 1 { tree.finish(into: gradients) }
+    if gradientShards > 1 { cluster.sum(trees, into: gradients) }
     (result.gradientNorm, result.learningRate) = try optimizer.update(
       weights: model.weights, gradients: gradients, totalSteps: totalSteps, pool: pool)
     pass.weightsChanged()

@@ -39,6 +39,11 @@ public enum PipelineFile {
   /// - Throws: `MartletError` (configuration) naming file, stage and key.
   public static func check(_ path: String, overrides: [String] = []) throws { _ = try read(path, overrides: overrides) }
 
+  /// The name of the pipeline's run.
+  public static func runName(of path: String, overrides: [String] = []) throws -> String {
+    try read(path, overrides: overrides).run
+  }
+
   /// Runs the stages that are not finished, in order, and leaves `summary.json` and `report.html` in the pipeline's folder.
   public static func run(_ path: String, overrides: [String] = [], context: StageContext) throws -> Summary? {
     let parts = try read(path, overrides: overrides)

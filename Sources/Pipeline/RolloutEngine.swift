@@ -54,11 +54,11 @@ final class RolloutEngine {
   /// - Throws: `Interrupted` when asked to stop; the finished ones have been given to `onEpisode` by then.
   func run(
     _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil,
-    onToken: ((Int, [Int32], Author) -> Void)? = nil
+    onCall: ((Int, Episode.Call) -> Void)? = nil, onToken: ((Int, [Int32], Author) -> Void)? = nil
   ) throws -> [Episode] {
     let episodes: [Episode]
     do {
-      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode, onToken: onToken)
+      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode, onCall: onCall, onToken: onToken)
     } catch is CancellationError {
       throw Interrupted()
     }
@@ -67,13 +67,13 @@ final class RolloutEngine {
 
   private func sample(
     _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)?,
-    onToken: ((Int, [Int32], Author) -> Void)?
+    onCall: ((Int, Episode.Call) -> Void)?, onToken: ((Int, [Int32], Author) -> Void)?
   ) throws -> [Episode] {
     let started = ContinuousClock.now
     var shown = started
     let context = context
     return try sampler.run(
-      requests, settings: settings(step: step), onEpisode: onEpisode, onToken: onToken,
+      requests, settings: settings(step: step), onEpisode: onEpisode, onCall: onCall, onToken: onToken,
       onProgress: { tokens, finished in
         let now = ContinuousClock.now
         guard now - shown > .milliseconds(200) || finished == requests.count else { return }
@@ -89,7 +89,12 @@ final class RolloutEngine {
   }
 
   func judged(_ episodes: [Episode]) throws -> [Episode] {
-    try grade(episodes, grader: grader, settings: configuration.reward, maxTokens: configuration.sampling.maxTokens)
+    try grade(episodes, grader: grader).map { episode in
+      guard episode.gold != nil else { return episode }
+      var episode = episode
+      episode.reward = configuration.reward.reward(for: episode, maxTokens: configuration.sampling.maxTokens)
+      return episode
+    }
   }
 
   /// What the model does with its interpreter.

@@ -6,6 +6,8 @@ import Tensor
 final class RunFolder {
   let path: String
   private let lock: RunLock
+  /// Whether nothing was there when it was opened.
+  private let isNew: Bool
 
   /// Opens the folder for writing.
   /// - Throws: `MartletError`: configuration when it is not empty and `resume` is false; try again when another run holds it.
@@ -18,8 +20,13 @@ final class RunFolder {
       throw MartletError(.io, "\(path): cannot be made: \(error.localizedDescription); check the folder above it")
     }
     lock = try RunLock(run: path)
-    let there = (try? manager.contentsOfDirectory(atPath: path)) ?? []
-    if !resume, let first = there.filter({ $0 != "LOCK" }).sorted().first {
+    // We hold the lock: files under temporary names are those of a process that was killed.
+    for name in Self.contents(path) where name.hasPrefix(".") && name.contains(".tmp-") {
+      try? manager.removeItem(atPath: path + "/" + name)
+    }
+    let there = Self.contents(path)
+    isNew = there.isEmpty
+    if !resume, let first = there.sorted().first {
       lock.release()
       throw MartletError(
         .configuration, "\(path): is not empty (\(first)); go on with --resume, name another run, or remove it")
@@ -28,10 +35,27 @@ final class RunFolder {
 
   deinit { lock.release() }
 
+  /// What is in the folder, its lock apart.
+  private static func contents(_ path: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).filter { $0 != "LOCK" }
+  }
+
+  /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended command
+  /// can be given again as it was.
+  func discardIfFruitless() {
+    guard isNew else { return }
+    let made = Self.contents(path)
+    let isStart = { (name: String) in name == "config.yaml" || name == "metrics.jsonl" || name.hasPrefix("events.out.")
+    }
+    let metrics = FileManager.default.contents(atPath: file("metrics.jsonl")) ?? Data()
+    guard made.allSatisfy(isStart), metrics.isEmpty else { return }
+    for name in made { try? FileManager.default.removeItem(atPath: file(name)) }
+  }
+
   /// `checkpoints/<run>` for a bare name; anything with a slash is a path.
   static func path(_ run: String) -> String { run.contains("/") ? run : "checkpoints/" + run }
 
-  /// Writes `config.yaml`, or on resume checks that nothing that matters was changed.
+  /// Writes `config.yaml`.
   func keep(_ configuration: Configuration) throws {
     try writeFileAtomically(Data(try configuration.yaml().utf8), to: path + "/config.yaml")
   }

@@ -30,8 +30,9 @@ enum EvalStage {
   }
 
   /// Judges the episodes of a file again: `eval --regrade`.
-  public static func regrade(_ path: String, _ configuration: Configuration, context: StageContext) throws {
-    let folder = try RunFolder(configuration.run, resume: context.resume)
+  static func regrade(
+    _ path: String, _ configuration: Configuration, folder: RunFolder, context: StageContext
+  ) throws {
     guard let model = configuration.model else {
       throw MartletError(.configuration, "model: is missing; its tokenizer reads the episodes")
     }

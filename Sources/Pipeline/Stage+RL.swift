@@ -20,13 +20,16 @@ enum RLStage {
       engine.sampler.weightsChanged()
       let (episodes, filtered): ([Episode], [Episode])
       do {
-        (episodes, filtered) = try source.episodes(step: run.state.step)
+        (episodes, filtered) = try source.episodes(step: run.state.step, rates: run.state.successRates ?? [:])
       } catch let interruption as Interrupted {
         // Finished episodes of this step are in the journal; the weights are as the step before left them.
         try run.save(last: true)
         throw interruption
       }
       let sampled = ContinuousClock.now
+      if configuration.groups.knapsack {
+        run.state.successRates = (run.state.successRates ?? [:]).merging(EpisodeSource.successRates(episodes)) { $1 }
+      }
       let greedy =
         configuration.loss.advantage.requiresGreedyReward ? try source.greedyRewards(step: run.state.step) : [:]
       let (updates, rewardKL, samples) = try update.learn(
@@ -54,8 +57,9 @@ enum RLStage {
   }
 
   /// One update on given episodes: groups by id, rewards from `reward.total`, old log-probs from the file.
-  public static func replay(_ path: String, _ configuration: Configuration, context: StageContext) throws {
-    let folder = try RunFolder(configuration.run, resume: context.resume)
+  static func replay(
+    _ path: String, _ configuration: Configuration, folder: RunFolder, context: StageContext
+  ) throws {
     let episodes = try EpisodeFile.read(path)
     guard !episodes.isEmpty else { throw MartletError(.data, "\(path): there are no episodes") }
     var configuration = configuration

@@ -9,31 +9,47 @@ public enum Stage {
   /// Runs `kind`. Finished runs are left as they are when resumed.
   /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
   public static func run(_ kind: StageKind, _ configuration: Configuration, context: StageContext) throws {
-    try requireRun(configuration)
-    let folder = try RunFolder(configuration.run, resume: context.resume)
-    context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
-    let started = ContinuousClock.now
-    switch kind {
-    case .sft: try SFTStage.run(configuration, folder: folder, context: context)
-    case .hint: try HintStage.run(configuration, folder: folder, context: context)
-    case .rft: try RFTStage.run(configuration, folder: folder, context: context)
-    case .rl: try RLStage.run(configuration, folder: folder, context: context)
-    case .eval: try EvalStage.run(configuration, folder: folder, context: context)
+    try inFolder(of: configuration, context: context) { folder in
+      context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
+      let started = ContinuousClock.now
+      switch kind {
+      case .sft: try SFTStage.run(configuration, folder: folder, context: context)
+      case .hint: try HintStage.run(configuration, folder: folder, context: context)
+      case .rft: try RFTStage.run(configuration, folder: folder, context: context)
+      case .rl: try RLStage.run(configuration, folder: folder, context: context)
+      case .eval: try EvalStage.run(configuration, folder: folder, context: context)
+      }
+      context.onEvent(
+        .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
     }
-    context.onEvent(
-      .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
   }
 
   /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
   public static func replay(_ path: String, _ configuration: Configuration, context: StageContext) throws {
-    try requireRun(configuration)
-    try RLStage.replay(path, configuration, context: context)
+    try inFolder(of: configuration, context: context) {
+      try RLStage.replay(path, configuration, folder: $0, context: context)
+    }
   }
 
   /// Judges given episodes again (`eval --regrade`).
   public static func regrade(_ path: String, _ configuration: Configuration, context: StageContext) throws {
-    try requireRun(configuration)
-    try EvalStage.regrade(path, configuration, context: context)
+    try inFolder(of: configuration, context: context) {
+      try EvalStage.regrade(path, configuration, folder: $0, context: context)
+    }
+  }
+
+  /// Opens the run's folder for `body`; when that fails before anything came about, the folder is left empty.
+  private static func inFolder(
+    of configuration: Configuration, context: StageContext, _ body: (RunFolder) throws -> Void
+  ) throws {
+    guard !configuration.run.isEmpty else {
+      throw MartletError(.configuration, "run: is missing; name the run's folder")
+    }
+    let folder = try RunFolder(configuration.run, resume: context.resume)
+    do { try body(folder) } catch {
+      folder.discardIfFruitless()
+      throw error
+    }
   }
 
   /// Episodes of problems without a run folder (`generate`, `ask`), in input order, then by sample.
@@ -48,12 +64,6 @@ public enum Stage {
     return try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",
       onToken: onToken)
-  }
-
-  private static func requireRun(_ configuration: Configuration) throws {
-    guard !configuration.run.isEmpty else {
-      throw MartletError(.configuration, "run: is missing; name the run's folder")
-    }
   }
 
   /// The problems of several files; ids that occur twice get a number.

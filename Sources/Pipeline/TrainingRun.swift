@@ -11,6 +11,8 @@ struct TrainingState: Codable, Equatable {
   var step = 0
   /// Adaptive KL coefficient, where there is one.
   var kl: AdaptiveKLController?
+  /// The share of right answers a problem had when it was sampled last, by id; nil: nobody asks for it.
+  var successRates: [String: Double]?
 }
 
 /// The part that all training stages share: the model with its optimizer, the folder, metrics, checkpoints.

@@ -88,15 +88,15 @@ public struct DemoText: Sendable {
     case .late:
       text.model(random.choice(Sentences.byHand) + "\n")
       text.model(work.lines)
-      let draw = random.uniform()
-      if draw < 0.75, !work.checks.isEmpty {
-        for _ in 0..<(draw < 0.35 ? 2 : 1) {
+      let checksResult = random.uniform() < 0.5
+      if !work.checks.isEmpty {
+        for _ in 0..<random.integer(1...3) {
           let check = random.choice(work.checks)
           text.model("\(random.choice(Sentences.checkStep))\n")
           text.call("print(\(check.code))", output: check.value)
         }
       }
-      if draw > 0.5 {
+      if checksResult || work.checks.isEmpty {
         text.model("So we get \(problem.answer). \(random.choice(Sentences.checkResult))\n")
         text.call(code, output: problem.answer)
       }

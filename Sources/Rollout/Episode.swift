@@ -55,6 +55,10 @@ public struct Episode: Sendable, Equatable {
       self.output = output
       self.ms = ms
     }
+
+    init(code: String, result: CallResult) {
+      self.init(code: code, status: result.status, detail: result.detail, output: result.output, ms: result.ms)
+    }
   }
 
   /// `stop`: the model wrote a stop token; `length`: a limit or the context was reached.

@@ -99,7 +99,7 @@ public final class PythonWorker: @unchecked Sendable {
         throw MartletError(
           .configuration,
           "python: \(program): \(missing); install what requirements.txt lists (`\(program) -m pip install -r "
-            + "requirements.txt`), or run `make` once")
+            + "requirements.txt`), or run `make deps` once")
       }
     } catch is InterpreterSocket.Failure {
       end()

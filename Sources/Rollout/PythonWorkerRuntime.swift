@@ -60,7 +60,7 @@ package enum PythonRuntime {
     }
     throw MartletError(
       .configuration,
-      "no Python found: neither .venv/bin/python3 nor python3 in PATH; run `make` once, or install python3"
+      "no Python found: neither .venv/bin/python3 nor python3 in PATH; run `make deps` once, or install python3"
     )
   }
 

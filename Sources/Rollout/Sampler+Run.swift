@@ -7,6 +7,7 @@ final class SamplerRun {
   static let rowsPerStep = 256
 
   var onEpisode: ((Int, Episode) -> Void)?
+  var onCall: ((Int, Episode.Call) -> Void)?
   var onToken: ((Int, [Int32], Author) -> Void)?
 
   private let requests: [SampleRequest]
@@ -170,15 +171,16 @@ final class SamplerRun {
   private func call(_ trajectory: Trajectory) {
     guard let pending = trajectory.pendingCall else { return }
     if let problem = pending.problem {
-      let result = CallResult(status: .error, detail: "malformed", output: problem + "\n", ms: 0)
+      let result = CallResult(status: .error, detail: Trajectory.malformed, output: problem + "\n", ms: 0)
       take(result, trajectory)
       return
     }
+    if let recorded = trajectory.recordedResult { return take(recorded, trajectory) }
     guard let host = sampler.interpreter else { preconditionFailure("a call without an interpreter") }
     let runner = calls ?? CallRunner(host: host, threads: max(4, sampler.pool.threadCount))
     calls = runner
     callsUnderWay[trajectory.index] = trajectory
-    let earlier = trajectory.calls.filter { $0.detail != "malformed" }.map(\.code)
+    let earlier = trajectory.calls.filter { $0.detail != Trajectory.malformed }.map(\.code)
     runner.submit(index: trajectory.index, key: trajectory.sessionKey, earlier: earlier, code: pending.code)
   }
 
@@ -186,6 +188,7 @@ final class SamplerRun {
     guard !callsUnderWay.isEmpty, let calls else { return }
     for result in try calls.take(waiting: seconds) {
       guard let trajectory = callsUnderWay.removeValue(forKey: result.index) else { continue }
+      if let call = trajectory.executed(result.result) { onCall?(result.index, call) }
       take(result.result, trajectory)
     }
   }

@@ -11,6 +11,9 @@ final class Trajectory {
     case finished(Episode.Finish)
   }
 
+  /// The detail of a call that could not be understood, and was not executed.
+  static let malformed = "malformed"
+
   let index: Int
   let request: SampleRequest
   private(set) var tokens: [Int32]
@@ -134,15 +137,28 @@ final class Trajectory {
     state = .calling
   }
 
+  /// The pending call with what it came to.
+  func executed(_ result: CallResult) -> Episode.Call? {
+    pendingCall.map { Episode.Call(code: $0.code, result: result) }
+  }
+
+  /// What the pending call came to before, if it was recorded.
+  var recordedResult: CallResult? {
+    let executed = calls.dropFirst(request.prefix?.calls.count ?? 0).count { $0.detail != Self.malformed }
+    guard executed < request.recordedCalls.count else { return nil }
+    let call = request.recordedCalls[executed]
+    // Other code: another model's record, or one of other settings.
+    guard call.code == pendingCall?.code else { return nil }
+    return CallResult(status: call.status, detail: call.detail, output: call.output, ms: call.ms)
+  }
+
   /// Takes what the pending call came to: its output becomes tool tokens.
   /// - Returns: the new tokens.
   func take(_ result: CallResult) -> [Int32] {
     guard let call = pendingCall, let format else { return [] }
     pendingCall = nil
     state = .writing
-    calls.append(
-      Episode.Call(
-        code: call.code, status: result.status, detail: result.detail, output: result.output, ms: result.ms))
+    calls.append(Episode.Call(code: call.code, result: result))
     let isStop = tokens.last.map(stopTokens.contains) ?? false
     let all = format.tokens(
       replyTo: result.output, joined: endsLine && !isStop, isLast: calls.count >= settings.maxCalls,

@@ -33,6 +33,9 @@ public struct SampleRequest: Sendable {
   public var sample: Int
   public var promptTokens: [Int32]
   public var prefix: Prefix?
+  /// What the first calls after the prefix came to in a run that was ended: they are not executed again, so that a tool
+  /// whose output changes (a clock, say) does not change the episode.
+  public var recordedCalls: [Episode.Call] = []
 
   public init(problem: Problem, sample: Int = 0, promptTokens: [Int32], prefix: Prefix? = nil) {
     self.problem = problem
@@ -86,6 +89,7 @@ public final class Sampler {
   /// Samples all requests.
   /// - Parameters:
   ///   - onEpisode: is given a request's place and its episode as it ends, in no particular order.
+  ///   - onCall: is given a request's place and what was executed for it, before anything is drawn after it.
   ///   - onToken: is given a request's place and tokens as they are written.
   ///   - onProgress: is given the tokens written so far and the episodes finished, every step.
   ///   - isCancelled: asked every step.
@@ -95,7 +99,7 @@ public final class Sampler {
   ///   `CancellationError`.
   public func run(
     _ requests: [SampleRequest], settings: SamplerSettings, onEpisode: ((Int, Episode) -> Void)? = nil,
-    onToken: ((Int, [Int32], Author) -> Void)? = nil,
+    onCall: ((Int, Episode.Call) -> Void)? = nil, onToken: ((Int, [Int32], Author) -> Void)? = nil,
     onProgress: ((_ tokens: Int, _ finished: Int) -> Void)? = nil, isCancelled: () -> Bool = { false }
   ) throws -> [Episode] {
     try check(requests, settings)
@@ -105,6 +109,7 @@ public final class Sampler {
       requests: requests, settings: settings, sampler: self, pass: preparedPass(capacity: longest),
       slots: min(slotCount, requests.count))
     run.onEpisode = onEpisode
+    run.onCall = onCall
     run.onToken = onToken
     defer { pass?.releaseCaches() }
     return try run.toTheEnd(onProgress: onProgress, isCancelled: isCancelled)

@@ -51,6 +51,47 @@ struct Check: ParsableCommand {
   }
 }
 
+struct VerifyResume: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify-resume", abstract: "Prove that a killed and resumed run ends in the same bits.",
+    discussion: """
+      Runs the configuration once to its end, then with SIGKILL after random times and --resume, and compares weights,
+      metrics and episodes. Works in RUN-verify, which is removed when all is equal.
+      """)
+  @Argument(help: "The configuration (YAML) of a stage or a pipeline.") var config: String
+  @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
+  var overrides: [String] = []
+  @Option(help: "How often to kill.") var kills = 3
+  @Option(help: "The seed of the times.") var seed: UInt64 = 0
+  @Option(help: "sft, hint, rft, rl or eval; by the keys if not given.") var stage: StageKind?
+  @OptionGroup var threads: Threads
+
+  func validate() throws { if kills < 1 { throw ValidationError("--kills must be at least 1") } }
+
+  func run() throws {
+    let command: String
+    let name: String
+    switch try ConfigurationKind(config) {
+    case .stage(let likely):
+      command = (stage ?? likely).rawValue
+      name = try Configuration.load(config, overrides: overrides).run
+    case .pipeline:
+      command = "pipeline"
+      name = try PipelineFile.runName(of: config, overrides: overrides)
+    case .ablation:
+      throw MartletError(.configuration, "\(config): holds many runs; give the pipeline that they vary")
+    }
+    let check = ResumeCheck(
+      program: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+      arguments: [command, config] + (threads.threads.map { ["--threads", String($0)] } ?? []), overrides: overrides,
+      folder: (name.contains("/") ? name : "checkpoints/" + name) + "-verify", kills: kills, seed: seed)
+    let result = try check.run(context: threads.context())
+    Console.out(
+      "equal: \(result.files) files of \(result.rounds) runs that were killed \(result.kills) times in all, "
+        + "and of one that was left alone")
+  }
+}
+
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Memory and time of a stage before anything is allocated; refuses what cannot fit.")

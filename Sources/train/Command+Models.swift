@@ -18,6 +18,7 @@ struct Import: ParsableCommand {
       throw MartletError(
         .data, "\(source): GGUF files are not read yet; import the Hugging Face folder it was made from")
     }
+    try checkTokenizer()
     let stored = try HuggingFaceFolder.read(source) { share in
       Console.shared.show(
         .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
@@ -26,6 +27,17 @@ struct Import: ParsableCommand {
     let table = stored.model.table
     Console.out(
       "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(weightsHash(stored.model))")
+  }
+
+  /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
+  private func checkTokenizer() throws {
+    let path = source + "/tokenizer.json"
+    guard let json = try HuggingFaceFolder.readHeader(source).files.tokenizer else {
+      return Console.warning("\(path): is missing; without it the model can only score tokens")
+    }
+    do { _ = try Tokenizer(json: json, path: path) } catch let error as MartletError where error.status != .data {
+      Console.warning("\(error.message); the model is imported, but it can only score tokens")
+    }
   }
 }
 

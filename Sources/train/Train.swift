@@ -15,7 +15,11 @@ struct Train: ParsableCommand {
         name: "Models",
         subcommands: [Import.self, Export.self, Inspect.self, Tokenize.self, Score.self, Generate.self, Ask.self]),
       CommandGroup(name: "Tools", subcommands: [Problems.self, PythonCommand.self, GradeCommand.self, Analyze.self]),
-      CommandGroup(name: "Checks", subcommands: [PlanCommand.self, Check.self, Report.self, Doctor.self, Bench.self]),
+      CommandGroup(
+        name: "Checks",
+        subcommands: [
+          PlanCommand.self, Check.self, VerifyResume.self, Report.self, Doctor.self, Bench.self,
+        ]),
     ])
 
   /// Runs the command line and exits with the contract's status.

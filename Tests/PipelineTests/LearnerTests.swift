@@ -5,6 +5,7 @@ import Tensor
 import Testing
 import Transformer
 
+@testable import Cluster
 @testable import Pipeline
 
 /// The contract's promises about training, on a tiny model.
@@ -32,12 +33,13 @@ import Transformer
 
   /// Weights after two updates.
   private func trained(
-    matmul: MatmulMode, threads: Int, budget: Int, shards: Int = 1, kind: LossKind = .grpo
+    matmul: MatmulMode, threads: Int, budget: Int, shards: Int = 1, ranks: Int = 1, kind: LossKind = .grpo
   ) throws -> [Float] {
     var configuration = Configuration()
     configuration.matmul = matmul
     configuration.microBatchTokens = budget
     configuration.gradientShards = shards
+    configuration.ranks = ranks
     configuration.loss.kind = kind
     configuration.loss.aggregation = kind == .gspo ? .seqMeanTokenMean : .tokenMean
     configuration.optimizer.learningRate = 1e-2
@@ -73,18 +75,37 @@ import Transformer
     #expect(one != four)
   }
 
-  /// The tree over five parts is ((0 + 1) + (2 + 3)) + 4.
-  @Test func treeOrder() {
-    let parts: [Float] = [1e8, 1, -1e8, 3, 0.25]
-    var tree = GradientTree(count: 1)
-    let buffer = FloatBuffer(count: 1)
-    for part in parts {
-      buffer[0] = part
-      tree.push(buffer)
-      #expect(buffer[0] == 0)
+  @Test(arguments: [MatmulMode.mixed, .exact]) func ranksDoNotMatter(matmul: MatmulMode) throws {
+    let one = try trained(matmul: matmul, threads: 2, budget: 64, shards: 4)
+    for ranks in [2, 3, 4] {
+      #expect(try trained(matmul: matmul, threads: 2, budget: 64, shards: 4, ranks: ranks) == one)
     }
-    tree.finish(into: buffer)
-    #expect(buffer[0] == ((parts[0] + parts[1]) + (parts[2] + parts[3])) + parts[4])
+  }
+
+  /// The tree over six parts is ((0 + 1) + (2 + 3)) + (4 + 5), over five without the last, however many ranks add them.
+  @Test(arguments: [5, 6]) func treeOrder(count: Int) {
+    let parts: [Float] = [1e8, 1, -1e8, 3, 0.25, 7]
+    let four = (parts[0] + parts[1]) + (parts[2] + parts[3])
+    let expected = four + (count == 5 ? parts[4] : parts[4] + parts[5])
+    #expect(expected != parts[..<count].reduce(0, +))
+    let buffer = FloatBuffer(count: 1)
+    for ranks in 1...count {
+      let cluster = VirtualCluster(size: ranks)
+      let spare = SpareBuffers()
+      for _ in 0..<2 {  // the second time with used buffers
+        let trees = cluster.ranks.map { rank in
+          var tree = GradientTree(count: 1, spare: spare)
+          for index in cluster.parts(of: rank, count: count) {
+            buffer[0] = parts[index]
+            tree.push(buffer, index: index)
+            #expect(buffer[0] == 0)
+          }
+          return tree
+        }
+        cluster.sum(trees, into: buffer)
+        #expect(buffer[0] == expected, "\(ranks) ranks")
+      }
+    }
   }
 
   /// A masked token is not in the loss: changing its stored log-prob changes nothing, changing a trained one does.

@@ -89,6 +89,35 @@ import Transformer
     #expect(Array(again.logProbs[..<cut]) == Array(first.logProbs[..<cut]))
   }
 
+  /// A clock says something else each time; what is on record stands.
+  @Test func recordedCallsAreNotExecutedAgain() throws {
+    let clock = "import time\nc = iter([time.time_ns(), time.time_ns(), time.time_ns()])"
+    var request = try request("a", sample: 0, start: clock + "\nnext(c)")
+    var reported: [Episode.Call] = []
+    let first = try sampler().run(
+      [request], settings: settings(calls: 3),
+      onCall: {
+        #expect($0 == 0); reported.append($1)
+      })[0]
+    #expect(reported == first.calls && first.calls.count == 3)
+
+    request.recordedCalls = reported
+    let replayed = try sampler().run([request], settings: settings(calls: 3), onCall: { _, _ in reported = [] })[0]
+    #expect(replayed == first && reported == first.calls)
+
+    // The third is executed, after the first two were again: `c` has moved on.
+    request.recordedCalls.removeLast()
+    reported = []
+    let resumed = try sampler().run([request], settings: settings(calls: 3), onCall: { reported.append($1) })[0]
+    #expect(resumed.calls.prefix(2) == first.calls.prefix(2) && reported == Array(resumed.calls.suffix(1)))
+    #expect(resumed.calls[2].status == .ok && resumed.calls[2].output != first.calls[2].output)
+
+    // A record of other code is none.
+    request.recordedCalls[0].code = "1\n"
+    let other = try sampler().run([request], settings: settings(calls: 3))[0]
+    #expect(other.calls[0].output != first.calls[0].output)
+  }
+
   @Test func aLongOutputEndsAtTheLimit() throws {
     let episode = try sampler().run(
       [request("a", sample: 0, start: "print('x' * 900)")], settings: settings(calls: 3, tokens: 100))[0]

@@ -302,7 +302,7 @@ def confine(tier, readable):
         seccomp(ALWAYS, "any")
     elif tier == "T2":
         scoped = landlock_version() >= 6
-        landlock(tuple(readable) + DEVICES, ("/dev/null", "/dev/zero", "/dev/full"))
+        landlock(READABLE + tuple(readable) + DEVICES, ("/dev/null", "/dev/zero", "/dev/full"))
         seccomp(ALWAYS + NO_NAMESPACE, "any" if scoped else "group")
     else:
         seccomp(ALWAYS + NO_NAMESPACE + NO_LANDLOCK, "group")

@@ -134,7 +134,7 @@ def confine(link):
     sandbox.drop_capabilities()
     sandbox.prctl(sandbox.PR_SET_DUMPABLE, 0)
     try:
-        sandbox.confine("T2", sandbox.READABLE + readable)
+        sandbox.confine("T2", readable)
     except OSError:  # no Landlock here: the filter alone, which leaves reading open for late imports
         sandbox.seccomp(sandbox.ALWAYS + sandbox.NO_NAMESPACE, "group")
 

@@ -1,8 +1,8 @@
 import Foundation
+import Rollout
 import Testing
-import Transformer
 
-@testable import Rollout
+@testable import Pipeline
 
 @Suite struct RewardTests {
   private func call(_ status: CallResult.Status, _ output: String) -> Episode.Call {
@@ -19,7 +19,7 @@ import Transformer
   }
 
   private func total(_ episode: Episode, _ settings: RewardSettings = RewardSettings()) -> Double? {
-    reward(for: episode, settings: settings, maxTokens: 20).total
+    settings.reward(for: episode, maxTokens: 20).total
   }
 
   @Test func codeTerm() {
@@ -48,30 +48,8 @@ import Transformer
     var cut = episode(.correct)
     cut.finish = .length
     #expect(
-      reward(for: cut, settings: settings, maxTokens: 20) == .init(accuracy: 1, code: 0, format: 0, length: 0, total: 1)
+      settings.reward(for: cut, maxTokens: 20) == .init(accuracy: 1, code: 0, format: 0, length: 0, total: 1)
     )
-  }
-
-  @Test func gradingFillsIn() throws {
-    let tokenizer = try RolloutFixtures.tokenizer()
-    func written(_ text: String, tool: String = "", gold: String?) -> Episode {
-      let model = tokenizer.encode(text)
-      let output = tokenizer.encode(tool)
-      return Episode(
-        id: "a", gold: gold, tokens: [65] + model + output,
-        authors: [
-          .init(author: .prompt, count: 1), .init(author: .model, count: model.count),
-          .init(author: .tool, count: output.count),
-        ], logProbs: [])
-    }
-    let graded = try grade(
-      [
-        written("So \\boxed{1/2}.", tool: "\\boxed{3}", gold: "0.5"), written("no", tool: "\\boxed{3}", gold: "3"),
-        written("\\boxed{4}", gold: "3"), written("\\boxed{4}", gold: nil),
-      ], grader: Grader(), settings: RewardSettings(), tokenizer: tokenizer)
-    #expect(graded.map(\.answer) == ["1/2", nil, "4", "4"])
-    #expect(graded.map(\.verdict) == [.correct, .noAnswer, .incorrect, nil])
-    #expect(graded.map { $0.reward?.total } == [1, 0, 0, nil])
   }
 
   @Test func settingsHaveDefaults() throws {

@@ -1,0 +1,69 @@
+import PPO
+import Rollout
+
+/// What a response is worth.
+public struct RewardSettings: Codable, Sendable, Equatable {
+  /// Weight of a right answer.
+  public var accuracy: Double
+  /// Added when every executed block failed: an error, or no output (CoRT: -0.1).
+  public var codePenalty: Double
+  /// Whether an answer without any executed block is penalised too, as upstream does by accident.
+  public var withoutCode: Bool
+  /// Added for a response that stopped and has a boxed answer.
+  public var formatReward: Double
+  /// Soft overlong punishment (DAPO, eq. 13) over this many last tokens before the limit, tool tokens counted; 0: none.
+  public var overlongBuffer: Int
+  /// The punishment at the limit.
+  public var overlongFactor: Double
+
+  public init(
+    accuracy: Double = 1, codePenalty: Double = -0.1, withoutCode: Bool = false, formatReward: Double = 0,
+    overlongBuffer: Int = 0, overlongFactor: Double = 1
+  ) {
+    self.accuracy = accuracy
+    self.codePenalty = codePenalty
+    self.withoutCode = withoutCode
+    self.formatReward = formatReward
+    self.overlongBuffer = overlongBuffer
+    self.overlongFactor = overlongFactor
+  }
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case accuracy
+    case codePenalty = "code_penalty"
+    case withoutCode = "code_penalty_without_code"
+    case formatReward = "format_reward"
+    case overlongBuffer = "overlong_buffer"
+    case overlongFactor = "overlong_factor"
+  }
+
+  /// Absent keys have their defaults.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let normal = RewardSettings()
+    accuracy = try values.decodeIfPresent(Double.self, forKey: .accuracy) ?? normal.accuracy
+    codePenalty = try values.decodeIfPresent(Double.self, forKey: .codePenalty) ?? normal.codePenalty
+    withoutCode = try values.decodeIfPresent(Bool.self, forKey: .withoutCode) ?? normal.withoutCode
+    formatReward = try values.decodeIfPresent(Double.self, forKey: .formatReward) ?? normal.formatReward
+    overlongBuffer = try values.decodeIfPresent(Int.self, forKey: .overlongBuffer) ?? normal.overlongBuffer
+    overlongFactor = try values.decodeIfPresent(Double.self, forKey: .overlongFactor) ?? normal.overlongFactor
+  }
+}
+
+extension RewardSettings {
+  /// The reward's parts, each with its weight, and their sum; all nil for what cannot be scored.
+  /// - Parameter maxTokens: the limit that the overlong punishment leads up to, at least `overlongBuffer`.
+  public func reward(for episode: Episode, maxTokens: Int) -> Episode.Reward {
+    guard episode.isScorable else { return Episode.Reward() }
+    var reward = Episode.Reward(accuracy: episode.verdict == .correct ? accuracy : 0)
+    reward.code = codeReward(failures: episode.calls.map(\.failed), penalty: codePenalty, withoutCode: withoutCode)
+    if formatReward != 0 { reward.format = episode.finish == .stop && episode.answer != nil ? formatReward : 0 }
+    if overlongBuffer > 0 {
+      reward.length = overlongPenalty(
+        length: episode.responseTokenCount, limit: maxTokens, buffer: overlongBuffer, factor: overlongFactor)
+    }
+    let parts = [reward.accuracy, reward.code, reward.format, reward.length]
+    reward.total = parts.reduce(0) { $0 + ($1 ?? 0) }
+    return reward
+  }
+}

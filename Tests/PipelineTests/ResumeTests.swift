@@ -1,0 +1,86 @@
+import Foundation
+import PPO
+import Tensor
+import Testing
+
+@testable import Pipeline
+
+/// A run that is killed anywhere and resumed ends as one that was left alone.
+@Suite(.serialized) struct ResumeTests {
+  let program: TrainProgram
+
+  init() throws { program = try TrainProgram() }
+
+  /// Reinforcement learning with the demo's base, which calls Python after the hint; the KL controller has a state of its own.
+  private func makeRun() throws -> String {
+    #expect(
+      try program.run("problems", "--seed", "3", "--count", "6", "--family", "multiplication", "--output", "p.jsonl")
+        .status == 0)
+    return try program.write(
+      "rl.yaml",
+      """
+      run: ./rl
+      model: \(TrainProgram.root)/configs/demo/base.h5
+      data: p.jsonl
+      steps: 3
+      save_every: 2
+      prompts_per_step: 4
+      samples_per_prompt: 4
+      update_batch: 8
+      matmul: exact
+      sampling: {temperature: 1.0, max_tokens: 96, max_calls: 2}
+      prompt: {template: none, hint: "Let us use python code to solve this problem."}
+      interpreter: {packages: [], time_limit: 3}
+      groups: {knapsack: true}
+      loss: {kind: grpo, kl: k1, kl_in_reward: true, kl_coef: 0.01, kl_target: 0.05}
+      optimizer: {learning_rate: 1.0e-3, schedule: linear}
+
+      """)
+  }
+
+  @Test func thirtyKillsLeaveNoTrace() throws {
+    let outcome = try program.run("verify-resume", makeRun(), "--kills", "30", "--threads", "2")
+    #expect(outcome.status == 0 && outcome.output.contains("killed 30 times"), "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("equal: "))
+    #expect(!FileManager.default.fileExists(atPath: program.file("rl-verify")))
+  }
+
+  /// A step's samples are split by the success rates that the step before found.
+  @Test func theKnapsackLooksBack() throws {
+    let outcome = try program.run("rl", makeRun(), "--set", "prompts_per_step=6", "--set", "steps=2")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let groups = try (1...2).map { step in
+      Dictionary(grouping: try program.lines("rl/episodes/step-0000000\(step).jsonl")) { $0["id"] as? String ?? "" }
+    }
+    #expect(groups[0].count == 6 && groups[0].values.allSatisfy { $0.count == 4 })
+    let ids = groups[0].keys.sorted()
+    let rates = ids.map { id in
+      Double(groups[0][id, default: []].count { $0["verdict"] as? String == "correct" }) / 4
+    }
+    #expect(rates.contains { $0 > 0 && $0 < 1 }, "\(rates)")
+    // Ties go by the order of the prompts: the counts alone are compared.
+    let wanted = KnapsackBudget(maximum: 128).allocate(rates, samplesPerPrompt: 4)
+    #expect(wanted.reduce(0, +) == 24 && Set(wanted).count > 1)
+    #expect(groups[1].values.map(\.count).sorted() == wanted.sorted())
+    for (index, id) in ids.enumerated() where rates[index] == 0 {
+      #expect(groups[1][id]?.count == wanted[index])
+    }
+  }
+
+  @Test func aDifferenceIsNamed() throws {
+    for run in ["a", "b"] {
+      try FileManager.default.createDirectory(atPath: program.file(run), withIntermediateDirectories: true)
+      try program.write(run + "/metrics.jsonl", "{\"step\":1,\"loss\":0.5,\"seconds\":\(run == "a" ? 1 : 2)}\n")
+    }
+    let comparison = RunComparison(program.file("a"), program.file("b"))
+    #expect(try comparison.files() == 1)
+    try program.write("b/metrics.jsonl", "{\"step\":1,\"loss\":0.5000000000000001,\"seconds\":1}\n")
+    let difference = #expect(throws: MartletError.self) { try comparison.files() }
+    #expect(difference?.message.contains("line 1, loss: 0.5 when left alone") == true)
+    try program.write("b/metrics.jsonl", "{\"step\":1,\"loss\":0.5,\"seconds\":1}\n{\"step\":2}\n")
+    #expect(throws: MartletError.self) { try comparison.files() }
+    try program.write("b/metrics.jsonl", "{\"step\":1,\"loss\":0.5,\"seconds\":1}\n")
+    try program.write("b/eval.json", "{}")
+    #expect(throws: MartletError.self) { try comparison.files() }
+  }
+}
