@@ -23,7 +23,10 @@ BASE_SEED = 1
 BASE_COUNT = 42000
 BASE_SHARES = 0.50,0.44,0.03,0.03
 
-.PHONY: help deps swift packages build test demo demo-base demo-cut install lint format check-configs bench clean
+# How often `make kills` kills.
+KILLS ?= 1000
+
+.PHONY: help deps swift packages build test demo demo-base demo-cut kills install lint format check-configs bench clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +101,9 @@ demo-base: build  ## train the demo's base from random weights and compare its h
 demo-cut: build  ## a short cut of the demo, end to end, fresh each time
 	rm -rf checkpoints/demo-cut
 	$(TRAIN) pipeline configs/demo-cut.yaml
+
+kills: build  ## kill and resume a short run a thousand times and compare its ends (KILLS=number)
+	$(TRAIN) verify-resume configs/kills.yaml --kills $(KILLS)
 
 # Under sudo nothing is built: root's PATH rarely has Swift, and .build should stay its owner's.
 install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), its Python into PREFIX/share/martlet

@@ -9,7 +9,6 @@ import Transformer
 /// The measurements that need a model.
 struct ModelBench {
   let model: LanguageModel
-  let matmul: MatmulMode
   let pool: WorkerPool
   let speed: MachineSpeed
   let effort: Double
@@ -86,8 +85,8 @@ struct ModelBench {
   }
 
   /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences of 128 tokens, 32 of them for a
-  /// small model and 8 for one whose 32 would take minutes.
-  func train() throws -> Benchmark.Result {
+  /// small model and 8 for one whose 32 would take minutes. `train_blas` does without the contract.
+  func train(_ name: String, _ matmul: MatmulMode) throws -> Benchmark.Result {
     let length = min(128, model.configuration.contextLength)
     let sequences = scale.parameterCount < 50_000_000 ? 32 : 8
     let gradients = FloatBuffer(count: model.table.count)
@@ -109,21 +108,20 @@ struct ModelBench {
       pass.weightsChanged()
     }
     let each = 3 * (scale.forwardOperations(contextLength: length / 2) + scale.headOperations)
-    return Benchmark.Result("train", Double(batch.tokens.count) / taken, "tokens/s", limit: flops / each)
+    return Benchmark.Result(name, Double(batch.tokens.count) / taken, "tokens/s", limit: flops / each)
   }
 
   /// Seconds of a GRPO step without tools: 4 prompts of 64 tokens, 8 responses of 64 each, one update of all weights.
   func grpoStep() throws -> Benchmark.Result {
     let (prompts, samples, length) = (4, 8, min(64, model.configuration.contextLength / 2))
     var configuration = Configuration()
-    configuration.matmul = matmul
     configuration.optimizer.learningRate = 1e-6
     configuration.loss.kind = .grpo
     configuration.loss.advantage = .grpo
     let learner = Learner(model: model, configuration: configuration, pool: pool)
     let pass = SamplingPass(
       model: model, pool: pool, slotCount: prompts * samples, capacity: 2 * length, packedStorage: learner.gradients,
-      matmul: matmul)
+      matmul: configuration.matmul)
     let loss = configuration.loss
     let taken = try seconds(repeats: 5) {
       pass.weightsChanged()

@@ -58,13 +58,12 @@ public struct Benchmark: Codable, Sendable, Equatable {
     onEvent: EventHandler = { _ in }
   ) throws -> Benchmark {
     try run(
-      model: model, matmul: model == nil ? .exact : .mixed, pool: pool, folder: folder, python: python, effort: 1,
-      onEvent: onEvent)
+      model: model, pool: pool, folder: folder, python: python, effort: 1, onEvent: onEvent)
   }
 
   /// - Parameter effort: scales the repeats.
   static func run(
-    model given: LanguageModel?, matmul: MatmulMode, pool: WorkerPool, folder: String, python: String?, effort: Double,
+    model given: LanguageModel?, pool: WorkerPool, folder: String, python: String?, effort: Double,
     onEvent: EventHandler
   ) throws -> Benchmark {
     let model = given ?? LanguageModel(configuration: demoShape)
@@ -72,10 +71,12 @@ public struct Benchmark: Codable, Sendable, Equatable {
     // The interpreter's process is forked while this one is still small.
     let tools = try ToolBench(python: python, effort: effort)
     let speed = MachineSpeed.measure(pool: pool)
-    let bench = ModelBench(model: model, matmul: matmul, pool: pool, speed: speed, effort: effort)
+    let bench = ModelBench(model: model, pool: pool, speed: speed, effort: effort)
     let runs: [(String, () throws -> [Result])] = [
       ("gemm", { [bench.gemm()] }), ("decode", { [1, 8, 32, 64].map(bench.decode) }),
-      ("prefill", { [bench.prefill()] }), ("train", { [try bench.train()] }),
+      ("prefill", { [bench.prefill()] }),
+      ("train", { [try bench.train("train", .mixed)] }), ("exact", { [try bench.train("train_exact", .exact)] }),
+      ("BLAS", { [try bench.train("train_blas", .blas)] }),
       ("GRPO step", { [try bench.grpoStep()] }), ("tool calls", tools.calls),
       ("kill", { [try tools.killOvershoot()] }), ("save and load", { try bench.saveAndLoad(folder: folder) }),
     ]

@@ -15,17 +15,18 @@ import Transformer
     model.initialize(seed: 3, pool: pool)
     let folder = try ScratchFolder()
     let benchmark = try Benchmark.run(
-      model: model, matmul: .mixed, pool: pool, folder: folder.path, python: nil, effort: 0.2, onEvent: { _ in })
+      model: model, pool: pool, folder: folder.path, python: nil, effort: 0.2, onEvent: { _ in })
     #expect(
       benchmark.results.map(\.name) == [
-        "gemm", "decode_1", "decode_8", "decode_32", "decode_64", "prefill", "train", "grpo_step",
+        "gemm", "decode_1", "decode_8", "decode_32", "decode_64", "prefill", "train", "train_exact", "train_blas",
+        "grpo_step",
         "tool_call_p50", "tool_call_p99", "snippets_per_second", "kill_overshoot", "save", "load",
       ])
     for result in benchmark.results {
       #expect(result.value.isFinite && result.value > 0, "\(result)")
       #expect(result.shareOfLimit == result.limit.map { result.unit == "s" ? $0 / result.value : result.value / $0 })
     }
-    #expect(benchmark.results.prefix(8).allSatisfy { ($0.limit ?? 0) > 0 })
+    #expect(benchmark.results.prefix(10).allSatisfy { ($0.limit ?? 0) > 0 })
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(benchmark)) as? [String: Any]
     let first = try #require((object?["results"] as? [[String: Any]])?.last)

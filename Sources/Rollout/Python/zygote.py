@@ -6,9 +6,9 @@
                   model code and is out of its reach
           runner  holds the trajectory's variables and runs its blocks, confined for good
 
-Before each block the runner forks a backup of itself. When the block ends, the runner goes on as the keeper of the
-state and the backup is killed; when the block is killed or crashes, the backup takes the runner's place, so a timeout
-loses that block's changes and nothing else. Runner and guardian share a page of memory and speak by stopping and
+Before each block but its first the runner forks a backup of itself. When the block ends, the runner goes on as the keeper of the
+state and the backup is killed; when the block is killed or crashes, the backup (a new runner, if there is none)
+takes the runner's place, so a timeout loses that block's changes and nothing else. Runner and guardian share a page of memory and speak by stopping and
 continuing the runner: it needs no descriptor that model code could find, and all it could forge is its own outcome.
 """
 
@@ -20,6 +20,7 @@ __builtins__ = dict(vars(builtins))
 import array
 import errno
 import gc
+import importlib.machinery
 import json
 import mmap
 import os
@@ -38,7 +39,7 @@ CONTROL = 3
 HEADER, CODE_LIMIT = 4096, 1 << 20
 PHASE, BACKUP, LENGTH, CELL, STATUS_LENGTH, KEEPER, STATUS = 0, 4, 8, 12, 16, 20, 32
 IDLE, READY, HANDOVER, DONE = 0, 1, 2, 3
-PREPARE_LIMIT = 10.0  # seconds a runner may take to fork its backup under load
+PREPARE_LIMIT = 30.0  # seconds a runner may take to fork its backup under load
 SELF_STOP = signal.SIGSTOP
 
 
@@ -55,9 +56,36 @@ def set_word(page, offset, value):
 
 def seed_everything(key):
     random.seed(key)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed([(key >> shift) & 0xFFFFFFFF for shift in (0, 32)])
+    if "numpy.random" in sys.modules:
+        seed_numpy(sys.modules["numpy.random"], key)
+    else:
+        sys.meta_path.insert(0, SeedOnImport(key))
+
+
+def seed_numpy(module, key):
+    module.seed([(key >> shift) & 0xFFFFFFFF for shift in (0, 32)])
+
+
+class SeedOnImport:
+    """Seeds numpy.random when a block is the first to import it."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "numpy.random":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def seeded(module):
+                execute(module)
+                seed_numpy(module, self.key)
+
+            spec.loader.exec_module = seeded
+        return spec
 
 
 def runner(page, pipe_end, settings, readable, key):
@@ -95,6 +123,7 @@ def serve(page, output, namespace, sources, settings):
     hard = sandbox.resource.getrlimit(kind)[1]
     parent_death = settings["tier"] != "T3"
     backup = 0
+    fresh = True  # no variables yet: another runner is as good as a backup
     while True:
         kill(getpid() if scoped else 0, SELF_STOP)
         # Continued: there is a block to run. A backup that wakes here has just become the runner.
@@ -107,12 +136,14 @@ def serve(page, output, namespace, sources, settings):
                 pass
         code = bytes(page[HEADER : HEADER + get_word(page, LENGTH)])
         number = get_word(page, CELL)
-        state = getstate()
-        backup = fork()
-        if backup == 0:
-            setstate(state)  # random reseeds itself in every child
-            continue
-        del state
+        if not fresh:
+            state = getstate()
+            backup = fork()
+            if backup == 0:
+                setstate(state)  # random reseeds itself in every child
+                continue
+            del state
+        fresh = False
         set_word(page, BACKUP, backup)
         set_word(page, PHASE, READY)
         me = getpid()
@@ -170,6 +201,7 @@ class Guardian:
 
     def start(self):
         """A runner with empty variables."""
+        self.fresh = True
         set_word(self.page, PHASE, IDLE)
         self.runner = os.fork()
         if self.runner == 0:
@@ -292,11 +324,14 @@ class Guardian:
         set_word(page, CELL, self.cells)
         page[HEADER : HEADER + len(code)] = code
         if not self.prepare():
+            # An alarm, say, that the block before had set. Without its variables a block would mean something else:
+            # it is not run.
+            status, what = "sandbox_error", "protocol: the runner did not answer"
+            if self.runner in self.exits and not self.fresh:
+                status, what = "crashed", "ended between blocks"
+            lost = "" if self.fresh else "; the session's variables were lost"
             self.begin_again()
-            set_word(page, CELL, self.cells)
-            if not self.prepare():
-                self.begin_again()
-                return self.reply("sandbox_error", "protocol: the runner did not answer", 0, b"", b"", 0)
+            return self.reply(status, what + lost, 0, b"", b"", 0)
         started = time.monotonic()
         end = started + settings["time"]
         output = Collected(settings["output"], settings["flood"])
@@ -322,10 +357,12 @@ class Guardian:
         self.drain(output)
         if output.total > settings["flood"] and status not in ("timeout", "sandbox_error"):
             status, detail, keep = "output", "output", False
+        had_backup = self.backup != 0
         self.finish(keep)
         self.drain(None)
         if not self.runner:
-            detail += "; the session's variables were lost"
+            if had_backup or keep:
+                detail += "; the session's variables were lost"
             self.begin_again()
         return self.reply(status, detail, elapsed, bytes(output.head), bytes(output.tail), output.total)
 
@@ -340,6 +377,9 @@ class Guardian:
             if not self.wait_stop(self.runner, end - time.monotonic()):
                 return False
             if get_word(self.page, PHASE) == READY:
+                if self.fresh:
+                    self.fresh = False
+                    return True
                 self.backup = get_word(self.page, BACKUP)
                 return self.backup in self.descendants() and self.backup != self.runner
             self.resume(self.runner)
@@ -562,26 +602,23 @@ def settle(tier):
 def spawn_guardian(settings, readable, serial, body):
     """Forks the guardian of a trajectory, which calls body(processes). Returns its process id as seen from here."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
+    own_space, root = settings["tier"] == "T3", os.getuid() == 0
+    if own_space:
+        child = sandbox.fork_into(sandbox.NEWNS | sandbox.NEWPID | (0 if root else sandbox.NEWUSER))
+    else:
+        child = os.fork()
     if child == 0:
         try:
             os.close(read_end)
             signal.set_wakeup_fd(-1)
-            if settings["tier"] != "T3":
-                os.write(write_end, b"%d" % os.getpid())
+            if not own_space:
                 os.close(write_end)
                 sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)
                 sandbox.prctl(sandbox.PR_SET_CHILD_SUBREAPER, 1)
                 body(os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
                 os._exit(0)
-            root = os.getuid() == 0
-            sandbox.unshare(sandbox.NEWNS | sandbox.NEWPID | (0 if root else sandbox.NEWUSER))
             if not root:
                 sandbox.map_user(sandbox.NOBODY, sandbox.NOBODY, sandbox.NOBODY)
-            guardian = os.fork()
-            if guardian != 0:
-                os.write(write_end, b"%d" % guardian)
-                os._exit(0)
             os.close(write_end)
             hard = sandbox.MS_NOSUID | sandbox.MS_NODEV | sandbox.MS_NOEXEC
             sandbox.mount("proc", "/proc", "proc", hard)
@@ -610,14 +647,9 @@ def spawn_guardian(settings, readable, serial, body):
             break
         text += part
     os.close(read_end)
-    if settings["tier"] == "T3":
-        try:
-            os.waitpid(child, 0)
-        except ChildProcessError:
-            pass
-    if not text or text.startswith(b"!") or not text.isdigit():
-        raise OSError(errno.EPERM, text[1:].decode("utf-8", "replace") or "the guardian did not start")
-    return int(text)
+    if text:
+        raise OSError(errno.EPERM, text[1:].decode("utf-8", "replace"))
+    return child
 
 
 def process_allowance(settings):
@@ -687,12 +719,16 @@ def preload(names):
         except ImportError:
             missing.append(name)
     for name in ("math", "cmath", "fractions", "decimal", "itertools", "functools", "collections", "statistics",
-                 "datetime", "re", "string", "heapq", "bisect", "operator", "copy", "typing",
-                 "numpy.random", "numpy.linalg", "numpy.fft", "numpy.polynomial"):
+                 "datetime", "re", "string", "heapq", "bisect", "operator", "copy", "typing"):
         try:
             __import__(name)
         except ImportError:
             pass
+    if "numpy" in versions:
+        import numpy.fft
+        import numpy.linalg
+        import numpy.polynomial
+        import numpy.random
     if "sympy" in versions:  # first use fills caches and imports more: once here instead of once a trajectory
         from sympy import Symbol, factor, integrate, nsimplify, simplify, solve, sqrt
 
