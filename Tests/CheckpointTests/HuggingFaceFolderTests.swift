@@ -43,6 +43,9 @@ struct HuggingFaceFolderTests {
       #expect(read.model.configuration == model.configuration)
       #expect(read.files == Samples.files)
     }
+    // As the format's own library does, the tensors begin at a multiple of 8.
+    let weights = try Data(contentsOf: URL(filePath: scratch("out/model.safetensors")))
+    #expect(weights.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) } % 8 == 0)
     #expect(try FileManager.default.names(scratch.path) == ["out"])
     #expect(try FileManager.default.names(folder).allSatisfy { !$0.hasPrefix(".") })
     try HuggingFaceFolder.write(model, files: ModelFiles(), to: scratch("short"), type: .bfloat16)

@@ -58,6 +58,21 @@ struct ModelFileTests {
     #expect(summary.parameters.allSatisfy { $0.type == "bf16" })
   }
 
+  /// A tensor that is written and read in several slices, of numbers that bfloat16 has.
+  @Test(arguments: [StoredType.float32, .bfloat16]) func tensorsOfSeveralSlicesComeBack(type: StoredType) throws {
+    let scratch = try Scratch()
+    var configuration = Samples.configuration(.qwen2)
+    configuration.vocabularySize = 2 * StoredTensor.sliceCount / configuration.hiddenSize + 3
+    let model = LanguageModel(configuration: configuration)
+    for parameter in model.table.parameters {
+      for index in parameter.range { model.weights[index] = Float(index % 255 - 127) }
+    }
+    try ModelFile.write(model, files: ModelFiles(), to: scratch("model.h5"), type: type)
+    #expect(Samples.bits(try ModelFile.read(scratch("model.h5")).model.weights) == Samples.bits(model.weights))
+    try HuggingFaceFolder.write(model, files: ModelFiles(), to: scratch("folder"), type: type)
+    #expect(Samples.bits(try HuggingFaceFolder.read(scratch("folder")).model.weights) == Samples.bits(model.weights))
+  }
+
   @Test func inspectNamesWhatIsThere() throws {
     let scratch = try Scratch()
     let model = Samples.model(Samples.configuration(.llama, tied: false))

@@ -41,7 +41,8 @@ struct JournalTests {
       #expect(journal.records == Array(records.prefix(good)) && journal.cutBytes == length - ends[good])
       try journal.append(Data("next".utf8))
       journal.close()
-      #expect(try Journal(path: path).records == Array(records.prefix(good)) + [Data("next".utf8)])
+      let again = try Journal(path: path)
+      #expect(again.records == Array(records.prefix(good)) + [Data("next".utf8)] && again.cutBytes == 0)
     }
   }
 
@@ -78,13 +79,24 @@ struct JournalTests {
 }
 
 struct RunLockTests {
+  /// A lock that was given back. A process that another test is just starting may hold a copy of it until its program
+  /// begins: the lock is free soon, not at once.
+  private func freedLock(run: String) throws -> RunLock {
+    for _ in 0..<200 {
+      do { return try RunLock(run: run) } catch let error as MartletError where error.status == .tryAgain {
+        usleep(20_000)
+      }
+    }
+    return try RunLock(run: run)
+  }
+
   @Test func aSecondHolderIsToldWhoTheFirstIs() throws {
     let scratch = try Scratch()
     let run = scratch("a/run")
     let lock = try RunLock(run: run)
     Samples.failure(.tryAgain, mentions: run, "process \(getpid())") { _ = try RunLock(run: run) }
     lock.release()
-    let again = try RunLock(run: run)
+    let again = try freedLock(run: run)
     again.release()
   }
 
@@ -101,7 +113,7 @@ struct RunLockTests {
     Samples.failure(.tryAgain, mentions: scratch.path) { _ = try RunLock(run: scratch.path) }
     try input.fileHandleForWriting.write(contentsOf: Data("\n".utf8))
     holder.waitUntilExit()
-    _ = try RunLock(run: scratch.path)
+    _ = try freedLock(run: scratch.path)
   }
 
   /// A child that outlives the trainer must not keep its lock.
@@ -128,7 +140,7 @@ struct RunLockTests {
     }
     try #require(spawned == 0)
     lock.release()
-    _ = try RunLock(run: scratch.path)
+    _ = try freedLock(run: scratch.path)
   }
 }
 

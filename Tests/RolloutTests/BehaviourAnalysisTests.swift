@@ -136,6 +136,15 @@ struct BehaviourAnalysisTests {
     #expect(analysis.distrust.isEmpty)
   }
 
+  @Test("Two other sentences may stand between steps of one stretch, three end it")
+  func stretches() {
+    func delayed(_ between: String) -> Int {
+      BehaviourAnalysis(Self.trace((.model, "12 * 3 = 36. \(between) 36 + 4 = 40. 40 * 2 = 80.\n"))).delayed.count
+    }
+    #expect(delayed("So far. Go on.") == 1)
+    #expect(delayed("So far. Go on. Now.") == 0)
+  }
+
   @Test("Result distrust in the words of real models")
   func distrustInRealText() throws {
     func analyze(_ after: String) -> ([TraceSegment], BehaviourAnalysis) {
@@ -202,6 +211,7 @@ struct BehaviourAnalysisTests {
     let good = TraceCall(output: "1", succeeded: true)
     let bad = TraceCall(output: "", succeeded: false)
     #expect(clean.verdict(correct: true, calls: [good], tokens: 50).keep)
+    #expect(clean.verdict(correct: true, calls: [good], tokens: 50, maximumTokens: 50).keep)
     #expect(clean.verdict(correct: false, calls: [good], tokens: 50).reasons == ["the answer is not correct"])
     #expect(clean.verdict(correct: true, calls: [], tokens: 50).reasons == ["no code was executed"])
     #expect(clean.verdict(correct: true, calls: [good, bad], tokens: 50).reasons == ["1 of 2 calls failed"])

@@ -44,6 +44,17 @@ import Testing
     #expect((0..<5).map(Self.episode.author) == Self.episode.authorsByToken)
   }
 
+  @Test func tokensAreCountedByTheirAuthors() {
+    var episode = Self.episode
+    episode.authors = [
+      .init(author: .prompt, count: 1), .init(author: .hint, count: 1), .init(author: .model, count: 2),
+      .init(author: .tool, count: 1),
+    ]
+    #expect(episode.promptCount == 1)
+    #expect(episode.modelTokenCount == 3)
+    #expect(episode.responseTokenCount == 4)
+  }
+
   @Test func floatsSurvive() throws {
     var random = CounterRandom(seed: 1, path: [])
     var episode = Self.episode
@@ -89,6 +100,7 @@ import Testing
     (line.replacingOccurrences(of: "[\"tool\", 1]", with: "[\"tool\", 2]"), "2: episode aime24-3: authors: 6 tokens"),
     (line.replacingOccurrences(of: "[\"tool\", 1]", with: "[\"model\", 1]"), "logprobs[4]: null"),
     (line.replacingOccurrences(of: "[null, null, -0.31", with: "[null, -1, -0.31"), "logprobs[1]: a number where"),
+    (line.replacingOccurrences(of: "-1e-10, null]", with: "-1e-10, -1]"), "logprobs[4]: a number where the tool"),
     (line.replacingOccurrences(of: "[null, null, -0.31", with: "[null, -0.31"), "logprobs: 4 entries"),
     (line.replacingOccurrences(of: "[3, 9]", with: "[4, 9]"), "kept[2]: without"),
     (line.replacingOccurrences(of: "[3, 9]", with: "[9, 3]"), "kept[2]: ids must ascend"),

@@ -77,6 +77,29 @@ import Testing
     expectClose(twice.dWeight, whole.dWeight.map { Double($0) * 2 }, 2e-5, "dWeight")
   }
 
+  /// A head's run is a row of its own, forward and backward.
+  @Test func groupsAreRows() {
+    let width = 20
+    let (x, dY) = (randomFloats(21 * width, 68), randomFloats(21 * width, 69))
+    let weight = randomFloats(width, 70)
+    func both(rows: Int, groups: Int) -> [[Float]] {
+      let stride = groups * width
+      var y = [Float](repeating: 0, count: x.count)
+      var rstd = [Float](repeating: 0, count: 21)
+      rmsNorm(
+        &y, yStride: stride, x: x, xStride: stride, weight: weight, rows: rows, groups: groups, width: width,
+        epsilon: 1e-5, rstd: &rstd, pool: Self.pools[1])
+      var (dX, dWeight) = (randomFloats(x.count, 71), randomFloats(width, 72))
+      rmsNormBackward(
+        dX: &dX, dXStride: stride, dWeight: &dWeight, dY: dY, dYStride: stride, x: x, xStride: stride, weight: weight,
+        rstd: rstd, rows: rows, groups: groups, width: width, pool: Self.pools[1])
+      return [y, rstd, dX, dWeight]
+    }
+    let found = both(rows: 7, groups: 3)
+    #expect(found.joined().allSatisfy { $0.isFinite })
+    #expect(found.map(bits) == both(rows: 21, groups: 1).map(bits))
+  }
+
   @Test func agreesWithPyTorch() {
     for f in RowFixture.shared.rmsNorm {
       var y = [Float](repeating: 0, count: f.x.count)

@@ -30,6 +30,19 @@ import Testing
     }
   }
 
+  /// The first numbers of streams as another implementation of Philox, fed by hand with their addresses, gives them.
+  @Test(
+    arguments: [
+      (7, [], [0x958d_9dcc_bfb5_c421, 0x39d9_8cee_7786_5936, 0x8f42_d938_2101_4dc3]),
+      (9, [1, 0x100_0000_0005, 3], [0x543e_d1b4_d7ab_a785, 0x3474_6328_d38d_f1af, 0x5fcb_a1b7_b7a3_dc33]),
+      (.max, [.max, 0], [0x153c_3e8b_2d24_b8e9, 0xfacf_820e_6eb9_d4a0, 0xd17a_38eb_bef0_558f]),
+    ] as [(UInt64, [UInt64], [UInt64])])
+  func aStreamIsTheSameForEver(seed: UInt64, path: [UInt64], numbers: [UInt64]) {
+    var random = CounterRandom(seed: seed, path: path)
+    let found = numbers.map { _ in random.next() }
+    #expect(found == numbers)
+  }
+
   @Test func uniformNumbersFillTheirInterval() {
     var random = CounterRandom(seed: 1, path: [3])
     var counts = [Int](repeating: 0, count: 16)

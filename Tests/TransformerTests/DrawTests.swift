@@ -66,6 +66,8 @@ import Transformer
     }
     #expect(draw(logits, SamplingSettings(), uniform: 0).token == 0)
     #expect(draw(logits, SamplingSettings(), uniform: 0x1.fffffffffffffp-1).token == 3)
+    // An id's share of [0, 1) begins with its lower bound and ends before the next one's.
+    #expect((0..<4).map { draw([1, 1, 1, 1], SamplingSettings(), uniform: Double($0) / 4).token } == [0, 1, 2, 3])
     // A token without mass is never drawn.
     #expect(draw([-200, 0, -200], SamplingSettings(), uniform: 0).token == 1)
     #expect(draw([-200, 0, -.infinity], SamplingSettings(), uniform: 0x1.fffffffffffffp-1).token == 1)

@@ -48,7 +48,11 @@ enum RandomModels {
     return (batch, targets)
   }
 
+  /// Some targets have only one of the two, and some, the first among them, none.
   static func coefficients(_ count: Int, random: inout CounterRandom) -> [TargetCoefficients] {
-    (0..<count).map { _ in TargetCoefficients(logProb: Float(random.normal()), entropy: Float(random.normal())) }
+    (0..<count).map {
+      let (logProb, entropy) = (Float(random.normal()), Float(random.normal()))
+      return TargetCoefficients(logProb: $0 % 4 == 0 ? 0 : logProb, entropy: $0 % 6 == 0 ? 0 : entropy)
+    }
   }
 }

@@ -102,14 +102,15 @@ struct TokenizerTests {
   }
 
   /// A vocabulary entry that is an added token too must not come out of merging or of `ignore_merges`.
-  @Test(arguments: [true, false]) func mergesCannotMakeAddedTokens(ignoreMerges: Bool) throws {
+  @Test(arguments: [true, false], [true, false])
+  func mergesCannotMakeAddedTokens(ignoreMerges: Bool, special: Bool) throws {
     var json = String(decoding: try TokenizerFixtures.data("tokenizer-llama3.json"), as: UTF8.self)
     let plain = try TokenizerFixtures.tokenizer("llama3")
     let id = try #require(plain.token("re"))
     let comma = "\"added_tokens\":["
     let entry =
       "{\"id\":\(id),\"content\":\"re\",\"single_word\":true,\"lstrip\":false,\"rstrip\":false,"
-      + "\"normalized\":false,\"special\":true},"
+      + "\"normalized\":false,\"special\":\(special)},"
     json.replace(comma, with: comma + entry)
     if !ignoreMerges { json.replace("\"ignore_merges\":true", with: "\"ignore_merges\":false") }
     let tokenizer = try Tokenizer(json: .init(json.utf8), path: "t.json")

@@ -1,0 +1,124 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Testing
+import Transformer
+
+@testable import Pipeline
+
+/// Which tokens are learnt from, with what, in which order.
+@Suite struct ExperienceTests {
+  private static func shape(valueHead: Bool = false) -> ModelConfiguration {
+    ModelConfiguration(
+      architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
+      headWidth: 6, vocabularySize: 1, contextLength: 64, valueHead: valueHead)
+  }
+
+  /// Seven tokens: two of the prompt, two of the model, one of a tool, one of a hint, one of the model.
+  private func episode(sample: Int = 0, reward: Double = 1) -> Episode {
+    Episode(
+      id: "a", sample: sample, tokens: [1, 2, 3, 4, 5, 6, 7 + Int32(sample)],
+      authors: [
+        .init(author: .prompt, count: 2), .init(author: .model, count: 2), .init(author: .tool, count: 1),
+        .init(author: .hint, count: 1), .init(author: .model, count: 1),
+      ],
+      logProbs: [nil, nil, -1, -2, nil, nil, -3], kept: sample > 0 ? nil : [nil, nil, [3, 9], nil, nil, nil, [7, 8]],
+      sampling: .init(temperature: 0.5), reward: .init(total: reward))
+  }
+
+  @Test func onlyTheModelsTokensAreLearntFrom() {
+    let sample = Experience.sample(episode(), group: 3)
+    #expect(sample.responseStart == 2 && sample.policy.group == 3 && sample.policy.reward == 1)
+    #expect(sample.policy.responseMask == [true, true, false, false, true])
+    #expect(sample.policy.oldLogProbs == [-1, -2, 0, 0, -3])
+    // The row before a token's own gives its log-prob.
+    #expect(sample.targets.map(\.place) == [0, 1, 4])
+    #expect(
+      sample.targets.map(\.target) == [
+        Target(row: 1, token: 3, temperature: 0.5, kept: [3, 9]), Target(row: 2, token: 4, temperature: 0.5),
+        Target(row: 5, token: 7, temperature: 0.5, kept: [7, 8]),
+      ])
+  }
+
+  @Test(
+    arguments: [
+      ([.model], [2, 3, 6]), ([.model, .hint], [2, 3, 5, 6]), ([.tool], [4]),
+      // Nothing precedes the first token.
+      ([.prompt, .model], [1, 2, 3, 6]),
+    ] as [([Author], [Int])])
+  func examplesAreTrainedOnTheChosenAuthors(authors: [Author], places: [Int]) {
+    let example = TrainingExample(episode(), authors: authors)
+    #expect(example.tokens == episode().tokens)
+    #expect(example.trained.indices.filter { example.trained[$0] } == places)
+  }
+
+  @Test func everyOrderOfThreeComesUp() {
+    let items = DataOrder(count: 3, seed: 5).items(from: 0, count: 600)
+    let orders = Set(stride(from: 0, to: 600, by: 3).map { Array(items[$0..<$0 + 3]) })
+    #expect(orders.count == 6)
+  }
+
+  private func learner(_ configuration: Configuration, valueHead: Bool = false) -> Learner {
+    var shape = Self.shape(valueHead: valueHead)
+    shape.vocabularySize = 37
+    let model = LanguageModel(configuration: shape)
+    model.initialize(seed: 4)
+    return Learner(model: model, configuration: configuration, pool: WorkerPool(threadCount: 1))
+  }
+
+  @Test(arguments: [1, 2, 3, 4, 7]) func everySampleFallsToOneShard(shards: Int) throws {
+    var configuration = Configuration()
+    configuration.gradientShards = shards
+    let samples = Experience.samples((0..<5).map { episode(sample: $0) })
+    let result = try learner(configuration).update(samples, weights: [1, 1, 1, 1, 1], totalSteps: 1)
+    #expect(result.tokens == 35 && result.metrics.tokens == 15)
+    #expect(result.logProbs.map(\.count) == [3, 3, 3, 3, 3])
+  }
+
+  /// The gradient of the value head; it begins at 0, so all values are 0.
+  private func valueGradient(weight: Double) throws -> [Float] {
+    var configuration = Configuration()
+    configuration.matmul = .exact
+    configuration.loss.advantage = .gae
+    let learner = learner(configuration, valueHead: true)
+    var sample = Experience.sample(episode(), group: 0)
+    sample.policy.values = [Float](repeating: 0, count: 5)
+    sample.returns = [0.5, -0.25, .nan, .nan, 1]
+    _ = try learner.update([sample], weights: [weight], totalSteps: 1)
+    return Array(learner.gradients[try #require(learner.model.table["value_head.weight"]).range])
+  }
+
+  @Test func theCriticLearnsByTheTokensWeight() throws {
+    let gradient = try valueGradient(weight: 0.25)
+    #expect(gradient.allSatisfy { $0.isFinite } && gradient.contains { $0 != 0 })
+    #expect(try valueGradient(weight: 0.5) == gradient.map { $0 * 2 })
+  }
+
+  /// The first update of two sampled episodes, whose stored log-probs are those of the weights but for `change`.
+  private func firstUpdate(_ change: (inout [Episode]) -> Void) throws {
+    let folder = try ScratchFolder()
+    var configuration = Configuration()
+    configuration.newModel = .init(tokenizer: TrainProgram.root + "/configs/demo", shape: Self.shape())
+    configuration.steps = 1
+    let run = try TrainingRun(
+      configuration, folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
+    var episodes = [episode(), episode(sample: 1, reward: 0)]
+    let found = Learner.score(Experience.samples(episodes), pass: run.learner.pass, microBatchTokens: 64).logProbs
+    for (index, logProbs) in found.enumerated() {
+      for (place, logProb) in zip([2, 3, 6], logProbs) { episodes[index].logProbs[place] = logProb }
+    }
+    change(&episodes)
+    _ = try PolicyUpdate(run).learn(episodes, own: true, totalSteps: 1)
+  }
+
+  @Test func aLogProbThatIsNotTheTrainersIsAnError() throws {
+    try firstUpdate { _ in }
+    for (index, place) in [(0, 2), (1, 6)] {
+      let error = #expect(throws: MartletError.self) {
+        try firstUpdate { $0[index].logProbs[place] = $0[index].logProbs[place]?.nextUp }
+      }
+      #expect(error?.message.contains("sample \(index), token \(place)") == true, "\(error?.message ?? "")")
+    }
+  }
+}
