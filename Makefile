@@ -26,7 +26,8 @@ BASE_SHARES = 0.50,0.44,0.03,0.03
 # How often `make kills` kills.
 KILLS ?= 1000
 
-.PHONY: help deps swift packages build test demo demo-base demo-cut kills install lint format check-configs bench clean
+.PHONY: help deps swift packages build test demo demo-base demo-cut kills install lint format check-configs bench mutate \
+  clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,5 +126,8 @@ check-configs: build  ## decode every file of configs/
 bench: build  ## measure kernels, sampling, training and the interpreter beside this machine's limits
 	$(TRAIN) bench
 
+mutate: deps  ## put small faults into a copy of the program, one at a time: do the tests see them?
+	tools/mutate
+
 clean:  ## remove what was built; .venv and checkpoints stay
-	rm -rf .build .build-test
+	rm -rf .build .build-test .build-mutate
