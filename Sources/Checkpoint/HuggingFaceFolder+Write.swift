@@ -10,6 +10,7 @@ extension HuggingFaceFolder {
   public static func write(
     _ model: LanguageModel, files: ModelFiles, to folder: String, type: StoredType = .float32
   ) throws {
+    let model = model.merged()
     let target = (folder as NSString).standardizingPath
     if exists(target) {
       guard isFolder(target) else { throw MartletError(.data, "\(folder): is a file; give the path of a new folder") }

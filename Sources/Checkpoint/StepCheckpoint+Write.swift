@@ -78,8 +78,9 @@ extension StepCheckpoint {
       (.parameters, model.weights), (.firstMoment, optimizer?.firstMoment), (.secondMoment, optimizer?.secondMoment),
     ]
     for case (let kind, let buffer?) in buffers {
-      precondition(buffer.count == model.table.count, "StepCheckpoint: \(buffer.count) floats for \(model.table.count)")
-      for parameter in model.table.parameters {
+      let (parameters, extent) = Self.extent(of: kind, model.table)
+      precondition(buffer.count == extent.count, "StepCheckpoint: \(buffer.count) floats for \(extent.count)")
+      for parameter in parameters {
         let rowCount = parameter.shape[0]
         let rowFloats = parameter.range.count / rowCount
         let step = max(1, limit / (rowFloats * 4))
@@ -90,7 +91,7 @@ extension StepCheckpoint {
           let entry = HDF5Entry(
             path: part.path(rowCount: rowCount),
             content: .floats(
-              buffer.pointer + parameter.range.lowerBound + first * rowFloats,
+              buffer.pointer + (parameter.range.lowerBound - extent.lowerBound) + first * rowFloats,
               shape: [count] + parameter.shape.dropFirst(), type: .float32))
           if plan[plan.count - 1].bytes + entry.byteCount > limit { plan.append(PlannedFile(entries: [], bytes: 0)) }
           plan[plan.count - 1].entries.append(entry)

@@ -112,7 +112,7 @@ public struct StepCheckpoint: Sendable {
     return state
   }
 
-  /// The model alone, for use outside of training.
+  /// The model alone, for use outside of training, adapters merged.
   func model(valueHead: Bool?) throws -> StoredModel {
     let files = try configuration().1
     var configuration = try storedConfiguration()
@@ -120,7 +120,7 @@ public struct StepCheckpoint: Sendable {
     configuration.valueHead = valueHead ?? configuration.valueHead
     let model = LanguageModel(configuration: configuration)
     try read(.parameters, stored, into: model.weights, model.table)
-    return StoredModel(model: model, files: files)
+    return StoredModel(model: model.merged(), files: files)
   }
 
   private func storedConfiguration() throws -> ModelConfiguration {
@@ -129,11 +129,19 @@ public struct StepCheckpoint: Sendable {
     return configuration
   }
 
+  /// What a buffer of this kind holds: all parameters, or moments of those that are trained.
+  static func extent(
+    of kind: StepManifest.Kind, _ table: ParameterTable
+  ) -> (parameters: [Parameter], range: Range<Int>) {
+    kind == .parameters ? (table.parameters, 0..<table.count) : (table.trainableParameters, table.trainable)
+  }
+
   /// Reads all tensors of a kind into the places that `target` gives them; those it does not know are passed over.
   private func read(
     _ kind: StepManifest.Kind, _ stored: ParameterTable, into buffer: FloatBuffer, _ target: ParameterTable
   ) throws {
-    precondition(buffer.count == target.count, "StepCheckpoint: \(buffer.count) floats for \(target.count)")
+    let extent = Self.extent(of: kind, target).range
+    precondition(buffer.count == extent.count, "StepCheckpoint: \(buffer.count) floats for \(extent.count)")
     func fail(_ name: String, _ message: String) -> MartletError {
       MartletError(
         .data, "\(join(folder, StepManifest.name)): \(kind.rawValue): \(name): \(message); use another step folder")
@@ -154,11 +162,11 @@ public struct StepCheckpoint: Sendable {
           part.path(rowCount: rowCount), name: part.name,
           shape: [part.rows[1] - part.rows[0]] + parameter.shape.dropFirst())
         guard let place = target[part.name] else { continue }
-        let start = place.range.lowerBound + part.rows[0] * (place.range.count / rowCount)
+        let start = place.range.lowerBound - extent.lowerBound + part.rows[0] * (place.range.count / rowCount)
         try tensor.read(0..<tensor.count, into: buffer.pointer + start)
       }
     }
-    for parameter in stored.parameters where next[parameter.name] != parameter.shape[0] {
+    for parameter in Self.extent(of: kind, stored).parameters where next[parameter.name] != parameter.shape[0] {
       throw fail(parameter.name, "is not there as a whole")
     }
   }

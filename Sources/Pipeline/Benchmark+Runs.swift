@@ -86,12 +86,16 @@ struct ModelBench {
 
   /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences of 128 tokens, 32 of them for a
   /// small model and 8 for one whose 32 would take minutes. `train_blas` does without the contract.
-  func train(_ name: String, _ matmul: MatmulMode) throws -> Benchmark.Result {
+  /// - Parameter adapters: trained instead of the weights.
+  func train(
+    _ name: String, _ matmul: MatmulMode, adapters: LowRankAdapters? = nil
+  ) throws -> Benchmark.Result {
+    let model = try adapters.map { try self.model.adapted($0, seed: 0) } ?? self.model
     let length = min(128, model.configuration.contextLength)
     let sequences = scale.parameterCount < 50_000_000 ? 32 : 8
-    let gradients = FloatBuffer(count: model.table.count)
+    let gradients = FloatBuffer(count: model.table.trainable.count)
     let pass = TrainingPass(model: model, gradients: gradients, matmul: matmul, pool: pool)
-    let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-6), parameterCount: model.table.count)
+    let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-6), parameterCount: gradients.count)
     let batch = PackedTokens((0..<sequences).map { s in (0..<length).map { token(s * length + $0) } })
     // Each row but the last of its sequence is asked for the next one's token.
     let targets = batch.sequences.flatMap { rows in
@@ -104,10 +108,11 @@ struct ModelBench {
       pass.scoreAndBackpropagate(targets) { range, _, _ in range.map { _ in coefficient } }
       pass.backward()
       pass.finishGradients()
-      _ = try optimizer.update(weights: model.weights, gradients: gradients, totalSteps: 1000, pool: pool)
+      _ = try optimizer.update(weights: model.trainableWeights, gradients: gradients, totalSteps: 1000, pool: pool)
       pass.weightsChanged()
     }
-    let each = 3 * (scale.forwardOperations(contextLength: length / 2) + scale.headOperations)
+    // Without dW two thirds are left.
+    let each = (adapters == nil ? 3 : 2) * (scale.forwardOperations(contextLength: length / 2) + scale.headOperations)
     return Benchmark.Result(name, Double(batch.tokens.count) / taken, "tokens/s", limit: flops / each)
   }
 

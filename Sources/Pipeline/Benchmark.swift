@@ -77,6 +77,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
       ("prefill", { [bench.prefill()] }),
       ("train", { [try bench.train("train", .mixed)] }), ("exact", { [try bench.train("train_exact", .exact)] }),
       ("BLAS", { [try bench.train("train_blas", .blas)] }),
+      ("LoRA", { [try bench.train("train_lora", .mixed, adapters: LowRankAdapters(rank: 16))] }),
       ("GRPO step", { [try bench.grpoStep()] }), ("tool calls", tools.calls),
       ("kill", { [try tools.killOvershoot()] }), ("save and load", { try bench.saveAndLoad(folder: folder) }),
     ]

@@ -34,6 +34,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var trainAuthors: [Author] = [.model]
   public var matmul = MatmulMode.mixed
   /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
+  /// Adapters that are trained instead of the weights; rank 0: none.
+  public var lora = LowRankAdapters()
   public var gradientShards = 1
   /// Ranks that this process plays, one after another; the gradients are the same for any number of them.
   public var ranks = 1
@@ -196,7 +198,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case saveEvery = "save_every"
     case keepLast = "keep_last"
     case trainAuthors = "train_authors"
-    case matmul
+    case matmul, lora
     case gradientShards = "gradient_shards"
     case ranks
     case promptsPerStep = "prompts_per_step"

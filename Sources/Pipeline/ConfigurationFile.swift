@@ -200,6 +200,8 @@ extension Configuration {
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
     try require(gradientShards >= 1, .gradientShards, "\(gradientShards) must be at least 1")
+    if let problem = lora.problem { throw MartletError(.configuration, "\(path): lora: \(problem)") }
+    try require(lora.rank == 0 || matmul != .blas, .lora, "needs matmul mixed or exact")
     try require(
       (1...gradientShards).contains(ranks), .ranks, "\(ranks) must be from 1 to gradient_shards (\(gradientShards))")
     try require(

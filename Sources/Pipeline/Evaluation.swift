@@ -125,14 +125,25 @@ public struct Evaluation: Sendable {
       var found = Set<String>()
       for call in episode.calls {
         for line in call.code.split(separator: "\n") {
-          let words = line.split(whereSeparator: { $0 == " " || $0 == "," })
-          guard let first = words.first, first == "import" || first == "from", words.count > 1 else { continue }
-          found.insert(String(words[1].split(separator: ".")[0]))
+          found.formUnion(Self.imports(line))
         }
       }
       for library in found { counts[library, default: 0] += 1 }
     }
     return counts
+  }
+
+  /// The packages of `import a.b, c as d` and of `from a.b import c`.
+  static func imports(_ line: Substring) -> [String] {
+    let words = line.split(separator: " ", maxSplits: 1)
+    guard words.count == 2 else { return [] }
+    let names: [Substring]
+    switch words[0] {
+    case "from": names = [words[1]]
+    case "import": names = words[1].split(separator: ",")
+    default: return []
+    }
+    return names.compactMap { $0.split(whereSeparator: { " .\t\r;".contains($0) }).first.map(String.init) }
   }
 
   private func mean(_ values: [Double]) -> Double? {

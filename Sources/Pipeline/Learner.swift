@@ -61,9 +61,9 @@ final class Learner {
   init(model: LanguageModel, configuration: Configuration, pool: WorkerPool) {
     self.model = model
     self.pool = pool
-    gradients = FloatBuffer(count: model.table.count)
+    gradients = FloatBuffer(count: model.table.trainable.count)
     pass = TrainingPass(model: model, gradients: gradients, matmul: configuration.matmul, pool: pool)
-    optimizer = Optimizer(settings: configuration.optimizer, parameterCount: model.table.count)
+    optimizer = Optimizer(settings: configuration.optimizer, parameterCount: gradients.count)
     loss = configuration.loss
     objective = configuration.loss.makeObjective()
     microBatchTokens = configuration.microBatchTokens
@@ -90,7 +90,7 @@ final class Learner {
     }
     if gradientShards > 1 { cluster.sum(trees, into: gradients) }
     (result.gradientNorm, result.learningRate) = try optimizer.update(
-      weights: model.weights, gradients: gradients, totalSteps: totalSteps, pool: pool)
+      weights: model.trainableWeights, gradients: gradients, totalSteps: totalSteps, pool: pool)
     pass.weightsChanged()
     return result
   }

@@ -33,6 +33,11 @@ public struct LoadedModel {
     }
   }
 
+  /// The same with adapters to be trained.
+  func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LoadedModel {
+    try LoadedModel(stored: StoredModel(model: model.adapted(adapters, seed: seed), files: files), path: "lora")
+  }
+
   /// What `configuration` starts from: stored weights, or random ones keyed by its seed.
   static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
     if let path = configuration.model { return try load(path, valueHead: valueHead) }

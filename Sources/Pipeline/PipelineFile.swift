@@ -58,7 +58,7 @@ public enum PipelineFile {
     guard let comparison = parts.comparison else { return nil }
     let summary = try Comparing(parts, root: root).summary(comparison)
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try writeFileAtomically(encoder.encode(summary) + Data("\n".utf8), to: folder.file("summary.json"))
     _ = try ReportWriter.write(run: root)
     return summary

@@ -13,9 +13,10 @@ extension Plan {
     speed: MachineSpeed? = nil
   ) throws -> Plan {
     let kind = kind ?? guess(configuration)
-    let shape = try shape(of: configuration)
+    var shape = try shape(of: configuration)
     let trains = kind == .sft || kind == .rft || kind == .rl
     let samples = kind != .sft
+    if trains, configuration.lora.rank > 0 { shape.adapters = configuration.lora }
     var prompts = configuration.promptsPerStep
     if kind == .eval || kind == .rft {
       prompts = try (configuration.data + configuration.evalData).reduce(0) { count, path in

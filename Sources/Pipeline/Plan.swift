@@ -114,9 +114,9 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.trains {
       // S parts are added as a binary tree: ceil(log2 S) sums wait beside the one being made.
       let depth = (0..<62).first { 1 << $0 >= input.gradientShards } ?? 0
-      gradientBytes = scale.weightBytes
+      gradientBytes = scale.gradientBytes
       add("gradients", gradientBytes * (1 + depth))
-      if input.optimizer == .adamw { add("optimizer moments", 2 * scale.weightBytes) }
+      if input.optimizer == .adamw { add("optimizer moments", 2 * scale.gradientBytes) }
       add("activations of a micro-batch", scale.activationBytesPerToken * rows)
       add(
         "panels and scratch of training",

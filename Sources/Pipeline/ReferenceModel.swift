@@ -13,10 +13,11 @@ final class ReferenceModel {
     if let path = configuration.refModel ?? configuration.model {
       model = try LoadedModel.load(path, valueHead: false).model
     } else {
-      var shape = current.model.configuration
+      let plain = current.model.merged(pool: context.pool)
+      var shape = plain.configuration
       shape.valueHead = false
       model = LanguageModel(configuration: shape)
-      model.weights.pointer.update(from: current.model.weights.pointer, count: model.weights.count)
+      model.weights.pointer.update(from: plain.weights.pointer, count: model.weights.count)
     }
     guard model.configuration.vocabularySize == current.model.configuration.vocabularySize else {
       throw MartletError(

@@ -39,7 +39,8 @@ final class TrainingRun {
       loaded = try LoadedModel(
         stored: StoredModel(model: LanguageModel(configuration: shape), files: files), path: last.folder)
     } else {
-      loaded = try LoadedModel.make(configuration, valueHead: valueHead, pool: context.pool)
+      let made = try LoadedModel.make(configuration, valueHead: valueHead, pool: context.pool)
+      loaded = configuration.lora.rank == 0 ? made : try made.adapted(configuration.lora, seed: configuration.seed)
     }
     learner = Learner(model: loaded.model, configuration: configuration, pool: context.pool)
     if let last {
@@ -60,10 +61,11 @@ final class TrainingRun {
 
   var isDone: Bool { state.step >= configuration.steps }
 
-  /// The state's identity: weights, moments, counters.
+  /// The state's identity: what is trained, moments, counters.
   func hash() -> String {
-    let buffers = [loaded.model.weights, learner.optimizer.firstMoment, learner.optimizer.secondMoment].compactMap(
-      \.self)
+    let buffers = [loaded.model.trainableWeights, learner.optimizer.firstMoment, learner.optimizer.secondMoment]
+      .compactMap(
+        \.self)
     return stateHash(buffers, counters: [state.step, learner.optimizer.step], pool: context.pool)
   }
 
@@ -105,9 +107,9 @@ final class TrainingRun {
     }
   }
 
-  /// Leaves model.h5, without the value head's optimizer.
+  /// Leaves model.h5: without the optimizer, adapters merged into the weights.
   func finish() throws {
-    try ModelFile.write(loaded.model, files: loaded.files, to: folder.modelFile)
+    try ModelFile.write(loaded.model.merged(pool: context.pool), files: loaded.files, to: folder.modelFile)
     metrics.close()
   }
 }

@@ -10,6 +10,8 @@ public final class FloatBuffer: @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Float>
 
   private let mapping: (base: UnsafeMutableRawPointer, length: Int)?
+  /// Whose memory this is, if it is not our own.
+  private let owner: FloatBuffer?
 
   private static let mappedBytes = 1 << 20
   private static let hugePage = 1 << 21
@@ -18,6 +20,7 @@ public final class FloatBuffer: @unchecked Sendable {
   public init(count: Int) {
     precondition(count >= 0, "FloatBuffer: count \(count) is negative")
     self.count = count
+    owner = nil
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
     guard bytes >= FloatBuffer.mappedBytes else {
       let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
@@ -43,7 +46,19 @@ public final class FloatBuffer: @unchecked Sendable {
     mapping = (base, length)
   }
 
+  /// The numbers of `range` of another buffer, which lives as long as this one.
+  public init(sharing owner: FloatBuffer, _ range: Range<Int>) {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= owner.count,
+      "FloatBuffer: range \(range) is outside of 0..<\(owner.count)")
+    count = range.count
+    pointer = owner.pointer + range.lowerBound
+    mapping = nil
+    self.owner = owner
+  }
+
   deinit {
+    if owner != nil { return }
     if let mapping {
       munmap(mapping.base, mapping.length)
     } else {

@@ -54,7 +54,7 @@ final class HeadChunk {
   /// Adds to dHidden [N, C] and the head's gradient. Once after `score`: the logits are overwritten by their gradients.
   func backpropagate(_ coefficients: [TargetCoefficients], dHidden: UnsafeMutablePointer<Float>) {
     let (C, V) = (pass.model.configuration.hiddenSize, pass.model.configuration.vocabularySize)
-    guard let gradients = pass.gradients else { preconditionFailure("backpropagate: no gradients") }
+    precondition(pass.gradients != nil, "backpropagate: no gradients")
     // A target without influence adds nothing to any chain: leave its row out.
     let active = targets.indices.filter { coefficients[$0].logProb != 0 || coefficients[$0].entropy != 0 }
     guard !active.isEmpty else { return }
@@ -74,10 +74,11 @@ final class HeadChunk {
       target.restore(row, vocabulary: V)
     }
     let head = pass.packed.head
-    let headGradient = gradients.pointer + (head - pass.model.weights.pointer)
-    linearBackwardWeight(
-      headGradient, dY: rows, dYStride: V, x: inputs.pointer, xStride: C, rows: active.count, outputs: V, inputs: C,
-      mode: pass.matmul, pool: pass.pool)
+    if pass.trainsEverything {
+      linearBackwardWeight(
+        pass.gradient(pass.packed.headName), dY: rows, dYStride: V, x: inputs.pointer, xStride: C, rows: active.count,
+        outputs: V, inputs: C, mode: pass.matmul, pool: pass.pool)
+    }
     linearBackwardInput(
       inputs.pointer, dXStride: C, dY: rows, dYStride: V, rows: active.count, weight: head, outputs: V, inputs: C,
       accumulate: false, mode: pass.matmul, pool: pass.pool)

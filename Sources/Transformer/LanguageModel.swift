@@ -7,6 +7,8 @@ public final class LanguageModel: @unchecked Sendable {
   public let table: ParameterTable
   /// `table.count` floats. Whoever changes them tells the passes that use them (`weightsChanged`).
   public let weights: FloatBuffer
+  /// Those of `weights` that are trained, without a copy: all, or the adapters and the value head.
+  public let trainableWeights: FloatBuffer
   private let rotary = Mutex<RotaryTable?>(nil)
 
   /// A model whose weights are all zero until they are initialised or read.
@@ -16,6 +18,7 @@ public final class LanguageModel: @unchecked Sendable {
     self.configuration = configuration
     self.table = ParameterTable(configuration)
     self.weights = FloatBuffer(count: table.count)
+    trainableWeights = FloatBuffer(sharing: weights, table.trainable)
   }
 
   /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2 L)
@@ -52,10 +55,14 @@ public final class LanguageModel: @unchecked Sendable {
   }
 
   /// The address of a parameter that the configuration says is there.
-  func pointer(_ name: String, in buffer: FloatBuffer) -> UnsafeMutablePointer<Float> {
+  func pointer(_ name: String) -> UnsafeMutablePointer<Float> {
     guard let parameter = table[name] else { preconditionFailure("no parameter \(name)") }
-    return buffer.pointer + parameter.range.lowerBound
+    return weights.pointer + parameter.range.lowerBound
   }
 
-  func pointer(_ name: String) -> UnsafeMutablePointer<Float> { pointer(name, in: weights) }
+  func layerPointers(_ layer: Int) -> LayerPointers {
+    LayerPointers(configuration, layer: layer) { name in
+      self.table[name].map { self.weights.pointer + $0.range.lowerBound }
+    }
+  }
 }

@@ -1,34 +1,39 @@
 import Tensor
 
-/// Where the parameters of one layer lie in a flat buffer: the weights, or the gradients, which have the same table.
+/// Where the parameters of one layer lie in a flat buffer: the weights, or the gradients.
 struct LayerPointers {
   typealias Pointer = UnsafeMutablePointer<Float>
 
   let inputNorm, postNorm: Pointer
-  let query, key, value, output: Pointer
-  let gate, up, down: Pointer
   let queryBias, keyBias, valueBias: Pointer?
   let queryNorm, keyNorm: Pointer?
+  private let matrices: [Pointer]
+  private let adapters: [AdapterPointers?]
 
-  init(_ model: LanguageModel, layer: Int, in buffer: FloatBuffer) {
+  /// - Parameter place: of a parameter by its name; nil: the model has none of that name.
+  init(_ configuration: ModelConfiguration, layer: Int, place: (String) -> Pointer?) {
     let prefix = "model.layers.\(layer)."
-    func pointer(_ name: String) -> Pointer { model.pointer(prefix + name + ".weight", in: buffer) }
-    func optional(_ name: String) -> Pointer? {
-      model.table[prefix + name].map { buffer.pointer + $0.range.lowerBound }
+    func optional(_ name: String) -> Pointer? { place(prefix + name) }
+    func pointer(_ name: String) -> Pointer {
+      guard let found = optional(name) else { preconditionFailure("no parameter \(prefix)\(name)") }
+      return found
     }
-    inputNorm = pointer("input_layernorm")
-    postNorm = pointer("post_attention_layernorm")
-    query = pointer("self_attn.q_proj")
-    key = pointer("self_attn.k_proj")
-    value = pointer("self_attn.v_proj")
-    output = pointer("self_attn.o_proj")
-    gate = pointer("mlp.gate_proj")
-    up = pointer("mlp.up_proj")
-    down = pointer("mlp.down_proj")
+    inputNorm = pointer("input_layernorm.weight")
+    postNorm = pointer("post_attention_layernorm.weight")
     queryBias = optional("self_attn.q_proj.bias")
     keyBias = optional("self_attn.k_proj.bias")
     valueBias = optional("self_attn.v_proj.bias")
     queryNorm = optional("self_attn.q_norm.weight")
     keyNorm = optional("self_attn.k_norm.weight")
+    matrices = Projection.allCases.map { pointer($0.path + ".weight") }
+    adapters = Projection.allCases.map { projection in
+      guard let a = place(ParameterTable.adapterName(layer, projection, "A")),
+        let b = place(ParameterTable.adapterName(layer, projection, "B"))
+      else { return nil }
+      return AdapterPointers(a: a, b: b)
+    }
   }
+
+  subscript(_ projection: Projection) -> Pointer { matrices[projection.index] }
+  func adapter(_ projection: Projection) -> AdapterPointers? { adapters[projection.index] }
 }

@@ -39,6 +39,8 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var tiedHead: Bool
   /// Whether a bias-free linear layer from the final norm to one number a row is there (PPO's critic).
   public var valueHead: Bool
+  /// Low-rank adapters beside the matrices while they are trained; nil: every weight is trained.
+  public var adapters: LowRankAdapters?
   /// Ids that end a response.
   public var stopTokens: [Int32]
   public var beginToken: Int32?
@@ -92,6 +94,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case ropeScaling = "rope_scaling"
     case tiedHead = "tied_head"
     case valueHead = "value_head"
+    case adapters
     case stopTokens = "stop_tokens"
     case beginToken = "begin_token"
   }
@@ -120,6 +123,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
       valueHead: try values.decodeIfPresent(Bool.self, forKey: .valueHead) ?? false,
       stopTokens: try values.decodeIfPresent([Int32].self, forKey: .stopTokens) ?? [],
       beginToken: try values.decodeIfPresent(Int32.self, forKey: .beginToken))
+    adapters = try values.decodeIfPresent(LowRankAdapters.self, forKey: .adapters)
     if let problem = self.problem {
       throw DecodingError.dataCorrupted(
         .init(codingPath: decoder.codingPath, debugDescription: "\(problem.key): \(problem.message)"))
@@ -150,6 +154,9 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     }
     if !(ropeTheta > 0 && ropeTheta.isFinite) {
       return (CodingKeys.ropeTheta.rawValue, "\(ropeTheta) is not a positive number")
+    }
+    if let adapters, adapters.rank < 1 || adapters.problem != nil {
+      return (CodingKeys.adapters.rawValue, adapters.problem ?? "rank \(adapters.rank) is not positive")
     }
     if let defect = ropeScaling?.defect { return (CodingKeys.ropeScaling.rawValue, defect) }
     for token in stopTokens + (beginToken.map { [$0] } ?? []) where token < 0 {

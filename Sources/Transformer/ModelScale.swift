@@ -3,20 +3,26 @@ import Tensor
 /// How large a model is and what its passes need, worked out from the configuration alone: for `plan`.
 public struct ModelScale: Sendable {
   public let configuration: ModelConfiguration
-  /// Numbers that are trained.
+  /// Numbers, gaps not counted.
   public let parameterCount: Int
-  /// Floats of the flat buffer, gaps included: what weights, gradients and each optimizer moment take.
+  /// Floats of the flat buffer, gaps included: what the weights take.
   public let flatCount: Int
+  /// Those of them that are trained: what gradients and each optimizer moment take.
+  public let trainableCount: Int
 
   public init(_ configuration: ModelConfiguration) {
     self.configuration = configuration
     let table = ParameterTable(configuration)
     parameterCount = table.parameters.reduce(0) { $0 + $1.range.count }
     flatCount = table.count
+    trainableCount = table.trainable.count
   }
 
-  /// Bytes of the weights, and of each copy of their shape.
+  /// Bytes of the weights.
   public var weightBytes: Int { flatCount * 4 }
+
+  /// Bytes of the gradients, and of each optimizer moment.
+  public var gradientBytes: Int { trainableCount * 4 }
 
   /// Bytes that a training pass keeps and works in for micro-batches of `rows` tokens, `targets` of which are scored: activations,
   /// scratch, panels of packed weights, a chunk of logits.

@@ -48,6 +48,9 @@ final class PackedModel {
   private var layerInScratch = -1
   private let scratch: FloatBuffer?
   private let headScratch: FloatBuffer?
+  /// A matrix with its adapter's share, before it is packed.
+  private let mergeScratch: FloatBuffer?
+  let headName: String
   let head: UnsafeMutablePointer<Float>
 
   /// Below this many floats (128 MB) a training pass keeps all panels, because packing then costs more than memory.
@@ -63,8 +66,10 @@ final class PackedModel {
     self.model = model
     self.pool = pool
     self.mode = mode
-    layers = (0..<configuration.layerCount).map { LayerPointers(model, layer: $0, in: model.weights) }
-    head = model.pointer(configuration.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight")
+    precondition(configuration.adapters == nil || mode != .blas, "PackedModel: adapters need packed panels")
+    layers = (0..<configuration.layerCount).map(model.layerPointers)
+    headName = configuration.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"
+    head = model.pointer(headName)
 
     let C = configuration.hiddenSize
     let V = configuration.vocabularySize
@@ -79,6 +84,7 @@ final class PackedModel {
     let scratched = !resident && mode != .blas
     scratch = scratched ? FloatBuffer(count: layerFloats) : nil
     headScratch = scratched ? FloatBuffer(count: PackedWeights.floatCount(outputs: block, inputs: C)) : nil
+    mergeScratch = configuration.adapters == nil ? nil : FloatBuffer(count: Self.mergeFloats(configuration))
   }
 
   private static func headBlock(_ c: ModelConfiguration) -> Int {
@@ -90,23 +96,24 @@ final class PackedModel {
     c.layerCount * layerFloats(c) + PackedWeights.floatCount(outputs: c.vocabularySize, inputs: c.hiddenSize)
   }
 
+  /// Floats of the largest adapted matrix.
+  private static func mergeFloats(_ c: ModelConfiguration) -> Int {
+    let sizes = c.adapters?.targets.map { $0.shape(c).outputs * $0.shape(c).inputs }
+    return sizes?.max() ?? 0
+  }
+
   /// Floats of panels that a training pass holds at a time.
   static func trainingFloats(_ c: ModelConfiguration) -> Int {
     let all = residentFloats(c)
-    if all <= residentLimit { return all }
-    return layerFloats(c) + PackedWeights.floatCount(outputs: headBlock(c), inputs: c.hiddenSize)
+    if all <= residentLimit { return all + mergeFloats(c) }
+    return layerFloats(c) + PackedWeights.floatCount(outputs: headBlock(c), inputs: c.hiddenSize) + mergeFloats(c)
   }
 
   private static func layerFloats(_ configuration: ModelConfiguration) -> Int {
-    shapes(configuration).reduce(0) { $0 + PackedWeights.floatCount(outputs: $1.outputs, inputs: $1.inputs) }
-  }
-
-  private static func shapes(_ c: ModelConfiguration) -> [(outputs: Int, inputs: Int)] {
-    [
-      (c.queryWidth, c.hiddenSize), (c.keyValueWidth, c.hiddenSize), (c.keyValueWidth, c.hiddenSize),
-      (c.hiddenSize, c.queryWidth), (c.intermediateSize, c.hiddenSize), (c.intermediateSize, c.hiddenSize),
-      (c.hiddenSize, c.intermediateSize),
-    ]
+    Projection.allCases.reduce(0) { sum, projection in
+      let (outputs, inputs) = projection.shape(configuration)
+      return sum + PackedWeights.floatCount(outputs: outputs, inputs: inputs)
+    }
   }
 
   /// Forgets all panels; they are made again when they are asked for.
@@ -122,25 +129,35 @@ final class PackedModel {
   func layer(_ index: Int) -> LayerLinears {
     if let linears = resting[index], resident || mode == .blas || layerInScratch == index { return linears }
     let p = layers[index]
-    let shapes = Self.shapes(model.configuration)
     var used = 0
-    func make(_ place: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>? = nil) -> Linear {
-      let (outputs, inputs) = shapes[place]
-      let memory: UnsafeMutablePointer<Float>?
+    func make(_ projection: Projection, _ bias: UnsafePointer<Float>? = nil) -> Linear {
+      let (outputs, inputs) = projection.shape(model.configuration)
+      var memory: UnsafeMutablePointer<Float>?
       if let scratch {
         memory = scratch.pointer + used
         used += PackedWeights.floatCount(outputs: outputs, inputs: inputs)
-      } else {
-        memory = nil
       }
-      return linear(weight, bias: bias, outputs: outputs, inputs: inputs, memory: memory)
+      return linear(merged(p, projection), bias: bias, outputs: outputs, inputs: inputs, memory: memory)
     }
     let linears = LayerLinears(
-      query: make(0, p.query, p.queryBias), key: make(1, p.key, p.keyBias), value: make(2, p.value, p.valueBias),
-      output: make(3, p.output), gate: make(4, p.gate), up: make(5, p.up), down: make(6, p.down))
+      query: make(.query, p.queryBias), key: make(.key, p.keyBias), value: make(.value, p.valueBias),
+      output: make(.output), gate: make(.gate), up: make(.up), down: make(.down))
     resting[index] = linears
     layerInScratch = index
     return linears
+  }
+
+  /// The matrix with its adapter's share, if it has one; valid until the next is asked for.
+  private func merged(_ p: LayerPointers, _ projection: Projection) -> UnsafePointer<Float> {
+    let c = model.configuration
+    guard let adapters = c.adapters, let adapter = p.adapter(projection), let mergeScratch else {
+      return UnsafePointer(p[projection])
+    }
+    let (outputs, inputs) = projection.shape(c)
+    mergeAdapter(
+      mergeScratch.pointer, weight: p[projection], adapter: adapter, outputs: outputs, inputs: inputs,
+      rank: adapters.rank, scale: adapters.scale, pool: pool)
+    return UnsafePointer(mergeScratch.pointer)
   }
 
   /// Calls `body` with the blocks of the head in ascending order; together they make all V logits.

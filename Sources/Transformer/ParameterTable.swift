@@ -13,12 +13,14 @@ public struct Parameter: Sendable, Equatable {
 
 /// All parameters of a model in their order in the flat buffer.
 ///
-/// Every range begins at a multiple of 16 floats; the gaps are zero and stay zero. The value head, if asked for, is last, so
-/// that a model with one agrees with the model without it up to that point.
+/// Every range begins at a multiple of 16 floats; the gaps are zero and stay zero. The value head, if asked for, comes behind
+/// everything else, and the adapters behind it, so that a model agrees with the model without them up to that point.
 public struct ParameterTable: Sendable {
   public let parameters: [Parameter]
   /// Length of the flat buffer in floats, gaps included.
   public let count: Int
+  /// Where what is trained lies: everything, or, with adapters, the value head and them.
+  public let trainable: Range<Int>
   private let places: [String: Int]
 
   public init(_ configuration: ModelConfiguration) {
@@ -57,10 +59,28 @@ public struct ParameterTable: Sendable {
     }
     add("model.norm.weight", [C], .one)
     if !configuration.tiedHead { add("lm_head.weight", [configuration.vocabularySize, C], .normal) }
+    let base = next
     if configuration.valueHead { add("value_head.weight", [1, C], .zero) }
+    if let adapters = configuration.adapters {
+      for layer in 0..<configuration.layerCount {
+        for projection in adapters.targets {
+          let (outputs, inputs) = projection.shape(configuration)
+          add(Self.adapterName(layer, projection, "A"), [adapters.rank, inputs], .zero)
+          add(Self.adapterName(layer, projection, "B"), [outputs, adapters.rank], .zero)
+        }
+      }
+    }
+    trainable = (configuration.adapters == nil ? 0 : base)..<next
     self.parameters = parameters
     self.count = next
     self.places = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
+  }
+
+  /// The parameters that are trained, in order.
+  public var trainableParameters: [Parameter] { parameters.filter { trainable.contains($0.range.lowerBound) } }
+
+  static func adapterName(_ layer: Int, _ projection: Projection, _ factor: String) -> String {
+    "model.layers.\(layer).\(projection.path).lora_\(factor).weight"
   }
 
   public subscript(name: String) -> Parameter? { places[name].map { parameters[$0] } }

@@ -7,7 +7,7 @@ extension TrainingPass {
   /// With `matmul: exact` every parameter's gradient is one chain over the rows in order, begun at the value that is there: so
   /// it does not matter how sequences are cut into micro-batches.
   public func backward() {
-    guard let gradients, let buffers else { preconditionFailure("backward: this pass was made without gradients") }
+    guard gradients != nil, let buffers else { preconditionFailure("backward: this pass was made without gradients") }
     precondition(canBackpropagate, "backward: there is no forward pass to go back through")
     canBackpropagate = false
     let c = model.configuration
@@ -15,16 +15,17 @@ extension TrainingPass {
     let C = c.hiddenSize
     buffers.dStream.update(repeating: 0, count: N * C)
     normBackward(
-      dX: buffers.dStream, dWeight: model.pointer("model.norm.weight", in: gradients), dY: buffers.dHidden,
+      dX: buffers.dStream, dWeight: gradient("model.norm.weight"), dY: buffers.dHidden,
       x: buffers.final, weight: model.pointer("model.norm.weight"), scale: buffers.finalScale, width: C)
     for layer in stride(from: c.layerCount - 1, through: 0, by: -1) {
       backwardMLP(packed.layers[layer], layerGradients[layer], buffers.layers[layer], buffers)
       backwardAttention(packed.layers[layer], layerGradients[layer], buffers.layers[layer], buffers)
     }
+    guard trainsEverything else { return }
     if c.tiedHead {
       embeddingGradient.add(tokens: batch.tokens, dX: buffers.dStream)
     } else {
-      let table = model.pointer("model.embed_tokens.weight", in: gradients)
+      let table = gradient("model.embed_tokens.weight")
       for (row, token) in batch.tokens.enumerated() {
         let target = table + Int(token) * C
         let source = buffers.dStream + row * C
@@ -39,17 +40,17 @@ extension TrainingPass {
     let (N, C, F) = (batch.tokens.count, c.hiddenSize, c.intermediateSize)
     let scratch = b.scratch
     decoder.activate(scratch.activated, a, rows: N)
-    weightGradient(g.down, dY: b.dStream, x: scratch.activated, outputs: C, inputs: F)
-    inputGradient(scratch.activated, dY: b.dStream, weight: p.down, outputs: C, inputs: F)
+    weightGradient(.down, p, g, dY: b.dStream, x: scratch.activated)
+    inputGradient(.down, p, scratch.activated, dY: b.dStream)
     // The gradients of gate and up take the place of what they are gradients of.
     swiGLUBackward(
       dGate: a.gate, dGateStride: F, dUp: a.up, dUpStride: F, dY: scratch.activated, dYStride: F, gate: a.gate,
       gateStride: F, up: a.up, upStride: F, rows: N, width: F, pool: pool)
     decoder.norm(scratch.normed, a.middle, p.postNorm, rows: N, width: C, scale: nil)
-    weightGradient(g.gate, dY: a.gate, x: scratch.normed, outputs: F, inputs: C)
-    weightGradient(g.up, dY: a.up, x: scratch.normed, outputs: F, inputs: C)
-    inputGradient(scratch.normed, dY: a.gate, weight: p.gate, outputs: F, inputs: C)
-    inputGradient(scratch.normed, dY: a.up, weight: p.up, outputs: F, inputs: C, accumulate: true)
+    weightGradient(.gate, p, g, dY: a.gate, x: scratch.normed)
+    weightGradient(.up, p, g, dY: a.up, x: scratch.normed)
+    inputGradient(.gate, p, scratch.normed, dY: a.gate)
+    inputGradient(.up, p, scratch.normed, dY: a.up, accumulate: true)
     normBackward(
       dX: b.dStream, dWeight: g.postNorm, dY: scratch.normed, x: a.middle, weight: p.postNorm, scale: a.middleScale,
       width: C)
@@ -62,8 +63,8 @@ extension TrainingPass {
     let c = model.configuration
     let (N, C, Q, KV) = (batch.tokens.count, c.hiddenSize, c.queryWidth, c.keyValueWidth)
     let scratch = b.scratch
-    weightGradient(g.output, dY: b.dStream, x: a.attended, outputs: C, inputs: Q)
-    inputGradient(b.dAttended, dY: b.dStream, weight: p.output, outputs: C, inputs: Q)
+    weightGradient(.output, p, g, dY: b.dStream, x: a.attended)
+    inputGradient(.output, p, b.dAttended, dY: b.dStream)
     attendBackward(a, b)
     positions.withUnsafeBufferPointer { positions in
       let positions = positions.baseAddress!
@@ -85,40 +86,83 @@ extension TrainingPass {
         groups: c.keyValueHeadCount, width: c.headWidth)
       (dQuery, dKey) = (dRawQuery, dRawKey)
     }
-    if let queryBias = g.queryBias, let keyBias = g.keyBias, let valueBias = g.valueBias {
+    if trainsEverything, let queryBias = g.queryBias, let keyBias = g.keyBias, let valueBias = g.valueBias {
       biasBackward(queryBias, dY: dQuery, dYStride: Q, rows: N, outputs: Q, pool: pool)
       biasBackward(keyBias, dY: dKey, dYStride: KV, rows: N, outputs: KV, pool: pool)
       biasBackward(valueBias, dY: b.dValue, dYStride: KV, rows: N, outputs: KV, pool: pool)
     }
     decoder.norm(scratch.normed, a.input, p.inputNorm, rows: N, width: C, scale: nil)
-    weightGradient(g.query, dY: dQuery, x: scratch.normed, outputs: Q, inputs: C)
-    weightGradient(g.key, dY: dKey, x: scratch.normed, outputs: KV, inputs: C)
-    weightGradient(g.value, dY: b.dValue, x: scratch.normed, outputs: KV, inputs: C)
-    inputGradient(scratch.normed, dY: dQuery, weight: p.query, outputs: Q, inputs: C)
-    inputGradient(scratch.normed, dY: dKey, weight: p.key, outputs: KV, inputs: C, accumulate: true)
-    inputGradient(scratch.normed, dY: b.dValue, weight: p.value, outputs: KV, inputs: C, accumulate: true)
+    weightGradient(.query, p, g, dY: dQuery, x: scratch.normed)
+    weightGradient(.key, p, g, dY: dKey, x: scratch.normed)
+    weightGradient(.value, p, g, dY: b.dValue, x: scratch.normed)
+    inputGradient(.query, p, scratch.normed, dY: dQuery)
+    inputGradient(.key, p, scratch.normed, dY: dKey, accumulate: true)
+    inputGradient(.value, p, scratch.normed, dY: b.dValue, accumulate: true)
     normBackward(
       dX: b.dStream, dWeight: g.inputNorm, dY: scratch.normed, x: a.input, weight: p.inputNorm, scale: a.inputScale,
       width: C)
   }
 
-  /// dW += dY^T x over all rows.
+  /// dW += dY^T x over all rows. With adapters instead, where there is one:
+  ///
+  ///     dB += dY^T (scale x A^T),   dA += (scale dY B)^T x
   private func weightGradient(
-    _ dW: Pointer, dY: UnsafePointer<Float>, x: UnsafePointer<Float>, outputs: Int, inputs: Int
+    _ projection: Projection, _ p: LayerPointers, _ g: LayerPointers, dY: UnsafePointer<Float>, x: UnsafePointer<Float>
   ) {
-    linearBackwardWeight(
-      dW, dY: dY, dYStride: outputs, x: x, xStride: inputs, rows: batch.tokens.count, outputs: outputs,
-      inputs: inputs, mode: matmul, pool: pool)
+    let (outputs, inputs) = projection.shape(model.configuration)
+    func add(_ dW: Pointer, _ dY: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ outputs: Int, _ inputs: Int) {
+      linearBackwardWeight(
+        dW, dY: dY, dYStride: outputs, x: x, xStride: inputs, rows: batch.tokens.count, outputs: outputs,
+        inputs: inputs, mode: matmul, pool: pool)
+    }
+    guard let adapters = model.configuration.adapters else { return add(g[projection], dY, x, outputs, inputs) }
+    guard let adapter = p.adapter(projection), let gradient = g.adapter(projection) else { return }
+    let down = scaled(adapters, rows: batch.tokens.count) { down in
+      let storage = FloatBuffer(count: PackedWeights.floatCount(outputs: adapters.rank, inputs: inputs))
+      let a = packWeights(adapter.a, outputs: adapters.rank, inputs: inputs, into: storage.pointer, pool: pool)
+      linear(
+        down, yStride: adapters.rank, x: x, xStride: inputs, rows: batch.tokens.count, weights: a, bias: nil,
+        pool: pool)
+      withExtendedLifetime(storage) {}
+    }
+    add(gradient.b, dY, down.pointer, outputs, adapters.rank)
+    let up = adapterInput(adapters, adapter, dY: dY, outputs: outputs)
+    add(gradient.a, up.pointer, x, adapters.rank, inputs)
+    withExtendedLifetime((down, up)) {}
   }
 
-  /// dX = dY W over all rows, or that added.
+  /// dX = dY (W + scale B A) over all rows, or that added.
   private func inputGradient(
-    _ dX: Pointer, dY: UnsafePointer<Float>, weight: UnsafePointer<Float>, outputs: Int, inputs: Int,
-    accumulate: Bool = false
+    _ projection: Projection, _ p: LayerPointers, _ dX: Pointer, dY: UnsafePointer<Float>, accumulate: Bool = false
   ) {
+    let (outputs, inputs) = projection.shape(model.configuration)
     linearBackwardInput(
-      dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: weight, outputs: outputs,
-      inputs: inputs, accumulate: accumulate, mode: matmul, pool: pool)
+      dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: p[projection],
+      outputs: outputs, inputs: inputs, accumulate: accumulate, mode: matmul, pool: pool)
+    guard let adapters = model.configuration.adapters, let adapter = p.adapter(projection) else { return }
+    let up = adapterInput(adapters, adapter, dY: dY, outputs: outputs)
+    linearBackwardInput(
+      dX, dXStride: inputs, dY: up.pointer, dYStride: adapters.rank, rows: batch.tokens.count, weight: adapter.a,
+      outputs: adapters.rank, inputs: inputs, accumulate: true, mode: matmul, pool: pool)
+    withExtendedLifetime(up) {}
+  }
+
+  /// scale dY B, [N, rank].
+  private func adapterInput(
+    _ adapters: LowRankAdapters, _ adapter: AdapterPointers, dY: UnsafePointer<Float>, outputs: Int
+  ) -> FloatBuffer {
+    scaled(adapters, rows: batch.tokens.count) { up in
+      linearBackwardInput(
+        up, dXStride: adapters.rank, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: adapter.b,
+        outputs: outputs, inputs: adapters.rank, accumulate: false, mode: matmul, pool: pool)
+    }
+  }
+
+  private func scaled(_ adapters: LowRankAdapters, rows: Int, _ fill: (Pointer) -> Void) -> FloatBuffer {
+    let result = FloatBuffer(count: rows * adapters.rank)
+    fill(result.pointer)
+    for index in 0..<result.count { result.pointer[index] *= adapters.scale }
+    return result
   }
 
   private func normBackward(

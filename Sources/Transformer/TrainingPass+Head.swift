@@ -79,7 +79,7 @@ extension TrainingPass {
   /// Drives dLoss / dValue of the given rows back into the value head and the hidden states.
   public func backpropagateValues(rows: [Int], dValues: [Float]) {
     precondition(rows.count == dValues.count, "\(rows.count) rows, but \(dValues.count) gradients of values")
-    guard let gradients, let buffers, canBackpropagate else {
+    guard gradients != nil, let buffers, canBackpropagate else {
       preconditionFailure("backpropagateValues: needs gradients and a forward pass before it")
     }
     guard !rows.isEmpty else { return }
@@ -88,7 +88,7 @@ extension TrainingPass {
     let dX = FloatBuffer(count: rows.count * C)
     dValues.withUnsafeBufferPointer { dValues in
       linearBackwardWeight(
-        model.pointer("value_head.weight", in: gradients), dY: dValues.baseAddress!, dYStride: 1, x: hidden.pointer,
+        gradient("value_head.weight"), dY: dValues.baseAddress!, dYStride: 1, x: hidden.pointer,
         xStride: C, rows: rows.count, outputs: 1, inputs: C, mode: matmul, pool: pool)
       linearBackwardInput(
         dX.pointer, dXStride: C, dY: dValues.baseAddress!, dYStride: 1, rows: rows.count,

@@ -19,6 +19,7 @@ public final class TrainingPass {
   let decoder: DecoderForward
   /// The parameter table over `gradients`.
   let layerGradients: [LayerPointers]
+  private let places: GradientPlaces
   let embeddingGradient: EmbeddingGradient
   let attentionScratch = AttentionScratch()
 
@@ -31,13 +32,13 @@ public final class TrainingPass {
   var canBackpropagate = false
 
   /// - Parameters:
-  ///   - gradients: `model.table.count` floats that `backward` adds to. nil: scoring only, no activations are kept.
+  ///   - gradients: `model.table.trainable.count` floats that `backward` adds to. nil: scoring only, no activations are kept.
   ///   - matmul: how matrix products are made; see `MatmulMode`.
   public init(model: LanguageModel, gradients: FloatBuffer?, matmul: MatmulMode, pool: WorkerPool) {
     if let gradients {
       precondition(
-        gradients.count == model.table.count,
-        "gradients: \(gradients.count) floats, but the model has \(model.table.count)")
+        gradients.count == model.table.trainable.count,
+        "gradients: \(gradients.count) floats, but \(model.table.trainable.count) of the model's are trained")
     }
     self.model = model
     self.gradients = gradients
@@ -45,10 +46,12 @@ public final class TrainingPass {
     self.pool = pool
     packed = PackedModel(model: model, storage: nil, resident: nil, mode: matmul, pool: pool)
     decoder = DecoderForward(configuration: model.configuration, pool: pool)
+    let places = GradientPlaces(model, gradients)
+    self.places = places
     layerGradients =
-      gradients.map { gradients in
-        (0..<model.configuration.layerCount).map { LayerPointers(model, layer: $0, in: gradients) }
-      } ?? []
+      gradients == nil
+      ? []
+      : (0..<model.configuration.layerCount).map { LayerPointers(model.configuration, layer: $0, place: places.place) }
     embeddingGradient = EmbeddingGradient(width: model.configuration.hiddenSize)
   }
 
@@ -91,8 +94,17 @@ public final class TrainingPass {
   /// Adds the gradient of the embedding's use as an input, which is kept apart for a tied table, to `gradients`. To be called
   /// once an update, after the last `backward`.
   public func finishGradients() {
-    guard let gradients else { return }
-    embeddingGradient.flush(into: model.pointer("model.embed_tokens.weight", in: gradients))
+    guard gradients != nil, trainsEverything else { return }
+    embeddingGradient.flush(into: gradient("model.embed_tokens.weight"))
+  }
+
+  /// Whether all weights are trained, not adapters alone.
+  var trainsEverything: Bool { model.configuration.adapters == nil }
+
+  /// Where a parameter's gradient goes.
+  func gradient(_ name: String) -> Pointer {
+    guard let place = places.place(name) else { preconditionFailure("no parameter \(name)") }
+    return place
   }
 
   /// Forgets what `finishGradients` would add, for an update that is given up.
@@ -126,6 +138,26 @@ public final class TrainingPass {
       model.configuration, rows: (N + 15) / 16 * 16, keepsActivations: gradients != nil)
     buffers = made
     return made
+  }
+}
+
+/// Where each parameter's gradient goes; the norms and biases that adapters leave as they are share a sink nobody reads.
+private struct GradientPlaces {
+  private let table: ParameterTable
+  private let gradients: FloatBuffer?
+  private let sink: FloatBuffer
+
+  init(_ model: LanguageModel, _ gradients: FloatBuffer?) {
+    let c = model.configuration
+    table = model.table
+    self.gradients = gradients
+    sink = FloatBuffer(count: c.adapters == nil ? 0 : max(c.hiddenSize, c.queryWidth, c.keyValueWidth, c.headWidth))
+  }
+
+  func place(_ name: String) -> UnsafeMutablePointer<Float>? {
+    guard let gradients, let range = table[name]?.range else { return nil }
+    guard table.trainable.contains(range.lowerBound) else { return sink.pointer }
+    return gradients.pointer + (range.lowerBound - table.trainable.lowerBound)
   }
 }
 

@@ -19,14 +19,14 @@ import Transformer
     #expect(
       benchmark.results.map(\.name) == [
         "gemm", "decode_1", "decode_8", "decode_32", "decode_64", "prefill", "train", "train_exact", "train_blas",
-        "grpo_step",
+        "train_lora", "grpo_step",
         "tool_call_p50", "tool_call_p99", "snippets_per_second", "kill_overshoot", "save", "load",
       ])
     for result in benchmark.results {
       #expect(result.value.isFinite && result.value > 0, "\(result)")
       #expect(result.shareOfLimit == result.limit.map { result.unit == "s" ? $0 / result.value : result.value / $0 })
     }
-    #expect(benchmark.results.prefix(10).allSatisfy { ($0.limit ?? 0) > 0 })
+    #expect(benchmark.results.prefix(11).allSatisfy { ($0.limit ?? 0) > 0 })
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(benchmark)) as? [String: Any]
     let first = try #require((object?["results"] as? [[String: Any]])?.last)

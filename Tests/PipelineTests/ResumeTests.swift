@@ -1,7 +1,9 @@
+import Checkpoint
 import Foundation
 import PPO
 import Tensor
 import Testing
+import Transformer
 
 @testable import Pipeline
 
@@ -64,6 +66,24 @@ import Testing
     #expect(groups[1].values.map(\.count).sorted() == wanted.sorted())
     for (index, id) in ids.enumerated() where rates[index] == 0 {
       #expect(groups[1][id]?.count == wanted[index])
+    }
+  }
+
+  /// Adapters, their moments and what they were put beside are all in the step folders.
+  @Test func adaptersResumeToo() throws {
+    let config = try makeRun()
+    let lora = ["--set", "lora.rank=4", "--set", "lora.targets=[q_proj, down_proj]"]
+    let outcome = try program.end(program.start(["verify-resume", config, "--kills", "4"] + lora))
+    #expect(outcome.status == 0 && outcome.output.contains("killed 4 times"), "\(outcome.errors)")
+    let alone = try program.end(program.start(["rl", config] + lora))
+    #expect(alone.status == 0, "\(alone.errors)")
+    let base = try ModelFile.read(TrainProgram.root + "/configs/demo/base.h5").model
+    let made = try ModelFile.read(program.file("rl/model.h5")).model
+    #expect(made.table.parameters == base.table.parameters)
+    for parameter in base.table.parameters {
+      let isAdapted = ["q_proj.weight", "down_proj.weight"].contains { parameter.name.hasSuffix($0) }
+      let isEqual = made.weights[parameter.range].elementsEqual(base.weights[parameter.range])
+      #expect(isEqual != isAdapted, "\(parameter.name)")
     }
   }
 

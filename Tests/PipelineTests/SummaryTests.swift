@@ -33,6 +33,13 @@ import Testing
     #expect(String(decoding: none, as: UTF8.self).contains("\"gain\":null"))
   }
 
+  @Test func librariesAreReadFromImports() {
+    #expect(Evaluation.imports("import numpy as np, sympy.abc") == ["numpy", "sympy"])
+    #expect(Evaluation.imports("from math import gcd, lcm") == ["math"])
+    #expect(Evaluation.imports("import os; x = 1") == ["os"])
+    #expect(Evaluation.imports("important = 1").isEmpty && Evaluation.imports("import").isEmpty)
+  }
+
   @Test func tableIsAligned() {
     #expect(
       Self.example.table == """

@@ -230,7 +230,7 @@ import Testing
   }
 
   @Test(arguments: [InterpreterSettings.Tier.T2, .T1]) func lowerTiersHoldToo(_ tier: InterpreterSettings.Tier) throws {
-    let host = try InterpreterHost(settings: InterpreterSettings(timeLimit: 1, packages: [], tier: tier))
+    let host = try InterpreterHost(settings: InterpreterSettings(timeLimit: 3, packages: [], tier: tier))
     defer { host.close() }
     #expect(host.report.tier == tier.rawValue)
     let session = try host.open(key: 1)

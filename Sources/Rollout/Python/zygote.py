@@ -296,7 +296,8 @@ class Guardian:
 
     def kill_others(self, keep):
         """Ends every process of the trajectory but us and `keep`. False when they would not end."""
-        for attempt in range(200):
+        end, pause = time.monotonic() + PREPARE_LIMIT, 0.0
+        while time.monotonic() < end:
             remaining = self.others(keep)
             for pid in remaining:
                 try:
@@ -306,8 +307,9 @@ class Guardian:
             self.reap()
             if not remaining:
                 return True
-            if attempt > 2:
-                time.sleep(0.0005)
+            # A killed process must still be given the processor to end: on a busy machine that takes its time.
+            time.sleep(pause)
+            pause = min(pause + 0.0002, 0.01)
         return False
 
     # One block --------------------------------------------------------------------------------------------
@@ -357,12 +359,14 @@ class Guardian:
         self.drain(output)
         if output.total > settings["flood"] and status not in ("timeout", "sandbox_error"):
             status, detail, keep = "output", "output", False
-        had_backup = self.backup != 0
-        self.finish(keep)
+        had_variables = self.backup != 0 or keep
+        answered = self.finish(keep)
         self.drain(None)
+        if not answered:
+            status, detail = "sandbox_error", "protocol: processes that would not end"
+        elif not self.runner and had_variables:
+            detail += "; the session's variables were lost"
         if not self.runner:
-            if had_backup or keep:
-                detail += "; the session's variables were lost"
             self.begin_again()
         return self.reply(status, detail, elapsed, bytes(output.head), bytes(output.tail), output.total)
 
@@ -423,15 +427,19 @@ class Guardian:
         return "crashed", name, False
 
     def finish(self, keep):
-        """Commits (the runner stays) or rolls back (its backup takes over), and ends every other process."""
+        """Commits (the runner stays) or rolls back (its backup takes over), and ends every other process. No runner is
+        left when the block has killed the backup. False when a process would neither end nor stop in time."""
         survivor = self.runner if keep else self.backup
-        if not self.kill_others(survivor):
+        answered = self.kill_others(survivor)
+        if answered and survivor in self.exits:
+            survivor = 0
+        if answered and not keep and survivor and not self.wait_stop(survivor, PREPARE_LIMIT):
+            answered = survivor in self.exits
             survivor = 0
         self.exits.clear()
         self.backup = 0
-        if not keep and survivor and not self.wait_stop(survivor, PREPARE_LIMIT):
-            survivor = 0
-        self.runner = survivor
+        self.runner = survivor if answered else 0
+        return answered
 
     def begin_again(self):
         self.kill_others(0)

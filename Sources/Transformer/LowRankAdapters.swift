@@ -1,0 +1,98 @@
+import Tensor
+
+/// Low-rank adapters (LoRA; Hu et al. 2021, arXiv:2106.09685): an adapted matrix is W + alpha / rank * B A, and only
+/// A [rank, inputs] and B [outputs, rank] are trained.
+///
+/// Sampler and trainer both pack that sum, made by one function: so the forward pass is the same code with adapters and
+/// without, and the two agree bit for bit. The backward pass never makes dW.
+public struct LowRankAdapters: Codable, Sendable, Equatable {
+  /// 0: none.
+  public var rank: Int
+  public var alpha: Double
+  public var targets: [Projection]
+
+  public init(rank: Int = 0, alpha: Double = 32, targets: [Projection] = Projection.allCases) {
+    self.rank = rank
+    self.alpha = alpha
+    self.targets = targets
+  }
+
+  /// What B A is multiplied by.
+  var scale: Float { Float(alpha / Double(rank)) }
+
+  /// What makes these settings impossible; nil: nothing.
+  public var problem: String? {
+    if rank < 0 || rank > 4096 { return "rank \(rank) must be from 0 (no adapters) to 4096" }
+    if rank == 0 { return nil }
+    if !(alpha > 0 && alpha.isFinite) { return "alpha \(alpha) must be a positive number" }
+    if targets.isEmpty { return "targets names no matrix" }
+    if Set(targets).count != targets.count { return "targets names a matrix twice" }
+    return nil
+  }
+}
+
+/// Where an adapter lies in a flat buffer: A [rank, inputs], B [outputs, rank].
+struct AdapterPointers {
+  let a, b: UnsafeMutablePointer<Float>
+}
+
+/// merged = W + scale * B A, each element one chain over the rank, from W.
+func mergeAdapter(
+  _ merged: UnsafeMutablePointer<Float>, weight: UnsafePointer<Float>, adapter: AdapterPointers, outputs: Int,
+  inputs: Int, rank: Int, scale: Float, pool: WorkerPool?
+) {
+  func row(_ row: Int) {
+    let target = merged + row * inputs
+    target.update(from: weight + row * inputs, count: inputs)
+    for r in 0..<rank {
+      let factor = scale * adapter.b[row * rank + r]
+      let a = adapter.a + r * inputs
+      for column in 0..<inputs { target[column] = target[column].addingProduct(factor, a[column]) }
+    }
+  }
+  if let pool { pool.run(outputs) { row($0) } } else { for index in 0..<outputs { row(index) } }
+}
+
+extension LanguageModel {
+  /// The same model with adapters beside its matrices. It computes what it computed before: A's rows are orthogonal and as
+  /// long as those of the usual start (PEFT's, 1 / sqrt 3), B is 0.
+  ///
+  /// - Throws: `MartletError` when LAPACK fails.
+  public func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LanguageModel {
+    precondition(configuration.adapters == nil && adapters.rank > 0, "adapted: \(adapters)")
+    var configuration = configuration
+    configuration.adapters = adapters
+    let model = LanguageModel(configuration: configuration)
+    model.weights.pointer.update(from: weights.pointer, count: table.count)
+    for layer in 0..<configuration.layerCount {
+      for projection in adapters.targets {
+        let name = ParameterTable.adapterName(layer, projection, "A")
+        var random = CounterRandom(seed: seed, path: [stableHash("adapter"), stableHash(name)])
+        try orthogonalInitialization(
+          model.pointer(name), rows: adapters.rank, columns: projection.shape(configuration).inputs,
+          gain: Float(1 / 3.squareRoot()), random: &random)
+      }
+    }
+    return model
+  }
+
+  /// The plain model that computes the same; itself when it has no adapters.
+  public func merged(pool: WorkerPool? = nil) -> LanguageModel {
+    guard let adapters = configuration.adapters else { return self }
+    var plain = configuration
+    plain.adapters = nil
+    let model = LanguageModel(configuration: plain)
+    model.weights.pointer.update(from: weights.pointer, count: model.table.count)
+    for layer in 0..<plain.layerCount {
+      let (p, target) = (layerPointers(layer), model.layerPointers(layer))
+      for projection in adapters.targets {
+        guard let adapter = p.adapter(projection) else { continue }
+        let (outputs, inputs) = projection.shape(plain)
+        mergeAdapter(
+          target[projection], weight: p[projection], adapter: adapter, outputs: outputs, inputs: inputs,
+          rank: adapters.rank, scale: adapters.scale, pool: pool)
+      }
+    }
+    return model
+  }
+}
