@@ -68,7 +68,7 @@ import Transformer
     for length in [1, 15, 16, 17, 70] {
       let tokens = RandomModels.tokens(length + 9, vocabulary: c.vocabularySize, random: &random)
       let sampler = SamplingPass(model: model, pool: pool, slotCount: 3, capacity: 128)
-      func read(_ slot: Int, _ range: Range<Int>) -> [[Float]] {
+      func read(_ slot: Int, _ range: Range<Int>, of tokens: [Int32]) -> [[Float]] {
         var logits = [[Float]](repeating: [], count: range.count)
         sampler.run(range.map { .init(slot: slot, token: tokens[$0], position: $0, wantsLogits: true) }) {
           let row = Array(UnsafeBufferPointer(start: $1, count: c.vocabularySize))
@@ -77,11 +77,12 @@ import Transformer
         return logits
       }
       // What another sequence left in the slot must not matter.
-      _ = read(1, 0..<length + 9)
-      _ = read(0, 0..<length)
+      let others = RandomModels.tokens(length + 9, vocabulary: c.vocabularySize, random: &random)
+      _ = read(1, 0..<length + 9, of: others)
+      _ = read(0, 0..<length, of: tokens)
       sampler.copyCache(from: 0, to: 1, length: length)
-      let copied = (length..<length + 9).map { read(1, $0..<$0 + 1)[0] }
-      let whole = read(2, 0..<length + 9)
+      let copied = (length..<length + 9).map { read(1, $0..<$0 + 1, of: tokens)[0] }
+      let whole = read(2, 0..<length + 9, of: tokens)
       #expect(copied == Array(whole[length...]))
       #expect(allFinite(Array(copied.joined())))
     }
@@ -112,6 +113,36 @@ import Transformer
       #expect(allFinite(scores.logProbs))
       #expect(allFinite(scores.entropies))
     }
+  }
+
+  /// A tied table's gradient is what an untied model of the same weights gives its two tables, added, for more tokens
+  /// than room is made for at first.
+  @Test func aTiedTableGetsTheGradientsOfBoth() throws {
+    let tied = RandomModels.model(RandomModels.configuration(.qwen2, vocabulary: 150), seed: 9)
+    let untied = RandomModels.model(RandomModels.configuration(.qwen2, tied: false, vocabulary: 150), seed: 9)
+    let table = try #require(untied.table["model.embed_tokens.weight"]).range
+    let head = try #require(untied.table["lm_head.weight"]).range
+    for (from, to) in zip(table, head) { untied.weights[to] = untied.weights[from] }
+    var random = CounterRandom(seed: 15, path: [])
+    let batches = [0..<90, 60..<150].map { PackedTokens([$0.map { Int32($0) }]) }
+    let targets = (0..<90).map { Target(row: $0, token: Int32($0 * 7 % 150)) }
+    let coefficients = RandomModels.coefficients(90, random: &random)
+    func gradients(_ model: LanguageModel) -> FloatBuffer {
+      let gradients = FloatBuffer(count: model.table.count)
+      let pass = TrainingPass(model: model, gradients: gradients, matmul: .exact, pool: WorkerPool(threadCount: 2))
+      for batch in batches {
+        pass.forward(batch)
+        pass.scoreAndBackpropagate(targets) { range, _, _ in Array(coefficients[range]) }
+        pass.backward()
+      }
+      pass.finishGradients()
+      return gradients
+    }
+    let (one, two) = (gradients(tied), gradients(untied))
+    let sums = zip(table, head).map { two[$0] + two[$1] }
+    let own = try #require(tied.table["model.embed_tokens.weight"]).range
+    #expect(allFinite(sums) && Set(sums).count > 4000)
+    #expect(Array(one[own]) == sums)
   }
 
   /// Gradients, bit for bit, whatever the micro-batches and the threads.
