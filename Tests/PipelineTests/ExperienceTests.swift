@@ -53,6 +53,58 @@ import Transformer
     #expect(example.trained.indices.filter { example.trained[$0] } == places)
   }
 
+  @Test func onlyTheAssistantsWordsAreTrainedOn() throws {
+    let loaded = try LoadedModel.make(configuration(), valueHead: nil, pool: WorkerPool(threadCount: 1))
+    var prompt = Configuration.Prompt()
+    prompt.template = .chatml
+    let folder = try ScratchFolder()
+    try folder.write(
+      """
+      {"prompt": "2+2?", "response": "4"}
+      {"prompt": "2+2?", "segments": [{"author": "model", "text": "Let me see."}, {"author": "tool", "text": "no"}, \
+      {"author": "hint", "text": " So"}, {"author": "model", "text": " 4."}]}
+      {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}, \
+      {"role": "user", "content": "3+3?"}, {"role": "assistant", "content": "6"}]}
+
+      """, "examples.jsonl")
+    let examples = try TrainingExamples(
+      builder: PromptBuilder(loaded, settings: prompt, python: nil), tokenizer: loaded.tokenizer,
+      vocabulary: loaded.model.configuration.vocabularySize, contextLength: 512, authors: [.model]
+    ).read([folder.path + "/examples.jsonl"])
+    let trained = examples.map { loaded.tokenizer.decode(zip($0.tokens, $0.trained).filter(\.1).map(\.0)) }
+    #expect(trained == ["4<|im_end|>", "Let me see. 4.<|im_end|>", "4<|im_end|>6<|im_end|>"])
+    #expect(examples.allSatisfy { loaded.tokenizer.decode($0.tokens).hasPrefix("<|im_start|>user\n2+2?<|im_end|>\n") })
+  }
+
+  @Test func numbersGoToTheTokensTheyBelongTo() {
+    #expect(Experience.spread([1, 2], over: [false, true, false, true]) == [0, 1, 0, 2])
+  }
+
+  @Test func whatCannotBeScoredHasNoSayInASuccessRate() {
+    let verdicts: [Verdict] = [.correct, .timeout, .incorrect, .ungradable]
+    var episodes = verdicts.indices.map { episode(sample: $0) }
+    for (index, verdict) in verdicts.enumerated() { episodes[index].verdict = verdict }
+    #expect(EpisodeSource.successRates(episodes) == ["a": 0.5])
+  }
+
+  /// A factor of one half is half the weight, in losses token by token and in those of whole responses.
+  @Test(arguments: [LossKind.grpo, .gspo]) func correctionsWeighTheLoss(kind: LossKind) throws {
+    func gradient(weight: Double, correction: Double?) throws -> [Float] {
+      var configuration = Configuration()
+      configuration.matmul = .exact
+      configuration.loss.kind = kind
+      let learner = learner(configuration)
+      var sample = Experience.sample(episode(sample: 1), group: 0)
+      sample.advantages = [1, 1, 1, 1, 1]
+      sample.corrections = correction.map { [Double](repeating: $0, count: 5) }
+      _ = try learner.update([sample], weights: [weight], totalSteps: 1)
+      return Array(learner.gradients[0..<learner.gradients.count])
+    }
+    let half = try gradient(weight: 0.5, correction: nil)
+    #expect(half.allSatisfy { $0.isFinite } && half.contains { $0 != 0 })
+    #expect(try gradient(weight: 1, correction: 0.5) == half)
+  }
+
   @Test func everyOrderOfThreeComesUp() {
     let items = DataOrder(count: 3, seed: 5).items(from: 0, count: 600)
     let orders = Set(stride(from: 0, to: 600, by: 3).map { Array(items[$0..<$0 + 3]) })
@@ -95,21 +147,34 @@ import Transformer
     #expect(try valueGradient(weight: 0.5) == gradient.map { $0 * 2 })
   }
 
-  /// The first update of two sampled episodes, whose stored log-probs are those of the weights but for `change`.
-  private func firstUpdate(_ change: (inout [Episode]) -> Void) throws {
-    let folder = try ScratchFolder()
+  /// Random weights, and the tokenizer of the demo.
+  private func configuration() -> Configuration {
     var configuration = Configuration()
     configuration.newModel = .init(tokenizer: TrainProgram.root + "/configs/demo", shape: Self.shape())
     configuration.steps = 1
+    return configuration
+  }
+
+  /// The first update of two sampled episodes, whose stored log-probs are those of the weights but for `change`.
+  /// - Returns: the tokens of each that were in the loss.
+  @discardableResult
+  private func firstUpdate(maskTruncated: Bool = false, _ change: (inout [Episode]) -> Void) throws -> [Int] {
+    let folder = try ScratchFolder()
     let run = try TrainingRun(
-      configuration, folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
+      configuration(), folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
     var episodes = [episode(), episode(sample: 1, reward: 0)]
     let found = Learner.score(Experience.samples(episodes), pass: run.learner.pass, microBatchTokens: 64).logProbs
     for (index, logProbs) in found.enumerated() {
       for (place, logProb) in zip([2, 3, 6], logProbs) { episodes[index].logProbs[place] = logProb }
     }
     change(&episodes)
-    _ = try PolicyUpdate(run).learn(episodes, own: true, totalSteps: 1)
+    return try PolicyUpdate(run).learn(episodes, own: true, maskTruncated: maskTruncated, totalSteps: 1).samples
+      .map(\.policy.tokenCount)
+  }
+
+  @Test func cutOffResponsesAreTakenOutWhereAskedFor() throws {
+    #expect(try firstUpdate { $0[1].finish = .length } == [3, 3])
+    #expect(try firstUpdate(maskTruncated: true) { $0[1].finish = .length } == [3, 0])
   }
 
   @Test func aLogProbThatIsNotTheTrainersIsAnError() throws {

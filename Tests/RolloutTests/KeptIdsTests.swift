@@ -42,6 +42,19 @@ import Transformer
     }
   }
 
+  @Test func withoutRoomForAnOutputNothingIsRun() throws {
+    let tokenizer = try RolloutFixtures.tokenizer()
+    let sampler = Sampler(
+      model: try RolloutFixtures.callingModel(), tokenizer: tokenizer, stopTokens: [RolloutFixtures.stop],
+      pool: WorkerPool(threadCount: 1), interpreter: try SharedInterpreter.patient.get())
+    let prefix = Prefix(hint: "```python\n1\n```\n", kind: .delayed, reason: "a test", tokenizer: tokenizer)
+    let request = SampleRequest(
+      problem: Problem(id: "a", problem: "?", gold: "1"), promptTokens: tokenizer.encode("Question"), prefix: prefix)
+    let settings = SamplerSettings(seed: 1, maxTokens: prefix.tokens.count, maxCalls: 3, tools: .python)
+    let episode = try sampler.run([request], settings: settings)[0]
+    #expect(episode.calls.isEmpty && episode.finish == .length && episode.responseTokenCount == prefix.tokens.count)
+  }
+
   /// Two responses to one prompt, one after the other in one slot, each with a beginning of its own.
   @Test func aSlotForgetsTheResponseBefore() throws {
     let tokenizer = try RolloutFixtures.tokenizer()
