@@ -94,8 +94,10 @@ enum ConfigurationFile {
     case .keyNotFound(let key, let context):
       return "\(place(context.codingPath + [key])): is missing; add it"
     case .dataCorrupted(let context):
-      let reason = context.debugDescription.replacing("Cannot initialize ", with: "no such ")
-      return "\(place(context.codingPath)): \(reason)\(found(context.codingPath))"
+      if let reason = ConfigurationChoices.explain(context.debugDescription) {
+        return "\(place(context.codingPath)): \(reason)"
+      }
+      return "\(place(context.codingPath)): \(context.debugDescription)\(found(context.codingPath))"
     @unknown default: return String(describing: error)
     }
   }

@@ -93,6 +93,8 @@ import Testing
     for (text, expected) in [
       ("run: x\nsampling: {temprature: 1}\n", "did you mean sampling.temperature?"),
       ("run: x\nsteps: many\n", "steps: must be a whole number"), ("run: [x\n", "c.yaml"),
+      ("run: x\nmatmul: exakt\n", "matmul: exakt is not one of mixed, exact, blas; did you mean exact?"),
+      ("run: x\nlora: {rank: 2, targets: [q_proj, o]}\n", "lora.targets[1]: o is not one of q_proj, k_proj"),
     ] {
       let path = try program.write("c.yaml", text)
       let outcome = try program.run("check", path)
