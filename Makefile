@@ -26,8 +26,8 @@ BASE_SHARES = 0.50,0.44,0.03,0.03
 # How often `make kills` kills.
 KILLS ?= 1000
 
-.PHONY: help deps swift packages build test demo demo-base demo-cut kills install lint format check-configs bench mutate \
-  clean
+.PHONY: help deps swift packages build test demo demo-base demo-cut kills install lint format check-configs bench check-mutants \
+  mutate clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ check-configs: build  ## decode every file of configs/
 
 bench: build  ## measure kernels, sampling, training and the interpreter beside this machine's limits
 	$(TRAIN) bench
+
+check-mutants:  ## check that every fault of tools/mutants.toml still fits its file
+	@tools/mutate --list | tail -n 1
 
 mutate: deps  ## put small faults into a copy of the program, one at a time: do the tests see them?
 	tools/mutate

@@ -28,8 +28,8 @@ public enum ModelSource {
   public static func header(_ path: String) throws -> (configuration: ModelConfiguration, files: ModelFiles) {
     switch try kind(path) {
     case .file(let file): try ModelFile.readHeader(file)
-    case .step(let folder): try StepCheckpoint.open(folder, .header).configuration()
-    case .run(let folder): try newest(folder, .header).configuration()
+    case .step(let folder): try StepCheckpoint.open(folder, .header).mergedHeader()
+    case .run(let folder): try newest(folder, .header).mergedHeader()
     case .huggingFace(let folder): try HuggingFaceFolder.readHeader(folder)
     }
   }

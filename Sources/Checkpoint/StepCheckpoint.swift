@@ -123,6 +123,13 @@ public struct StepCheckpoint: Sendable {
     return StoredModel(model: model.merged(), files: files)
   }
 
+  /// What `model(valueHead:)` would have, without its weights.
+  func mergedHeader() throws -> (configuration: ModelConfiguration, files: ModelFiles) {
+    var (configuration, files) = try configuration()
+    configuration.adapters = nil
+    return (configuration, files)
+  }
+
   private func storedConfiguration() throws -> ModelConfiguration {
     let configuration = try configuration().0
     try configuration.refuseBeyond(bytes: manifest.files.reduce(0) { $0 + $1.bytes }, path: folder)

@@ -5,7 +5,7 @@ import Transformer
 
 /// A model with what stands around it: the tokenizer, the files it came with, the ids that end a response.
 public struct LoadedModel {
-  public let model: LanguageModel
+  public private(set) var model: LanguageModel
   public let tokenizer: Tokenizer
   public let files: ModelFiles
 
@@ -35,7 +35,9 @@ public struct LoadedModel {
 
   /// The same with adapters to be trained.
   func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LoadedModel {
-    try LoadedModel(stored: StoredModel(model: model.adapted(adapters, seed: seed), files: files), path: "lora")
+    var adapted = self
+    adapted.model = try model.adapted(adapters, seed: seed)
+    return adapted
   }
 
   /// What `configuration` starts from: stored weights, or random ones keyed by its seed.

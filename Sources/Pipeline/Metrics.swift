@@ -1,3 +1,4 @@
+import Checkpoint
 import Foundation
 import Rollout
 import Tensor
@@ -146,11 +147,7 @@ public final class MetricsWriter {
       kept += line
     }
     guard kept.count != old.count else { return }
-    do {
-      try kept.write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw MartletError(.io, "\(path): cannot be rewritten for the resumed run: \(error.localizedDescription)")
-    }
+    try writeFileAtomically(kept, to: path)
   }
 
   private static func failure(_ path: String, _ what: String) -> MartletError {

@@ -23,18 +23,17 @@ public struct ResumeCheck {
   public var arguments: [String]
   /// `key=value`, but for the run's name.
   public var overrides: [String]
-  /// The folder for both runs; removed when they end alike.
-  public var folder: String
+  /// The folder for both runs, `RUN-verify`; removed when they end alike.
+  let folder: String
   public var kills: Int
   public var seed: UInt64
 
-  public init(
-    program: String, arguments: [String], overrides: [String], folder: String, kills: Int, seed: UInt64
-  ) {
+  /// - Parameter run: the name that the configuration gives its run.
+  public init(program: String, arguments: [String], overrides: [String], run: String, kills: Int, seed: UInt64) {
     self.program = program
     self.arguments = arguments
     self.overrides = overrides
-    self.folder = folder
+    folder = RunFolder.path(run) + "-verify"
     self.kills = kills
     self.seed = seed
   }
@@ -138,9 +137,7 @@ public struct ResumeCheck {
 struct RunComparison {
   private let first, second: String
   /// What depends on the clock or on the folder's name.
-  private static let ignored: Set = [
-    "seconds", "sampling_seconds", "tokens_per_second", "ms", "model", "save_seconds", "sampling_tokens_per_second",
-  ]
+  private static let ignored: Set = ["seconds", "sampling_seconds", "tokens_per_second", "ms", "model"]
 
   init(_ first: String, _ second: String) {
     self.first = first

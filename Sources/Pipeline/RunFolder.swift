@@ -45,10 +45,11 @@ final class RunFolder {
   func discardIfFruitless() {
     guard isNew else { return }
     let made = Self.contents(path)
-    let isStart = { (name: String) in name == "config.yaml" || name == "metrics.jsonl" || name.hasPrefix("events.out.")
+    func isBeginning(_ name: String) -> Bool {
+      ["config.yaml", "metrics.jsonl"].contains(name) || name.hasPrefix("events.out.")
     }
     let metrics = FileManager.default.contents(atPath: file("metrics.jsonl")) ?? Data()
-    guard made.allSatisfy(isStart), metrics.isEmpty else { return }
+    guard metrics.isEmpty, made.allSatisfy(isBeginning) else { return }
     for name in made { try? FileManager.default.removeItem(atPath: file(name)) }
   }
 

@@ -84,7 +84,7 @@ struct VerifyResume: ParsableCommand {
     let check = ResumeCheck(
       program: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
       arguments: [command, config] + (threads.threads.map { ["--threads", String($0)] } ?? []), overrides: overrides,
-      folder: (name.contains("/") ? name : "checkpoints/" + name) + "-verify", kills: kills, seed: seed)
+      run: name, kills: kills, seed: seed)
     let result = try check.run(context: threads.context())
     Console.out(
       "equal: \(result.files) files of \(result.rounds) runs that were killed \(result.kills) times in all, "

@@ -64,6 +64,43 @@ struct StepCheckpointTests {
     #expect(try names() == ["step-00000030"])
   }
 
+  /// To go on, a step folder has adapters apart, with moments of them alone; for everyone else they are merged.
+  @Test func adaptersAreApartInsideAndMergedOutside() throws {
+    var configuration = Samples.configuration(.qwen2, valueHead: true)
+    configuration.adapters = LowRankAdapters(rank: 2, alpha: 3, targets: [.query, .down])
+    let model = Samples.model(configuration)
+    func optimizer(seed: UInt64) -> Optimizer {
+      let optimizer = Optimizer(settings: OptimizerSettings(), parameterCount: model.table.trainable.count)
+      for (index, moment) in [optimizer.firstMoment, optimizer.secondMoment].enumerated() {
+        var random = CounterRandom(seed: seed, path: [UInt64(index)])
+        for parameter in model.table.trainableParameters {
+          for place in parameter.range { moment?[place - model.table.trainable.lowerBound] = Float(random.normal()) }
+        }
+      }
+      return optimizer
+    }
+    let saved = optimizer(seed: 1)
+    let written = try StepCheckpoint.write(
+      run: run, step: 4, model: model, files: Samples.files, optimizer: saved, state: Data(), keepLast: 1,
+      keepEvery: 0, fileBytes: 700)
+    let read = LanguageModel(configuration: configuration)
+    let resumed = optimizer(seed: 2)
+    _ = try StepCheckpoint.open(written.folder).restore(into: read, optimizer: resumed)
+    let isRestored = Samples.bits(read.weights) == Samples.bits(model.weights)
+    #expect(isRestored)
+    for (new, old) in [(resumed.firstMoment, saved.firstMoment), (resumed.secondMoment, saved.secondMoment)] {
+      let isEqual = try Samples.bits(#require(new)) == Samples.bits(#require(old))
+      #expect(isEqual)
+    }
+    for path in [run, written.folder] {
+      let loaded = try ModelSource.load(path).model
+      #expect(loaded.configuration.adapters == nil)
+      #expect(try ModelSource.header(path).configuration == loaded.configuration)
+      let isMerged = Samples.bits(loaded.weights) == Samples.bits(model.merged().weights)
+      #expect(isMerged)
+    }
+  }
+
   @Test func anotherModelOrOptimizerIsRefused() throws {
     try write(3)
     let checkpoint = try StepCheckpoint.open(scratch("run/step-00000003"))
