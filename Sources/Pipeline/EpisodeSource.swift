@@ -1,47 +1,25 @@
-import Checkpoint
 import Foundation
 import PPO
 import Rollout
 import Tensor
 
-/// A step's episodes: which problems, how many samples, the journal of finished ones, dynamic sampling.
+/// A step's episodes: which problems, how many samples, dynamic sampling.
 final class EpisodeSource {
   private let engine: RolloutEngine
   private let problems: [Problem]
   private let configuration: Configuration
   private let order: DataOrder
-  private let journal: Journal
-  /// Of a run that was ended: finished episodes, and what was executed for unfinished ones, in order.
-  private var journaled: [Key: Episode] = [:]
-  private var journaledCalls: [Key: [Episode.Call]] = [:]
+  private let journal: EpisodeJournal
   private var lastProblems: [Problem] = []
 
-  /// Which trajectory of the run.
-  private struct Key: Codable, Hashable {
-    var step: Int
-    var id: String
-    var sample: Int
-  }
-
-  /// A journal record: a call that came back, or an episode that ended.
-  private struct Record: Codable {
-    var of: Key
-    var call: Episode.Call?
-    var episode: Episode?
-  }
-
-  init(_ engine: RolloutEngine, problems: [Problem], folder: RunFolder, configuration: Configuration) throws {
+  init(
+    _ engine: RolloutEngine, problems: [Problem], journal: EpisodeJournal, configuration: Configuration
+  ) {
     self.engine = engine
     self.problems = problems
+    self.journal = journal
     self.configuration = configuration
     order = DataOrder(count: problems.count, seed: configuration.seed)
-    try? FileManager.default.createDirectory(atPath: folder.file("journal"), withIntermediateDirectories: true)
-    journal = try Journal(path: folder.file("journal/episodes.log"))
-    for bytes in journal.records {
-      guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
-      if let episode = record.episode { journaled[record.of] = episode }
-      if let call = record.call { journaledCalls[record.of, default: []].append(call) }
-    }
   }
 
   /// Optimizer steps of a rollout step when no group is dropped.
@@ -90,15 +68,6 @@ final class EpisodeSource {
     return rewards
   }
 
-  /// To be called when a checkpoint was written: what came before it is in there.
-  func forget() throws {
-    try journal.reset()
-    journaled = [:]
-    journaledCalls = [:]
-  }
-
-  func close() { journal.close() }
-
   /// A problem that comes twice in a step (a small file) is another one for the draws.
   private func distinct(_ chosen: [Problem]) -> [Problem] {
     var times: [String: Int] = [:]
@@ -128,26 +97,8 @@ final class EpisodeSource {
   /// A group of episodes for each problem.
   private func sample(_ chosen: [Problem], step: Int, rates: [String: Double]) throws -> [[Episode]] {
     let budgets = budgets(chosen, rates)
-    var requests = try zip(chosen, budgets).flatMap { try engine.requests([$0], samples: 0..<$1) }
-    let keys = requests.map { Key(step: step, id: $0.problem.id, sample: $0.sample) }
-    for index in requests.indices { requests[index].recordedCalls = journaledCalls[keys[index]] ?? [] }
-    var episodes = keys.map { journaled[$0] }
-    let open = requests.indices.filter { episodes[$0] == nil }
-    var failure: (any Error)?
-    func record(_ record: Record) {
-      do { try journal.append(JSONEncoder().encode(record)) } catch { failure = failure ?? error }
-    }
-    let fresh = try engine.run(
-      open.map { requests[$0] }, step: step, what: "step \(step + 1)",
-      onEpisode: { record(Record(of: keys[open[$0]], episode: $1)) },
-      onCall: { place, call in
-        // The sandbox's own failure says nothing about the code.
-        if call.status != .sandboxError { record(Record(of: keys[open[place]], call: call)) }
-      })
-    if let failure { throw failure }
-    try journal.sync()
-    for (place, index) in open.enumerated() { episodes[index] = fresh[place] }
-    var rest = try engine.judged(episodes.compactMap(\.self))[...]
+    let requests = try zip(chosen, budgets).flatMap { try engine.requests([$0], samples: 0..<$1) }
+    var rest = try journal.run(requests, step: step, what: "step \(step + 1)", engine: engine)[...]
     return budgets.map { count in
       defer { rest = rest.dropFirst(count) }
       return Array(rest.prefix(count))

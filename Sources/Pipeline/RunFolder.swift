@@ -47,7 +47,10 @@ final class RunFolder {
     let made = Self.contents(path)
     func isBeginning(_ name: String) -> Bool {
       ["config.yaml", "metrics.jsonl"].contains(name) || name.hasPrefix("events.out.")
+        || (name == "journal" && journalIsEmpty)
     }
+    let journals = Self.contents(file("journal")).map { file("journal/" + $0) }
+    let journalIsEmpty = journals.allSatisfy { FileManager.default.contents(atPath: $0)?.isEmpty ?? true }
     let metrics = FileManager.default.contents(atPath: file("metrics.jsonl")) ?? Data()
     guard metrics.isEmpty, made.allSatisfy(isBeginning) else { return }
     for name in made { try? FileManager.default.removeItem(atPath: file(name)) }

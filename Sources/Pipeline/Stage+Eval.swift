@@ -23,10 +23,12 @@ enum EvalStage {
     _ problems: [Problem], engine: RolloutEngine, configuration: Configuration, folder: RunFolder,
     context: StageContext
   ) throws {
-    let episodes = try engine.run(
-      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval")
+    let journal = try EpisodeJournal(folder, name: "eval", resume: context.resume)
+    let episodes = try journal.run(
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval", engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, folder: folder, context: context)
+    journal.remove()
   }
 
   /// Judges the episodes of a file again: `eval --regrade`.

@@ -38,17 +38,23 @@ enum HintStage {
     }
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    var maker = HintMaker(engine, configuration: configuration)
+    let journal = try EpisodeJournal(folder, resume: context.resume)
+    var maker = HintMaker(engine, journal: journal, configuration: configuration)
+    let problems = try configuration.hint.episodes == nil ? Stage.problems(configuration.data, key: "data") : []
+    func traces(of problems: [Problem]) throws -> [Episode] {
+      try journal.run(
+        engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces", engine: engine)
+    }
     if let edits = configuration.hint.edits {
-      try maker.apply(JSONLines.read(edits, as: Edit.self), to: episodesToEdit(configuration, engine), file: edits)
+      let episodes = try configuration.hint.episodes.map { try EpisodeFile.read($0) } ?? traces(of: problems)
+      try maker.apply(JSONLines.read(edits, as: Edit.self), to: episodes, file: edits)
     } else {
-      let problems = try Stage.problems(configuration.data, key: "data")
-      for start in stride(from: 0, to: problems.count, by: configuration.promptsPerStep) {
-        if maker.kept.count >= configuration.hint.count { break }
-        let batch = Array(problems[start..<min(start + configuration.promptsPerStep, problems.count)])
-        let episodes = try engine.run(
-          engine.requests(batch, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces")
-        try maker.improve(episodes)
+      let batches = stride(from: 0, to: problems.count, by: configuration.promptsPerStep).map {
+        Array(problems[$0..<min($0 + configuration.promptsPerStep, problems.count)])
+      }
+      for batch in batches where maker.kept.count < configuration.hint.count {
+        try maker.improve(traces(of: batch))
+        try write(maker, folder: folder)
         context.onEvent(
           .progress(
             Progress(
@@ -56,29 +62,27 @@ enum HintStage {
               unit: "examples", rate: nil)))
       }
     }
+    try write(maker, folder: folder)
     let kept = Array(maker.kept.prefix(configuration.edits ? .max : configuration.hint.count))
-    try EpisodeFile.write(maker.tried, to: folder.episodeFile(step: 0))
-    try JSONLines.write(
-      maker.tried.enumerated().map { index, episode in
-        Record(
-          id: episode.id, sample: episode.sample, hints: episode.hints, kept: maker.reasons[index].isEmpty,
-          reasons: maker.reasons[index])
-      }, to: folder.file("hints.jsonl"))
     context.onEvent(.note("\(kept.count) of \(maker.tried.count) hinted responses are kept"))
     if kept.count < configuration.hint.count, !configuration.edits {
       throw MartletError(
         .data,
         "\(folder.path): \(kept.count) of \(configuration.hint.count) examples were made; give more problems, raise "
-          + "samples_per_prompt, or lower hint.count (what was tried is in hints.jsonl)")
+          + "samples_per_prompt, or lower hint.count, and go on with --resume (what was tried is in hints.jsonl)")
     }
     try EpisodeFile.write(kept, to: dataFile)
+    journal.remove()
   }
 
-  private static func episodesToEdit(_ configuration: Configuration, _ engine: RolloutEngine) throws -> [Episode] {
-    if let path = configuration.hint.episodes { return try EpisodeFile.read(path) }
-    let problems = try Stage.problems(configuration.data, key: "data")
-    return try engine.run(
-      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces")
+  /// What was tried so far and why it was kept or not.
+  private static func write(_ maker: HintMaker, folder: RunFolder) throws {
+    try EpisodeFile.write(maker.tried, to: folder.episodeFile(step: 0))
+    try JSONLines.write(
+      zip(maker.tried, maker.reasons).map { episode, reasons in
+        Record(
+          id: episode.id, sample: episode.sample, hints: episode.hints, kept: reasons.isEmpty, reasons: reasons)
+      }, to: folder.file("hints.jsonl"))
   }
 }
 
@@ -89,6 +93,7 @@ extension Configuration {
 /// Puts hints into responses and judges what comes of them.
 struct HintMaker {
   private let engine: RolloutEngine
+  private let journal: EpisodeJournal
   private let configuration: Configuration
   private let finder: HintFinder
   /// Hinted responses in the order they ended, and for each why it was not kept (empty: kept).
@@ -97,8 +102,9 @@ struct HintMaker {
   private(set) var kept: [Episode] = []
   private var usedProblems = Set<String>()
 
-  init(_ engine: RolloutEngine, configuration: Configuration) {
+  init(_ engine: RolloutEngine, journal: EpisodeJournal, configuration: Configuration) {
     self.engine = engine
+    self.journal = journal
     self.configuration = configuration
     var finder = HintFinder()
     finder.delayed = configuration.hint.delayed
@@ -124,7 +130,7 @@ struct HintMaker {
         places.append(place)
       }
       if requests.isEmpty { break }
-      let continued = try engine.run(requests, step: 0, what: "hinted")
+      let continued = try journal.run(requests, step: 0, what: "hinted", engine: engine)
       for (place, episode) in zip(places, continued) { open[place] = episode }
     }
     for episode in open where !episode.hints.isEmpty { add(episode) }
@@ -146,7 +152,7 @@ struct HintMaker {
         throw MartletError(error.status, "\(file):\(number + 1): \(error.message)")
       }
     }
-    for episode in try engine.run(requests, step: 0, what: "edited") { add(episode) }
+    for episode in try journal.run(requests, step: 0, what: "edited", engine: engine) { add(episode) }
   }
 
   private func request(_ episode: Episode, _ prefix: Prefix) -> SampleRequest {

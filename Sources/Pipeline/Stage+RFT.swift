@@ -24,8 +24,10 @@ enum RFTStage {
     let problems = try Stage.problems(configuration.data, key: "data")
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    let episodes = try engine.run(
-      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling")
+    try folder.keep(configuration)
+    let journal = try EpisodeJournal(folder, resume: context.resume)
+    let episodes = try journal.run(
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling", engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(step: 0))
     let kept = selection(episodes, settings: configuration.rejection) { engine.analysis($0) }
     context.onEvent(
@@ -39,6 +41,7 @@ enum RFTStage {
           + "look at \(folder.path)/episodes, or sample more")
     }
     try EpisodeFile.write(kept, to: keptFile)
+    journal.remove()
   }
 
   /// What is trained on: the filter, then without repeats, then the shortest few of each problem, in input order.

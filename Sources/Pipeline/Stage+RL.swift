@@ -14,7 +14,8 @@ enum RLStage {
     let engine = try RolloutEngine(
       run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
     let update = try PolicyUpdate(run)
-    let source = try EpisodeSource(engine, problems: problems, folder: folder, configuration: configuration)
+    let journal = try EpisodeJournal(folder, resume: context.resume)
+    let source = EpisodeSource(engine, problems: problems, journal: journal, configuration: configuration)
     while !run.isDone {
       let started = ContinuousClock.now
       engine.sampler.weightsChanged()
@@ -43,13 +44,13 @@ enum RLStage {
       line["groups"] = .int(Set(filtered.map(\.id)).count)
       line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
       line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
-      if try run.finishStep(line) { try source.forget() }
+      if try run.finishStep(line) { try journal.forget() }
       context.onEvent(
         .progress(
           Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
     }
     try run.finish()
-    source.close()
+    journal.remove()
     guard !configuration.evalData.isEmpty else { return }
     engine.sampler.weightsChanged()
     let held = try Stage.problems(configuration.evalData, key: "eval_data")

@@ -50,6 +50,19 @@ def fork_into(spaces):
                                    *[ctypes.c_long(0)] * 4), "clone")
 
 
+def use_huge_pages():
+    """Moves this process's memory into pages of 2 MB where the kernel can (Linux 6.1): a fork copies a table entry a page.
+    Costs nothing but time where it cannot."""
+    size, collapse = 1 << 21, 25
+    with open("/proc/self/maps") as file:
+        lines = [line.split() for line in file]
+    for line in lines:
+        if line[1] == "rw-p" and (len(line) < 6 or line[5] == "[heap]"):
+            start, end = (int(bound, 16) for bound in line[0].split("-"))
+            for address in range((start + size - 1) // size * size, end - size + 1, size):
+                libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), collapse)
+
+
 def unshare(flags):
     check(libc.unshare(flags), "unshare")
 

@@ -185,6 +185,7 @@ class Guardian:
         self.processes = processes  # descriptor of a /proc that shows our descendants
         self.cells = 0
         self.runner = self.backup = 0
+        self.unsettled = False  # a block has ended well, and what it started besides has not been ended yet
         self.exits = {}
         self.stops = set()
         self.bell, self.ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -319,6 +320,7 @@ class Guardian:
         settings = self.settings
         if len(code) > CODE_LIMIT:
             return self.reply("refused", "code longer than %d bytes" % CODE_LIMIT, 0, b"", b"", 0)
+        self.settle()
         self.drain(None)
         self.cells += 1
         page = self.page
@@ -359,15 +361,17 @@ class Guardian:
         self.drain(output)
         if output.total > settings["flood"] and status not in ("timeout", "sandbox_error"):
             status, detail, keep = "output", "output", False
-        had_variables = self.backup != 0 or keep
-        answered = self.finish(keep)
-        self.drain(None)
-        if not answered:
-            status, detail = "sandbox_error", "protocol: processes that would not end"
-        elif not self.runner and had_variables:
-            detail += "; the session's variables were lost"
-        if not self.runner:
-            self.begin_again()
+        self.unsettled = keep and self.runner not in self.exits
+        if not self.unsettled:
+            had_variables = self.backup != 0 or keep
+            answered = self.finish(keep)
+            self.drain(None)
+            if not answered:
+                status, detail = "sandbox_error", "protocol: processes that would not end"
+            elif not self.runner and had_variables:
+                detail += "; the session's variables were lost"
+            if not self.runner:
+                self.begin_again()
         return self.reply(status, detail, elapsed, bytes(output.head), bytes(output.tail), output.total)
 
     def prepare(self):
@@ -388,6 +392,13 @@ class Guardian:
                 return self.backup in self.descendants() and self.backup != self.runner
             self.resume(self.runner)
         return False
+
+    def settle(self):
+        """Ends what a block that ended well has left: after the reply, since nothing but the next block waits for it."""
+        if self.unsettled:
+            self.unsettled = False
+            self.finish(True)
+            self.drain(None)
 
     def claimed_outcome(self):
         """What the runner says of a block that it has finished, or None while it has not stopped."""
@@ -470,6 +481,7 @@ class Guardian:
             code = receive(link, struct.unpack("I", receive(link, 4))[0])
             header, output = self.run(code)
             link.sendall(struct.pack("II", len(header), len(output)) + header + output)
+            self.settle()
 
 
 class Collected:
@@ -884,6 +896,7 @@ def main():
     settle(chosen)
     gc.collect()
     gc.freeze()
+    sandbox.use_huge_pages()
     zygote = Zygote(settings, readable)
     tell({"ready": chosen, "landlock": sandbox.landlock_version(), "preloaded": versions, "missing": missing,
           "python": "%d.%d.%d" % sys.version_info[:3], "reasons": reasons})

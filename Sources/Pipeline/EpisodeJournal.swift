@@ -1,0 +1,102 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Tensor
+
+/// What a stage has sampled so far, on disk: a run that ends, however that comes about, samples none of it again.
+final class EpisodeJournal {
+  /// Which trajectory of the run, and what it goes on from: other prompts, hints or settings make another trajectory.
+  private struct Key: Codable, Hashable {
+    var step: Int
+    var id: String
+    var sample: Int
+    var start: String
+
+    init(_ request: SampleRequest, _ settings: SamplerSettings) {
+      step = Int(settings.step)
+      id = request.problem.id
+      sample = request.sample
+      var hash = SHA256()
+      hash.update("\(settings)".utf8)
+      for token in request.promptTokens + (request.prefix?.tokens ?? []) {
+        hash.update(withUnsafeBytes(of: token.littleEndian) { Array($0) })
+      }
+      start = String(hash.hexDigest().prefix(16))
+    }
+  }
+
+  /// A call that came back, or an episode that ended.
+  private struct Record: Codable {
+    var of: Key
+    var call: Episode.Call?
+    var episode: Episode?
+  }
+
+  private let journal: Journal
+  private let path: String
+  private var finished: [Key: Episode] = [:]
+  /// What was executed for unfinished ones, in order.
+  private var executed: [Key: [Episode.Call]] = [:]
+
+  /// `journal/<name>.log`; what a run left there counts when `resume` is true.
+  /// - Throws: `MartletError` (io).
+  init(_ folder: RunFolder, name: String = "episodes", resume: Bool) throws {
+    let place = folder.file("journal")
+    do {
+      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    } catch {
+      throw MartletError(.io, "\(place): cannot be made: \(error.localizedDescription)")
+    }
+    path = "\(place)/\(name).log"
+    journal = try Journal(path: path)
+    guard resume else {
+      try journal.reset()
+      return
+    }
+    for bytes in journal.records {
+      guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
+      if let episode = record.episode { finished[record.of] = episode }
+      if let call = record.call { executed[record.of, default: []].append(call) }
+    }
+  }
+
+  /// Samples what is not here yet.
+  /// - Returns: judged episodes in the order of the requests.
+  /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
+  func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
+    let keys = requests.map { Key($0, engine.settings(step: step)) }
+    var episodes = keys.map { finished[$0] }
+    let open = requests.indices.filter { episodes[$0] == nil }
+    var failure: (any Error)?
+    func append(_ record: Record) {
+      do { try journal.append(JSONEncoder().encode(record)) } catch { failure = failure ?? error }
+    }
+    let fresh = try engine.run(
+      open.map { place in
+        var request = requests[place]
+        request.recordedCalls = executed[keys[place]] ?? []
+        return request
+      }, step: step, what: what, onEpisode: { append(Record(of: keys[open[$0]], episode: $1)) },
+      onCall: { place, call in
+        // The sandbox's own failure says nothing about the code.
+        if call.status != .sandboxError { append(Record(of: keys[open[place]], call: call)) }
+      })
+    if let failure { throw failure }
+    try journal.sync()
+    for (place, episode) in zip(open, fresh) { episodes[place] = episode }
+    return try engine.judged(episodes.compactMap(\.self))
+  }
+
+  /// To be called when what was sampled is safe elsewhere.
+  func forget() throws {
+    try journal.reset()
+    finished = [:]
+    executed = [:]
+  }
+
+  /// Ends the journal; its file goes.
+  func remove() {
+    journal.close()
+    unlink(path)
+  }
+}
