@@ -26,7 +26,12 @@ BASE_SHARES = 0.50,0.44,0.03,0.03
 # How often `make kills` kills.
 KILLS ?= 1000
 
-.PHONY: help deps swift packages build test demo demo-base demo-cut kills install lint format check-configs bench check-mutants \
+# What `make fuzz` feeds, and for how long each.
+FUZZ_READERS ?= safetensors config gguf tokenizer yaml jsonl model journal manifest
+FUZZ_SECONDS ?= 60
+FIXTURES = Tests/CheckpointTests/Fixtures
+
+.PHONY: help deps swift packages build test demo demo-base demo-cut kills attack fuzz install lint format check-configs bench check-mutants \
   mutate clean
 
 help:  ## print this list
@@ -129,8 +134,22 @@ bench: build  ## measure kernels, sampling, training and the interpreter beside 
 check-mutants:  ## check that every fault of tools/mutants.toml still fits its file
 	@tools/mutate --list | tail -n 1
 
+attack: build  ## attack the interpreter at every tier, as root (if you are) and as nobody; print one table
+	tools/attack --program $(TRAIN)
+
+# A reader's own corpus grows in Fuzz/corpus; the tests' fixtures are its first seeds.
+fuzz: deps  ## fuzz every reader of files, FUZZ_SECONDS each, with libFuzzer
+	MARTLET_FUZZ=1 swift build -c release --product fuzz --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer
+	@for reader in $(FUZZ_READERS); do \
+	  echo "== $$reader"; mkdir -p Fuzz/corpus/$$reader; \
+	  FUZZ_READER=$$reader FUZZ_PARTNER=$(FIXTURES)/qwen3-f16 .build-fuzz/release/fuzz Fuzz/corpus/$$reader \
+	    $(FIXTURES)/qwen3-f16 $(FIXTURES)/gguf configs -artifact_prefix=Fuzz/ -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	    -rss_limit_mb=2048 -max_len=100000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
+	    || exit 1; \
+	done
+
 mutate: deps  ## put small faults into a copy of the program, one at a time: do the tests see them?
 	tools/mutate
 
 clean:  ## remove what was built; .venv and checkpoints stay
-	rm -rf .build .build-test .build-mutate
+	rm -rf .build .build-test .build-mutate .build-fuzz

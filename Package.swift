@@ -54,3 +54,11 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// Only for `make fuzz`: its main function is libFuzzer's.
+if Context.environment["MARTLET_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor"], path: "Fuzz",
+      exclude: ["corpus"], swiftSettings: vector + [.unsafeFlags(["-parse-as-library"])]))
+}

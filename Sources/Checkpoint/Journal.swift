@@ -2,7 +2,8 @@ import Foundation
 import Tensor
 
 /// An append-only file of records, each `[length: 4 bytes][crc32c: 4 bytes][bytes]`, little-endian. The checksum covers the
-/// length too, so that a run of zeros is no record.
+/// length too, so that a run of zeros is no record, and goes on from the record before, so that no record can be missing or
+/// be there twice.
 public final class Journal {
   /// What was found when the file was opened.
   public private(set) var records: [Data] = []
@@ -12,6 +13,8 @@ public final class Journal {
   private let path: String
   private var descriptor: Int32
   private var end = 0
+  /// The checksum of the last record.
+  private var last: UInt32 = 0
   /// After a failed sync nothing more can be promised of this file.
   private var isBroken = false
 
@@ -53,14 +56,15 @@ public final class Journal {
       let start = end + Self.headerBytes
       guard Int(length) <= file.byteCount - start else { return }
       let record = try file.bytes(start..<start + Int(length))
-      guard Self.checksum(record) == sum else { return }
+      guard checksum(record) == sum else { return }
+      last = sum
       records.append(record)
       end = start + Int(length)
     }
   }
 
-  private static func checksum(_ record: Data) -> UInt32 {
-    crc32c(record, after: crc32c(withUnsafeBytes(of: UInt32(record.count).littleEndian) { Array($0) }))
+  private func checksum(_ record: Data) -> UInt32 {
+    crc32c(record, after: crc32c(withUnsafeBytes(of: UInt32(record.count).littleEndian) { Array($0) }, after: last))
   }
 
   /// Writes a record, whole or not at all. It lasts through a power cut once ``sync()`` has returned.
@@ -69,7 +73,8 @@ public final class Journal {
     try refuseBroken()
     precondition(record.count <= Int(UInt32.max), "Journal: a record of \(record.count) bytes")
     var bytes = withUnsafeBytes(of: UInt32(record.count).littleEndian) { Data($0) }
-    withUnsafeBytes(of: Self.checksum(record).littleEndian) { bytes.append(contentsOf: $0) }
+    let sum = checksum(record)
+    withUnsafeBytes(of: sum.littleEndian) { bytes.append(contentsOf: $0) }
     bytes.append(record)
     var done = 0
     while done < bytes.count {
@@ -86,6 +91,7 @@ public final class Journal {
       }
     }
     end += bytes.count
+    last = sum
   }
 
   /// fdatasync.
@@ -105,7 +111,7 @@ public final class Journal {
     guard fresh >= 0 else { throw systemError(path, "cannot be opened") }
     close()
     descriptor = fresh
-    (end, isBroken, records, cutBytes) = (0, false, [], 0)
+    (end, last, isBroken, records, cutBytes) = (0, 0, false, [], 0)
   }
 
   public func close() {

@@ -142,11 +142,11 @@ public enum ModelFile {
 
 extension ModelConfiguration {
   /// Throws when files of `bytes` bytes cannot hold this model's weights, so that nothing is allocated for a lie.
-  func refuseBeyond(bytes: Int, path: String) throws {
+  func refuseBeyond(bytes: Int, bytesPerNumber: Double = 2, path: String) throws {
     let (c, q, kv) = (Double(hiddenSize), Double(queryWidth), Double(headWidth) * Double(keyValueHeadCount))
     let layer = 2 * c * (q + kv) + 3 * c * Double(intermediateSize)
     let numbers = Double(vocabularySize) * c * (tiedHead ? 1 : 2) + Double(layerCount) * layer
-    if numbers * 2 > Double(bytes) {
+    if numbers * bytesPerNumber > Double(bytes) {
       throw MartletError(
         .data,
         "\(path): \(bytes) bytes cannot hold the \(numbers) weights that the configuration asks for; "

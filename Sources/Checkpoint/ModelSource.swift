@@ -2,11 +2,12 @@ import Foundation
 import Tensor
 import Transformer
 
-/// Whatever holds a model: an HDF5 file, a run's folder (its `model.h5`, else its newest step), a step folder, or a Hugging
+/// Whatever holds a model: an HDF5 or GGUF file, a run's folder (its `model.h5`, else its newest step), a step folder, or a Hugging
 /// Face folder.
 public enum ModelSource {
   private enum Kind {
     case file(String)
+    case gguf(String)
     case step(String)
     case run(String)
     case huggingFace(String)
@@ -18,6 +19,7 @@ public enum ModelSource {
   public static func load(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
     switch try kind(path) {
     case .file(let file): try ModelFile.read(file, valueHead: valueHead)
+    case .gguf(let file): try GGUFModel.read(file, valueHead: valueHead ?? false)
     case .step(let folder): try StepCheckpoint.open(folder, .weights).model(valueHead: valueHead)
     case .run(let folder): try newest(folder, .weights).model(valueHead: valueHead)
     case .huggingFace(let folder): try HuggingFaceFolder.read(folder, valueHead: valueHead ?? false)
@@ -28,6 +30,7 @@ public enum ModelSource {
   public static func header(_ path: String) throws -> (configuration: ModelConfiguration, files: ModelFiles) {
     switch try kind(path) {
     case .file(let file): try ModelFile.readHeader(file)
+    case .gguf(let file): try GGUFModel.readHeader(file)
     case .step(let folder): try StepCheckpoint.open(folder, .header).mergedHeader()
     case .run(let folder): try newest(folder, .header).mergedHeader()
     case .huggingFace(let folder): try HuggingFaceFolder.readHeader(folder)
@@ -35,7 +38,7 @@ public enum ModelSource {
   }
 
   private static func kind(_ path: String) throws -> Kind {
-    guard isFolder(path) else { return .file(path) }
+    guard isFolder(path) else { return GGUFModel.isNamed(path) ? .gguf(path) : .file(path) }
     if exists(join(path, StepManifest.name)) { return .step(path) }
     let file = join(path, "model.h5")
     if exists(file) { return .file(file) }

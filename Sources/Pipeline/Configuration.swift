@@ -30,6 +30,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var saveEvery = 0
   /// Checkpoints that are kept; 0: all.
   public var keepLast = 3
+  /// Checkpoints of every so many steps are kept besides; 0: none.
+  public var keepEvery = 0
   /// Whose tokens `sft` trains on.
   public var trainAuthors: [Author] = [.model]
   public var matmul = MatmulMode.mixed
@@ -197,6 +199,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case steps, seed
     case saveEvery = "save_every"
     case keepLast = "keep_last"
+    case keepEvery = "keep_every"
     case trainAuthors = "train_authors"
     case matmul, lora
     case gradientShards = "gradient_shards"

@@ -201,6 +201,7 @@ extension Configuration {
     try require(steps >= 0, .steps, "\(steps) is not a number of steps")
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
+    try require(keepEvery >= 0, .keepEvery, "\(keepEvery) is not a number of steps")
     try require(gradientShards >= 1, .gradientShards, "\(gradientShards) must be at least 1")
     if let problem = lora.problem { throw MartletError(.configuration, "\(path): lora: \(problem)") }
     try require(lora.rank == 0 || matmul != .blas, .lora, "needs matmul mixed or exact")

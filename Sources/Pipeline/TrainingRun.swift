@@ -95,7 +95,8 @@ final class TrainingRun {
     do {
       _ = try StepCheckpoint.write(
         run: folder.path, step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
-        state: try JSONEncoder().encode(state), keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast)
+        state: try JSONEncoder().encode(state), keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast,
+        keepEvery: configuration.keepEvery)
       failedSaves = 0
       savedStep = state.step
       return true

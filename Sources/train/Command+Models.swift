@@ -8,21 +8,21 @@ import Transformer
 
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "import", abstract: "Turn a Hugging Face folder into a model file.")
-  @Argument(help: "A folder with config.json, *.safetensors, tokenizer.json.") var source: String
+    commandName: "import", abstract: "Turn a Hugging Face folder or a GGUF file into a model file.")
+  @Argument(help: "A folder with config.json, *.safetensors, tokenizer.json; or a .gguf file (F32, F16, BF16, Q8_0).")
+  var source: String
   @Argument(help: "The model file to write.") var model: String
   @OptionGroup var threads: Threads
 
   func run() throws {
-    if source.hasSuffix(".gguf") {
-      throw MartletError(
-        .data, "\(source): GGUF files are not read yet; import the Hugging Face folder it was made from")
-    }
     try checkTokenizer()
-    let stored = try HuggingFaceFolder.read(source) { share in
+    func show(_ share: Double) {
       Console.shared.show(
         .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
     }
+    let stored =
+      try GGUFModel.isNamed(source)
+      ? GGUFModel.read(source, progress: show) : HuggingFaceFolder.read(source, progress: show)
     try ModelFile.write(stored.model, files: stored.files, to: model)
     let table = stored.model.table
     Console.out(
@@ -31,9 +31,16 @@ struct Import: ParsableCommand {
 
   /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
   private func checkTokenizer() throws {
-    let path = source + "/tokenizer.json"
-    guard let json = try HuggingFaceFolder.readHeader(source).files.tokenizer else {
-      return Console.warning("\(path): is missing; without it the model can only score tokens")
+    let isFile = GGUFModel.isNamed(source)
+    let path = isFile ? source : source + "/tokenizer.json"
+    guard
+      let json = try isFile
+        ? GGUFModel.readHeader(source).files.tokenizer : HuggingFaceFolder.readHeader(source).files.tokenizer
+    else {
+      return Console.warning(
+        isFile
+          ? "\(path): its vocabulary is of a kind that is not read; the model is imported, but it can only score tokens"
+          : "\(path): is missing; without it the model can only score tokens")
     }
     do { _ = try Tokenizer(json: json, path: path) } catch let error as MartletError where error.status != .data {
       Console.warning("\(error.message); the model is imported, but it can only score tokens")

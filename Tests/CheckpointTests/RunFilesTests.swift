@@ -59,6 +59,16 @@ struct JournalTests {
     #expect(try Journal(path: path).records == records)
   }
 
+  /// Each record alone is whole; their order is not.
+  @Test func aMissingOrRepeatedRecordEndsTheJournal() throws {
+    let whole = try Data(contentsOf: URL(filePath: path))
+    let first = 8 + records[0].count
+    try whole.dropFirst(first).write(to: URL(filePath: path))
+    #expect(try Journal(path: path).records.isEmpty)
+    try (whole.prefix(first) + whole).write(to: URL(filePath: path))
+    #expect(try Journal(path: path).records == [records[0]])
+  }
+
   @Test func resetStartsAnew() throws {
     let journal = try Journal(path: path)
     try journal.reset()

@@ -45,10 +45,13 @@ struct TrainProgram {
   }
 
   /// A process in the folder, or another one, its streams going to files in the folder.
-  func start(_ arguments: [String], in place: String? = nil) throws -> Process {
+  func start(
+    _ arguments: [String], in place: String? = nil, environment: [String: String]? = nil
+  ) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: try Self.path())
     process.arguments = arguments
+    if let environment { process.environment = environment }
     process.currentDirectoryURL = URL(fileURLWithPath: place ?? folder.path)
     for name in ["out", "err"] { try write(name, "") }
     process.standardOutput = FileHandle(forWritingAtPath: file("out"))

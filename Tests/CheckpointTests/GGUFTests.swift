@@ -1,0 +1,89 @@
+import Foundation
+import Tensor
+import Testing
+import Transformer
+
+@testable import Checkpoint
+
+/// Files of the gguf package (`tools/fixtures/gguf_models.py`), and damaged ones.
+struct GGUFTests {
+  struct Expected: Decodable {
+    struct Model: Decodable {
+      let architecture: String
+      let weights: [String: String]
+      let ids: [Int32]
+    }
+    let text: String
+    let models: [String: Model]
+  }
+
+  @Test(arguments: ["qwen2-bf16.gguf", "qwen3-f16.gguf", "llama-q8.gguf"])
+  func filesOfTheirOwnPackageAreRead(_ name: String) throws {
+    let json = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/expected.json")))
+    let expected = try JSONDecoder().decode(Expected.self, from: json)
+    let wanted = try #require(expected.models[name])
+    let path = try Samples.fixture("gguf/" + name)
+    let stored = try ModelSource.load(path)
+    let c = stored.model.configuration
+    #expect(c.architecture.rawValue == wanted.architecture && c.contextLength == 64 && c.layerCount == 1)
+    #expect(c.headCount == 2 && c.keyValueHeadCount == 1 && c.headWidth == (c.architecture == .qwen3 ? 32 : 16))
+    #expect(c.rmsNormEpsilon == 1e-5 && c.ropeTheta == 5e4 && c.stopTokens == [261])
+    #expect(c.tiedHead == (c.architecture == .qwen2) && c.vocabularySize == 263)
+    #expect(Set(stored.model.table.parameters.map(\.name)) == Set(wanted.weights.keys))
+    for parameter in stored.model.table.parameters {
+      let hash = sha256Hex(of: UnsafeRawBufferPointer(stored.model.weights[parameter.range]))
+      #expect(hash == wanted.weights[parameter.name], "\(parameter.name)")
+    }
+    let tokenizer = try Tokenizer(json: try #require(stored.files.tokenizer), path: path)
+    #expect(tokenizer.encode(expected.text) == wanted.ids)
+    #expect(stored.files.chatTemplate == "{{ messages[0].content }}")
+    #expect(try ModelSource.header(path).configuration == c)
+  }
+
+  @Test func everyCutIsRefused() throws {
+    let bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/llama-q8.gguf")))
+    let scratch = try Scratch()
+    let path = scratch("cut.gguf")
+    for count in stride(from: 0, to: bytes.count, by: 97) {
+      try bytes.prefix(count).write(to: URL(filePath: path))
+      Samples.failure(.data, mentions: path) { _ = try GGUFModel.read(path) }
+    }
+  }
+
+  /// What the file says is believed only as far as it can be true, and the message names the place.
+  @Test(arguments: [
+    ("llama.block_count", 4, "cannot hold"), ("llama.feed_forward_length", 4, "has shape"),
+    ("tokenizer.ggml.tokens", 12, "are left"), ("tokenizer.ggml.token_type", 12, "entries for 263 tokens"),
+    ("general.architecture", 12, "general.architecture"),
+  ])
+  func liesAreRefused(_ key: String, _ behind: Int, _ message: String) throws {
+    var bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/llama-q8.gguf")))
+    let place = try #require(bytes.range(of: Data(key.utf8))).upperBound
+    // Behind the key come the type (4 bytes) and, for a list, the type of its elements and their count.
+    switch key {
+    case "tokenizer.ggml.tokens": bytes[place + 8 + 5] = 1
+    case "tokenizer.ggml.token_type": bytes[place + 8] -= 1
+    case "general.architecture": bytes[place - 1] = UInt8(ascii: "x")
+    default: bytes[place + behind] += 1
+    }
+    let scratch = try Scratch()
+    let path = scratch("lie.gguf")
+    try bytes.write(to: URL(filePath: path))
+    if key == "tokenizer.ggml.token_type" {
+      // One element less: what follows is read at the wrong place.
+      Samples.failure(.data, mentions: path) { _ = try GGUFModel.read(path) }
+    } else {
+      Samples.failure(.data, mentions: path, message) { _ = try GGUFModel.read(path) }
+    }
+  }
+
+  @Test func otherTypesAreNamed() throws {
+    var bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/llama-q8.gguf")))
+    let name = try #require(bytes.range(of: Data("blk.0.attn_q.weight".utf8))).upperBound
+    bytes[name + 4 + 16] = 12  // Q4_K
+    let scratch = try Scratch()
+    let path = scratch("q4.gguf")
+    try bytes.write(to: URL(filePath: path))
+    Samples.failure(.data, mentions: "blk.0.attn_q.weight", "type 12", "Q8_0") { _ = try GGUFModel.read(path) }
+  }
+}
