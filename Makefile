@@ -120,7 +120,7 @@ install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), i
 	cp -R .venv/lib $(SHARE)/venv/
 
 lint:  ## check the format of every Swift file
-	swift format lint --strict --recursive Package.swift Sources Tests $(wildcard Benchmarks)
+	swift format lint --strict --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)
 
 format:  ## format every Swift file in place
 	swift format --in-place --recursive Package.swift Sources Tests $(wildcard Benchmarks)

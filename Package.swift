@@ -57,8 +57,10 @@ let package = Package(
 
 // Only for `make fuzz`: its main function is libFuzzer's.
 if Context.environment["MARTLET_FUZZ"] != nil {
-  package.targets.append(
+  package.targets += [
+    .target(name: "CFuzzMain", path: "Fuzz/main"),
     .executableTarget(
-      name: "fuzz", dependencies: ["Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor"], path: "Fuzz",
-      exclude: ["corpus"], swiftSettings: vector + [.unsafeFlags(["-parse-as-library"])]))
+      name: "fuzz", dependencies: ["CFuzzMain", "Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor"],
+      path: "Fuzz", exclude: ["main", "corpus"], swiftSettings: vector + [.unsafeFlags(["-parse-as-library"])]),
+  ]
 }

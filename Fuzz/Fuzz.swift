@@ -1,3 +1,4 @@
+import CFuzzMain
 import Checkpoint
 import Foundation
 import Glibc

@@ -1,0 +1,1 @@
+int fuzz_main(int argc, char **argv);
