@@ -9,7 +9,7 @@ extension StepCheckpoint {
   /// Writes `run/step-NNNNNNNN`, reads every file back, and renames the folder into place.
   ///
   /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast` and
-  /// those that `keepEvery` divides. The caller holds the run's lock. Memory: a few slices beside what is there already.
+  /// those that `keepEvery` divides and `alsoKeep`. The caller holds the run's lock. Memory: a few slices beside what is there already.
   /// - Parameters:
   ///   - state: whatever else the caller needs to go on.
   ///   - keepLast: at least 1, the folder just written included.
@@ -18,16 +18,16 @@ extension StepCheckpoint {
   @discardableResult
   public static func write(
     run: String, step: Int, model: LanguageModel, files: ModelFiles, optimizer: Optimizer?, state: Data,
-    keepLast: Int, keepEvery: Int = 0
+    keepLast: Int, keepEvery: Int = 0, alsoKeep: Int? = nil
   ) throws -> StepCheckpoint {
     try write(
       run: run, step: step, model: model, files: files, optimizer: optimizer, state: state, keepLast: keepLast,
-      keepEvery: keepEvery, fileBytes: fileBytes)
+      keepEvery: keepEvery, alsoKeep: alsoKeep, fileBytes: fileBytes)
   }
 
   static func write(
     run: String, step: Int, model: LanguageModel, files: ModelFiles, optimizer: Optimizer?, state: Data,
-    keepLast: Int, keepEvery: Int, fileBytes: Int
+    keepLast: Int, keepEvery: Int, alsoKeep: Int? = nil, fileBytes: Int
   ) throws -> StepCheckpoint {
     precondition(step >= 0 && keepLast >= 1 && keepEvery >= 0, "StepCheckpoint: \(step), \(keepLast), \(keepEvery)")
     try makeFolder(run)
@@ -54,7 +54,7 @@ extension StepCheckpoint {
       removeAll(temporary)
       throw error
     }
-    try prune(run, newest: step, keepLast: keepLast, keepEvery: keepEvery)
+    try prune(run, newest: step, keepLast: keepLast) { (keepEvery > 0 && $0 % keepEvery == 0) || $0 == alsoKeep }
     return StepCheckpoint(folder: join(run, name), step: step, manifest: manifest)
   }
 
@@ -135,9 +135,9 @@ extension StepCheckpoint {
   }
 
   /// Removes older steps; each loses its name first, so that no half-removed folder is ever taken for a checkpoint.
-  private static func prune(_ run: String, newest: Int, keepLast: Int, keepEvery: Int) throws {
+  private static func prune(_ run: String, newest: Int, keepLast: Int, spared: (Int) -> Bool) throws {
     let older = try folders(run).filter { $0.step < newest }
-    for (step, name) in older.dropLast(keepLast - 1) where keepEvery == 0 || step % keepEvery != 0 {
+    for (step, name) in older.dropLast(keepLast - 1) where !spared(step) {
       let trash = join(run, "\(trashPrefix)\(name)-\(getpid())")
       if rename(join(run, name), trash) == 0 { removeAll(trash) }
     }

@@ -32,6 +32,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var keepLast = 3
   /// Checkpoints of every so many steps are kept besides; 0: none.
   public var keepEvery = 0
+  /// RL steps between evaluations on `evalData`, one response a problem; 0: only at the end.
+  public var evalEvery = 0
   /// Whose tokens `sft` trains on.
   public var trainAuthors: [Author] = [.model]
   public var matmul = MatmulMode.mixed
@@ -200,6 +202,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case saveEvery = "save_every"
     case keepLast = "keep_last"
     case keepEvery = "keep_every"
+    case evalEvery = "eval_every"
     case trainAuthors = "train_authors"
     case matmul, lora
     case gradientShards = "gradient_shards"

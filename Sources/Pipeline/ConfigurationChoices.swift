@@ -13,7 +13,8 @@ enum ConfigurationChoices {
     return Dictionary(
       uniqueKeysWithValues: [
         choice(MatmulMode.self), choice(OptimizerKind.self), choice(LearningRateSchedule.self),
-        choice(ModelConfiguration.Architecture.self), choice(Projection.self), choice(TemplateChoice.self),
+        choice(ModelConfiguration.Architecture.self), choice(Projection.self), choice(AdapterStart.self),
+        choice(TemplateChoice.self),
         choice(Author.self), choice(ToolFormats.self), choice(InterpreterSettings.Tier.self),
         choice(ProblemFamily.self), choice(ProblemGenerator.Split.self), choice(Configuration.Hint.Mode.self),
         choice(Configuration.Rejection.Filter.self), choice(LossKind.self), choice(AdvantageKind.self),

@@ -201,6 +201,9 @@ extension Configuration {
     try require(steps >= 0, .steps, "\(steps) is not a number of steps")
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
+    try require(
+      evalEvery >= 0 && (evalEvery == 0 || !evalData.isEmpty), .evalEvery,
+      "\(evalEvery) is not a number of steps, or eval_data names no problems")
     try require(keepEvery >= 0, .keepEvery, "\(keepEvery) is not a number of steps")
     try require(gradientShards >= 1, .gradientShards, "\(gradientShards) must be at least 1")
     if let problem = lora.problem { throw MartletError(.configuration, "\(path): lora: \(problem)") }

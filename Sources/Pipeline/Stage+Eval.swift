@@ -19,7 +19,16 @@ enum EvalStage {
     try evaluate(problems, engine: engine, configuration: configuration, folder: folder, context: context)
   }
 
-  static func evaluate(
+  /// What a training stage ends with: its model on `eval_data`. A run that was killed in between makes up for it on resume.
+  static func runAtEnd(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    guard !FileManager.default.fileExists(atPath: folder.file("eval.json")) else { return }
+    let problems = try Stage.problems(configuration.evalData, key: "eval_data")
+    let engine = try RolloutEngine(
+      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context)
+    try evaluate(problems, engine: engine, configuration: configuration, folder: folder, context: context)
+  }
+
+  private static func evaluate(
     _ problems: [Problem], engine: RolloutEngine, configuration: Configuration, folder: RunFolder,
     context: StageContext
   ) throws {

@@ -11,6 +11,8 @@ enum RLStage {
     let problems = try Stage.problems(configuration.data, key: "data")
     guard !problems.isEmpty else { throw MartletError(.data, "data: there are no problems") }
     let run = try TrainingRun(configuration, folder: folder, context: context)
+    let heldOut =
+      try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
     let engine = try RolloutEngine(
       run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
     let update = try PolicyUpdate(run)
@@ -44,17 +46,14 @@ enum RLStage {
       line["groups"] = .int(Set(filtered.map(\.id)).count)
       line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
       line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
-      if try run.finishStep(line) { try journal.forget() }
+      let isBest = try isTimeToEvaluate(run) && evaluate(heldOut, &line, run, engine)
+      if try run.finishStep(line, saves: isBest) { try journal.forget() }
       context.onEvent(
         .progress(
           Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
     }
     try run.finish()
     journal.remove()
-    guard !configuration.evalData.isEmpty else { return }
-    engine.sampler.weightsChanged()
-    let held = try Stage.problems(configuration.evalData, key: "eval_data")
-    try EvalStage.evaluate(held, engine: engine, configuration: configuration, folder: folder, context: context)
   }
 
   /// One update on given episodes: groups by id, rewards from `reward.total`, old log-probs from the file.
@@ -78,6 +77,30 @@ enum RLStage {
     describe(&line, updates, samples, rewardKL)
     try run.finishStep(line)
     try run.finish()
+  }
+
+  private static func isTimeToEvaluate(_ run: TrainingRun) -> Bool {
+    let every = run.configuration.evalEvery
+    return every > 0 && (run.state.step + 1) % every == 0
+  }
+
+  /// Evaluates the weights that the step leaves, always with the same draws; figures go into the line as `eval_...`.
+  /// - Returns: whether they are the best so far.
+  private static func evaluate(
+    _ problems: [Problem], _ line: inout Metrics, _ run: TrainingRun, _ engine: RolloutEngine
+  ) throws -> Bool {
+    engine.sampler.weightsChanged()
+    let episodes = try engine.run(engine.requests(problems, samples: 0..<1), step: 0, what: "eval")
+    let figures = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
+    for figure in Evaluation.figures {
+      line["eval_" + figure.rawValue] = figures.value(figure).map { .double($0) } ?? .null
+    }
+    let step = run.state.step + 1
+    let accuracy = figures.value(.accuracy) ?? 0
+    let isBest = accuracy > run.state.best?.accuracy ?? -1
+    if isBest { run.state.best = TrainingState.Best(step: step, accuracy: accuracy) }
+    line["best_step"] = run.state.best.map { .int($0.step) }
+    return isBest
   }
 
   private static func describe(_ line: inout Metrics, _ episodes: [Episode], _ engine: RolloutEngine) {

@@ -19,6 +19,9 @@ public enum Stage {
       case .rl: try RLStage.run(configuration, folder: folder, context: context)
       case .eval: try EvalStage.run(configuration, folder: folder, context: context)
       }
+      if [.sft, .rft, .rl].contains(kind), !configuration.evalData.isEmpty {
+        try EvalStage.runAtEnd(configuration, folder: folder, context: context)
+      }
       context.onEvent(
         .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
     }

@@ -13,6 +13,13 @@ struct TrainingState: Codable, Equatable {
   var kl: AdaptiveKLController?
   /// The share of right answers a problem had when it was sampled last, by id; nil: nobody asks for it.
   var successRates: [String: Double]?
+  /// The best evaluation so far; nil: none was made.
+  var best: Best?
+
+  struct Best: Codable, Equatable {
+    var step: Int
+    var accuracy: Double
+  }
 }
 
 /// The part that all training stages share: the model with its optimizer, the folder, metrics, checkpoints.
@@ -70,9 +77,10 @@ final class TrainingRun {
   }
 
   /// Ends a step: counts it, writes its metrics, saves when it is time, stops when somebody asked to.
+  /// - Parameter saves: whether it is time in any case.
   /// - Returns: whether a checkpoint was written.
   @discardableResult
-  func finishStep(_ line: Metrics) throws -> Bool {
+  func finishStep(_ line: Metrics, saves: Bool = false) throws -> Bool {
     state.step += 1
     var line = line
     line["state_hash"] = .string(hash())
@@ -80,7 +88,7 @@ final class TrainingRun {
     context.onEvent(.step(line))
     let stops = context.isCancelled
     var saved = false
-    if stops || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
+    if stops || saves || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
       saved = try save(last: stops)
     }
     try context.checkCancelled()
@@ -96,7 +104,7 @@ final class TrainingRun {
       _ = try StepCheckpoint.write(
         run: folder.path, step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
         state: try JSONEncoder().encode(state), keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast,
-        keepEvery: configuration.keepEvery)
+        keepEvery: configuration.keepEvery, alsoKeep: state.best?.step)
       failedSaves = 0
       savedStep = state.step
       return true

@@ -10,11 +10,28 @@ public struct LowRankAdapters: Codable, Sendable, Equatable {
   public var rank: Int
   public var alpha: Double
   public var targets: [Projection]
+  public var start: AdapterStart
 
-  public init(rank: Int = 0, alpha: Double = 32, targets: [Projection] = Projection.allCases) {
+  public init(
+    rank: Int = 0, alpha: Double = 32, targets: [Projection] = Projection.allCases, start: AdapterStart = .orthogonal
+  ) {
     self.rank = rank
     self.alpha = alpha
     self.targets = targets
+    self.start = start
+  }
+
+  public enum CodingKeys: String, CodingKey {
+    case rank, alpha, targets
+    case start = "init"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    rank = try values.decode(Int.self, forKey: .rank)
+    alpha = try values.decode(Double.self, forKey: .alpha)
+    targets = try values.decode([Projection].self, forKey: .targets)
+    start = try values.decodeIfPresent(AdapterStart.self, forKey: .start) ?? .orthogonal
   }
 
   /// What B A is multiplied by.
@@ -29,6 +46,14 @@ public struct LowRankAdapters: Codable, Sendable, Equatable {
     if Set(targets).count != targets.count { return "targets names a matrix twice" }
     return nil
   }
+}
+
+/// What adapters begin with.
+public enum AdapterStart: String, Codable, Sendable, CaseIterable {
+  /// A's rows are orthogonal and as long as those of the usual start (PEFT's, 1 / sqrt 3), B is 0.
+  case orthogonal
+  /// B A is the best approximation of W of its rank, and W is what is left of it (Meng et al. 2024, arXiv:2404.02948).
+  case pissa
 }
 
 /// Where an adapter lies in a flat buffer: A [rank, inputs], B [outputs, rank].
@@ -54,10 +79,10 @@ func mergeAdapter(
 }
 
 extension LanguageModel {
-  /// The same model with adapters beside its matrices. It computes what it computed before: A's rows are orthogonal and as
-  /// long as those of the usual start (PEFT's, 1 / sqrt 3), B is 0.
+  /// The same model with adapters beside its matrices. It computes what it computed before: to the bit with `orthogonal`, to
+  /// rounding with `pissa`.
   ///
-  /// - Throws: `MartletError` when LAPACK fails.
+  /// - Throws: `MartletError` when LAPACK fails, and configuration for a rank that a matrix does not have.
   public func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LanguageModel {
     precondition(configuration.adapters == nil && adapters.rank > 0, "adapted: \(adapters)")
     var configuration = configuration
@@ -67,10 +92,24 @@ extension LanguageModel {
     for layer in 0..<configuration.layerCount {
       for projection in adapters.targets {
         let name = ParameterTable.adapterName(layer, projection, "A")
-        var random = CounterRandom(seed: seed, path: [stableHash("adapter"), stableHash(name)])
-        try orthogonalInitialization(
-          model.pointer(name), rows: adapters.rank, columns: projection.shape(configuration).inputs,
-          gain: Float(1 / 3.squareRoot()), random: &random)
+        let (outputs, inputs) = projection.shape(configuration)
+        switch adapters.start {
+        case .orthogonal:
+          var random = CounterRandom(seed: seed, path: [stableHash("adapter"), stableHash(name)])
+          try orthogonalInitialization(
+            model.pointer(name), rows: adapters.rank, columns: inputs, gain: Float(1 / 3.squareRoot()), random: &random)
+        case .pissa:
+          guard adapters.rank <= min(outputs, inputs) else {
+            throw MartletError(
+              .configuration,
+              "lora: rank \(adapters.rank) with init pissa, but \(projection.rawValue) is a matrix of \(outputs) x \(inputs)"
+            )
+          }
+          try extractPrincipalPart(
+            model.layerPointers(layer)[projection], outputs: outputs, inputs: inputs, rank: adapters.rank,
+            scale: adapters.scale, a: model.pointer(name),
+            b: model.pointer(ParameterTable.adapterName(layer, projection, "B")))
+        }
       }
     }
     return model

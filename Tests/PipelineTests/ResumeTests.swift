@@ -18,6 +18,9 @@ import Transformer
     #expect(
       try program.run("problems", "--seed", "3", "--count", "6", "--family", "multiplication", "--output", "p.jsonl")
         .status == 0)
+    #expect(
+      try program.run("problems", "--seed", "4", "--count", "3", "--family", "multiplication", "--output", "held.jsonl")
+        .status == 0)
     return try program.write(
       "rl.yaml",
       """
@@ -34,6 +37,8 @@ import Transformer
       prompt: {template: none, hint: "Let us use python code to solve this problem."}
       interpreter: {packages: [], time_limit: 3}
       groups: {knapsack: true}
+      eval_data: held.jsonl
+      eval_every: 2
       loss: {kind: grpo, kl: k1, kl_in_reward: true, kl_coef: 0.01, kl_target: 0.05}
       optimizer: {learning_rate: 1.0e-3, schedule: linear}
 
@@ -85,6 +90,24 @@ import Transformer
       let isEqual = made.weights[parameter.range].elementsEqual(base.weights[parameter.range])
       #expect(isEqual != isAdapted, "\(parameter.name)")
     }
+  }
+
+  /// An evaluation after each step; the best step's checkpoint is there at the end, whatever `keep_last` says.
+  @Test func theBestStepIsKept() throws {
+    let outcome = try program.run(
+      "rl", makeRun(), "--set", "eval_every=1", "--set", "save_every=1", "--set", "keep_last=1", "--set", "steps=4",
+      "--set", "optimizer.learning_rate=0.02")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let lines = try program.lines("rl/metrics.jsonl")
+    let accuracies = try lines.map { try #require($0["eval_accuracy"] as? Double) }
+    #expect(accuracies.count == 4 && lines.allSatisfy { $0["eval_tokens"] is Double })
+    let best = try #require(accuracies.firstIndex(of: accuracies.max() ?? 0)) + 1
+    for (index, line) in lines.enumerated() {
+      let soFar = accuracies.prefix(index + 1)
+      #expect(line["best_step"] as? Int == soFar.firstIndex(of: soFar.max() ?? 0).map { $0 + 1 })
+    }
+    let names = try FileManager.default.contentsOfDirectory(atPath: program.file("rl")).filter { $0.hasPrefix("step-") }
+    #expect(Set(names) == (best == 4 ? ["step-00000004"] : ["step-0000000\(best)", "step-00000003"]))
   }
 
   @Test func aDifferenceIsNamed() throws {

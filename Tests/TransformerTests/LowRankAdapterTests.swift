@@ -45,6 +45,26 @@ import Testing
     return Gradients(buffer: buffer, table: model.table, scores: scores)
   }
 
+  /// PiSSA's start changes nothing but rounding, takes its part out of W, and trains what it took.
+  @Test(arguments: RandomModels.architectures)
+  func aPrincipalStartComputesTheSame(architecture: ModelConfiguration.Architecture) throws {
+    let plain = RandomModels.model(RandomModels.configuration(architecture, tied: true), seed: 21)
+    let adapters = LowRankAdapters(rank: 2, alpha: 3, targets: Self.some, start: .pissa)
+    let adapted = try plain.adapted(adapters, seed: 1)
+    let merged = adapted.merged()
+    for parameter in plain.table.parameters {
+      let pairs = zip(plain.weights[parameter.range], merged.weights[parameter.range])
+      #expect(pairs.allSatisfy { abs($0 - $1) < 1e-5 }, "\(parameter.name)")
+      let isTarget = ["q_proj.weight", "v_proj.weight", "down_proj.weight"].contains { parameter.name.hasSuffix($0) }
+      let kept = zip(plain.weights[parameter.range], adapted.weights[parameter.range]).allSatisfy { $0 == $1 }
+      #expect(kept != isTarget, "\(parameter.name)")
+    }
+    #expect(adapted.trainableWeights[0..<adapted.table.trainable.count].contains { $0 != 0 })
+    #expect(throws: MartletError.self) {
+      try plain.adapted(LowRankAdapters(rank: 4000, alpha: 1, targets: [.query], start: .pissa), seed: 1)
+    }
+  }
+
   /// For W + s B A the chain rule gives dB = s dW A^T and dA = s B^T dW; dW comes from the merged model's own backward pass.
   @Test(arguments: RandomModels.architectures, [MatmulMode.exact, .mixed])
   func gradientsFollowFromTheMergedModels(architecture: ModelConfiguration.Architecture, matmul: MatmulMode) throws {
