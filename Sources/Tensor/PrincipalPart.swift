@@ -29,10 +29,12 @@ public func extractPrincipalPart(
   var vectors = [Double](repeating: 0, count: size * rank)
   var support = [blasint](repeating: 0, count: 2 * rank)
   // Column-major, so that each vector's elements follow each other; the row-major upper half is the lower one there.
+  let smallest = size - rank + 1
+  let (order, leading) = (blasint(size), blasint(size))
+  let (vectorsToo, byIndex, lower) = (CChar(86), CChar(73), CChar(76))  // V, I, L
   let status = LAPACKE_dsyevr(
-    LAPACK_COL_MAJOR, CChar(UInt8(ascii: "V")), CChar(UInt8(ascii: "I")), CChar(UInt8(ascii: "L")), blasint(size),
-    &gram,
-    blasint(size), 0, 0, blasint(size - rank + 1), blasint(size), 0, &found, &values, &vectors, blasint(size), &support)
+    LAPACK_COL_MAJOR, vectorsToo, byIndex, lower, order, &gram, leading, 0, 0, blasint(smallest), order, 0, &found,
+    &values, &vectors, leading, &support)
   guard status == 0, found == blasint(rank) else {
     throw MartletError(
       .data, "PiSSA's start: LAPACK's dsyevr gave status \(status); weights must be finite and memory suffice")
