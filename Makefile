@@ -123,7 +123,7 @@ lint:  ## check the format of every Swift file
 	swift format lint --strict --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)
 
 format:  ## format every Swift file in place
-	swift format --in-place --recursive Package.swift Sources Tests $(wildcard Benchmarks)
+	swift format --in-place --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)
 
 check-configs: build  ## decode every file of configs/
 	$(TRAIN) check configs/*.yaml

@@ -5,19 +5,20 @@ import Tensor
 
 /// What a stage has sampled so far, on disk: a run that ends, however that comes about, samples none of it again.
 final class EpisodeJournal {
-  /// Which trajectory of the run, and what it goes on from: other prompts, hints or settings make another trajectory.
+  /// Which trajectory of the run, and what it goes on from: another model, prompt, hint or setting makes another trajectory.
   private struct Key: Codable, Hashable {
     var step: Int
     var id: String
     var sample: Int
     var start: String
 
-    init(_ request: SampleRequest, _ settings: SamplerSettings) {
+    init(_ request: SampleRequest, _ settings: SamplerSettings, model: String) {
       step = Int(settings.step)
       id = request.problem.id
       sample = request.sample
       var hash = SHA256()
       hash.update("\(settings)".utf8)
+      hash.update(model.utf8)
       for token in request.promptTokens + (request.prefix?.tokens ?? []) {
         hash.update(withUnsafeBytes(of: token.littleEndian) { Array($0) })
       }
@@ -64,7 +65,7 @@ final class EpisodeJournal {
   /// - Returns: judged episodes in the order of the requests.
   /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
-    let keys = requests.map { Key($0, engine.settings(step: step)) }
+    let keys = requests.map { Key($0, engine.settings(step: step), model: engine.modelName) }
     var episodes = keys.map { finished[$0] }
     let open = requests.indices.filter { episodes[$0] == nil }
     var failure: (any Error)?

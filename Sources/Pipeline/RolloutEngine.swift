@@ -42,6 +42,9 @@ final class RolloutEngine {
     }
   }
 
+  /// The model as the configuration names it.
+  var modelName: String { configuration.model ?? "" }
+
   func settings(step: Int) -> SamplerSettings {
     let sampling = configuration.sampling
     return SamplerSettings(

@@ -5,9 +5,9 @@ import COpenBLAS
 ///
 ///     A = sqrt(S / scale) V^T  [rank, inputs],   B = U sqrt(S / scale)  [outputs, rank]
 ///
-/// of the largest singular values S. They come from the eigenvalues of the smaller of W^T W and W W^T, in fp64 on one thread: a
-/// twentieth of the time of a whole decomposition, and exact enough for the largest. Each vector's largest element is positive
-/// in A, so the split is unique.
+/// of the largest singular values S. They come from the eigenvalues of the smaller of W^T W and W W^T, in fp64 on one thread: less
+/// work than a whole decomposition, and exact enough for the largest. Each vector's largest element is positive in A, so the
+/// split is unique.
 /// - Throws: `MartletError` when LAPACK fails.
 public func extractPrincipalPart(
   _ weight: UnsafeMutablePointer<Float>, outputs: Int, inputs: Int, rank: Int, scale: Float,
@@ -21,20 +21,19 @@ public func extractPrincipalPart(
   let size = min(m, n)
   // Row-major W is column-major W^T: its Gram matrix over the smaller side.
   var gram = [Double](repeating: 0, count: size * size)
+  let (order, stride) = (blasint(size), blasint(n))
   cblas_dsyrk(
-    CblasRowMajor, CblasUpper, m < n ? CblasNoTrans : CblasTrans, blasint(size), blasint(max(m, n)), 1, w, blasint(n),
-    0,
-    &gram, blasint(size))
+    CblasRowMajor, CblasUpper, m < n ? CblasNoTrans : CblasTrans, order, blasint(max(m, n)), 1, w, stride, 0, &gram,
+    order)
   var (found, values) = (blasint(0), [Double](repeating: 0, count: size))
   var vectors = [Double](repeating: 0, count: size * rank)
   var support = [blasint](repeating: 0, count: 2 * rank)
   // Column-major, so that each vector's elements follow each other; the row-major upper half is the lower one there.
   let smallest = size - rank + 1
-  let (order, leading) = (blasint(size), blasint(size))
   let (vectorsToo, byIndex, lower) = (CChar(86), CChar(73), CChar(76))  // V, I, L
   let status = LAPACKE_dsyevr(
-    LAPACK_COL_MAJOR, vectorsToo, byIndex, lower, order, &gram, leading, 0, 0, blasint(smallest), order, 0, &found,
-    &values, &vectors, leading, &support)
+    LAPACK_COL_MAJOR, vectorsToo, byIndex, lower, order, &gram, order, 0, 0, blasint(smallest), order, 0, &found,
+    &values, &vectors, order, &support)
   guard status == 0, found == blasint(rank) else {
     throw MartletError(
       .data, "PiSSA's start: LAPACK's dsyevr gave status \(status); weights must be finite and memory suffice")
@@ -46,17 +45,13 @@ public func extractPrincipalPart(
     let singular = max(values[column], 0).squareRoot()
     let vector = Array(vectors[column * size..<(column + 1) * size])
     var (left, right) = ([Double](repeating: 0, count: m), [Double](repeating: 0, count: n))
+    let inverse = singular > 0 ? 1 / singular : 0
     if m < n {
       left = vector
-      cblas_dgemv(
-        CblasRowMajor, CblasTrans, blasint(m), blasint(n), singular > 0 ? 1 / singular : 0, w, blasint(n), left, 1, 0,
-        &right, 1)
+      cblas_dgemv(CblasRowMajor, CblasTrans, blasint(m), stride, inverse, w, stride, left, 1, 0, &right, 1)
     } else {
       right = vector
-      cblas_dgemv(
-        CblasRowMajor, CblasNoTrans, blasint(m), blasint(n), singular > 0 ? 1 / singular : 0, w, blasint(n), right, 1,
-        0,
-        &left, 1)
+      cblas_dgemv(CblasRowMajor, CblasNoTrans, blasint(m), stride, inverse, w, stride, right, 1, 0, &left, 1)
     }
     let largest = right.max { abs($0) < abs($1) } ?? 0
     let sign = largest < 0 ? -1.0 : 1.0

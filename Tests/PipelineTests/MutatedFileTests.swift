@@ -116,7 +116,7 @@ import Transformer
 
   @Test func tokenizers() throws {
     let path = folder.path + "/tokenizer.json"
-    // The demo's is cut down to what lies near its tables: reading 1,000 whole ones would take minutes.
+    // A small one, made from a GGUF file's vocabulary: reading the demo's 1,000 times would take minutes.
     let stored = try GGUFModel.readHeader(copy("gguf/qwen2-bf16.gguf"))
     try #require(stored.files.tokenizer).write(to: URL(fileURLWithPath: path))
     let refused = try refusals(of: path) {

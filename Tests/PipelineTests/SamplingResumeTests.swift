@@ -68,14 +68,16 @@ import Testing
     }
   }
 
-  /// Other settings ask for other episodes.
-  @Test func otherSettingsAreSampledAnew() throws {
+  /// Other settings and other models ask for other episodes.
+  @Test(arguments: ["sampling.temperature=0.5", "model=model.h5"])
+  func otherSettingsAreSampledAnew(_ setting: String) throws {
+    _ = try program.makeModel(contextLength: 512)
     let killed = try program.start(arguments("eval", run: "killed"))
     let log = program.file("killed/journal/eval.log")
     while killed.isRunning, ((try? Data(contentsOf: URL(fileURLWithPath: log)))?.count ?? 0) < 8000 { usleep(2000) }
     kill(killed.processIdentifier, SIGKILL)
     #expect(try program.end(killed).status == SIGKILL)
-    let other = ["--set", "sampling.temperature=0.5"]
+    let other = ["--set", setting]
     let resumed = try program.end(program.start(arguments("eval", run: "killed") + ["--resume"] + other))
     let alone = try program.end(program.start(arguments("eval", run: "alone") + other))
     #expect(resumed.status == 0 && alone.status == 0, "\(resumed.errors) \(alone.errors)")
