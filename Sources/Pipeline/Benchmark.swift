@@ -52,41 +52,57 @@ public struct Benchmark: Codable, Sendable, Equatable {
   ///   - model: what decodes and trains; its weights are changed. nil: random weights of the demo's shape.
   ///   - folder: where a model file is saved and loaded; it is removed again.
   ///   - python: as in `InterpreterSettings`.
+  ///   - only: everything if empty.
   /// - Throws: `MartletError` when no sandbox holds here, or the folder cannot be written.
   public static func run(
     model: LanguageModel? = nil, pool: WorkerPool, folder: String = NSTemporaryDirectory(), python: String? = nil,
-    onEvent: EventHandler = { _ in }
+    only: [Part] = [], onEvent: EventHandler = { _ in }
   ) throws -> Benchmark {
     try run(
-      model: model, pool: pool, folder: folder, python: python, effort: 1, onEvent: onEvent)
+      model: model, pool: pool, folder: folder, python: python, only: only, effort: 1, onEvent: onEvent)
+  }
+
+  /// What can be measured apart.
+  public enum Part: String, CaseIterable, Sendable {
+    case gemm, decode, prefill, train
+    case trainExact = "train_exact"
+    case trainBLAS = "train_blas"
+    case trainLoRA = "train_lora"
+    case grpoStep = "grpo_step"
+    case tools, save
   }
 
   /// - Parameter effort: scales the repeats.
   static func run(
-    model given: LanguageModel?, pool: WorkerPool, folder: String, python: String?, effort: Double,
-    onEvent: EventHandler
+    model given: LanguageModel?, pool: WorkerPool, folder: String, python: String?, only: [Part] = [],
+    effort: Double, onEvent: EventHandler
   ) throws -> Benchmark {
+    let chosen = only.isEmpty ? Part.allCases : Part.allCases.filter(only.contains)
     let model = given ?? LanguageModel(configuration: demoShape)
     if given == nil { model.initialize(seed: 0, pool: pool) }
     // The interpreter's process is forked while this one is still small.
-    let tools = try ToolBench(python: python, effort: effort)
+    let tools = chosen.contains(.tools) ? try ToolBench(python: python, effort: effort) : nil
     let speed = MachineSpeed.measure(pool: pool)
     let bench = ModelBench(model: model, pool: pool, speed: speed, effort: effort)
-    let runs: [(String, () throws -> [Result])] = [
-      ("gemm", { [bench.gemm()] }), ("decode", { [1, 8, 32, 64].map(bench.decode) }),
-      ("prefill", { [bench.prefill()] }),
-      ("train", { [try bench.train("train", .mixed)] }), ("exact", { [try bench.train("train_exact", .exact)] }),
-      ("BLAS", { [try bench.train("train_blas", .blas)] }),
-      ("LoRA", { [try bench.train("train_lora", .mixed, adapters: LowRankAdapters(rank: 16))] }),
-      ("GRPO step", { [try bench.grpoStep()] }), ("tool calls", tools.calls),
-      ("kill", { [try tools.killOvershoot()] }), ("save and load", { try bench.saveAndLoad(folder: folder) }),
-    ]
     var results: [Result] = []
-    for (index, (name, measure)) in runs.enumerated() {
-      onEvent(.progress(Progress(what: name, done: index, total: runs.count, unit: "measurements")))
-      results += try measure()
+    for (index, part) in chosen.enumerated() {
+      onEvent(.progress(Progress(what: part.rawValue, done: index, total: chosen.count, unit: "measurements")))
+      let measured: [Result] =
+        switch part {
+        case .gemm: [bench.gemm()]
+        case .decode: [1, 8, 32, 64].map(bench.decode)
+        case .prefill: [bench.prefill()]
+        case .train: [try bench.train(part.rawValue, .mixed)]
+        case .trainExact: [try bench.train(part.rawValue, .exact)]
+        case .trainBLAS: [try bench.train(part.rawValue, .blas)]
+        case .trainLoRA: [try bench.train(part.rawValue, .mixed, adapters: LowRankAdapters(rank: 16))]
+        case .grpoStep: [try bench.grpoStep()]
+        case .tools: try tools.map { try $0.calls() + [$0.killOvershoot()] } ?? []
+        case .save: try bench.saveAndLoad(folder: folder)
+        }
+      results += measured
     }
-    onEvent(.progress(Progress(what: "done", done: runs.count, total: runs.count, unit: "measurements")))
+    onEvent(.progress(Progress(what: "done", done: chosen.count, total: chosen.count, unit: "measurements")))
     return Benchmark(results: results)
   }
 

@@ -46,6 +46,9 @@ struct AttentionRun {
   /// Block rows of the whole run.
   let rowCount: Int
 
+  /// The first query head that reads this key head.
+  var firstHead: Int { keyValueHead &* shape.groupSize }
+
   /// Calls `body` with the index in the block, the position in the run and the query head of each row.
   @inline(__always)
   func forEach(_ rows: Range<Int>, _ body: (_ local: Int, _ position: Int, _ head: Int) -> Void) {
@@ -53,12 +56,30 @@ struct AttentionRun {
     var position = rows.lowerBound / group
     var member = rows.lowerBound - position * group
     for local in 0..<rows.count {
-      body(local, position, keyValueHead &* group &+ member)
+      body(local, position, firstHead &+ member)
       member &+= 1
       if member == group {
         member = 0
         position &+= 1
       }
+    }
+  }
+
+  /// Calls `body` with the run of floats in `source`, [rows, H, D], that each position of the rows has.
+  @inline(__always)
+  func forEachPosition(
+    _ rows: Range<Int>, _ source: UnsafePointer<Float>, stride: Int, _ body: (UnsafePointer<Float>, Int) -> Void
+  ) {
+    let (D, group) = (shape.headWidth, shape.groupSize)
+    var row = rows.lowerBound
+    var position = row / group
+    var member = row - position * group
+    while row < rows.upperBound {
+      let count = min(group &- member, rows.upperBound &- row)
+      body(source + position &* stride + (firstHead &+ member) &* D, count &* D)
+      row &+= count
+      position &+= 1
+      member = 0
     }
   }
 
@@ -79,13 +100,19 @@ struct AttentionRun {
     _ source: UnsafePointer<Float>, stride: Int
   ) {
     let D = shape.headWidth
-    forEach(rows) { local, position, head in
-      copyFloats(target + local &* D, source + position &* stride + head &* D, D)
+    var to = target
+    forEachPosition(rows, source, stride: stride) { from, count in
+      copyFloats(to, from, count)
+      to += count
     }
     for index in rows.count * D..<max(rows.count, tiledCount(rows.count)) * D { target[index] = 0 }
-    forEach(rows.upperBound..<min(rows.upperBound + plan.rows, rowCount)) { _, position, head in
-      let next = source + position &* stride + head &* D
-      for d in Swift.stride(from: 0, to: D, by: 16) { martlet_prefetch(next + d) }
+    let following = rows.upperBound..<min(rows.upperBound + plan.rows, rowCount)
+    forEachPosition(following, source, stride: stride) { from, count in
+      var d = 0
+      while d < count {
+        martlet_prefetch(from + d)
+        d &+= 16
+      }
     }
   }
 

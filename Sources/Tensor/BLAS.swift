@@ -23,20 +23,42 @@ enum BLAS {
 
   static let panelRows = 256
   static let panelColumns = 256
+  /// A product of one panel has its sum cut into up to four parts of at least this many steps, added up in order.
+  static let partSteps = 1024
 
   static func multiply(_ p: Product, pool: WorkerPool) {
     _ = singleThreaded
     let rowPanels = (p.rows + panelRows - 1) / panelRows
     let columnPanels = (p.columns + panelColumns - 1) / panelColumns
-    pool.run(rowPanels * columnPanels) { task in
-      let row = task / columnPanels * panelRows
-      let column = task % columnPanels * panelColumns
+    let panels = rowPanels * columnPanels
+    let parts = panels > 1 ? 1 : max(1, min(4, p.steps / partSteps))
+    let partSize = p.rows * p.columns
+    let others = UnsafeMutablePointer<Float>.allocate(capacity: (parts - 1) * partSize)
+    defer { others.deallocate() }
+    let shared = SharedMutable(others)
+    pool.run(panels * parts) { task in
+      let (part, panel) = (task / panels, task % panels)
+      let (row, column) = (panel / columnPanels * panelRows, panel % columnPanels * panelColumns)
+      let steps = p.steps * part / parts..<p.steps * (part + 1) / parts
+      let (c, cStride) = part == 0 ? (p.c, p.cStride) : (shared.pointer + (part - 1) * partSize, p.columns)
       cblas_sgemm(
         CblasRowMajor, p.aTransposed ? CblasTrans : CblasNoTrans, p.bTransposed ? CblasTrans : CblasNoTrans,
-        blasint(min(panelRows, p.rows - row)), blasint(min(panelColumns, p.columns - column)), blasint(p.steps), 1,
-        p.a + (p.aTransposed ? row : row * p.aStride), blasint(p.aStride),
-        p.b + (p.bTransposed ? column * p.bStride : column), blasint(p.bStride), p.accumulate ? 1 : 0,
-        p.c + row * p.cStride + column, blasint(p.cStride))
+        blasint(min(panelRows, p.rows - row)), blasint(min(panelColumns, p.columns - column)), blasint(steps.count), 1,
+        p.a + (p.aTransposed ? steps.lowerBound * p.aStride + row : row * p.aStride + steps.lowerBound),
+        blasint(p.aStride),
+        p.b + (p.bTransposed ? column * p.bStride + steps.lowerBound : steps.lowerBound * p.bStride + column),
+        blasint(p.bStride), part == 0 && p.accumulate ? 1 : 0, c + row * cStride + column, blasint(cStride))
+    }
+    guard parts > 1 else { return }
+    let rowsPerTask = max(1, 65_536 / p.columns)
+    pool.run((p.rows + rowsPerTask - 1) / rowsPerTask) { task in
+      for row in task * rowsPerTask..<min((task + 1) * rowsPerTask, p.rows) {
+        let target = p.c + row * p.cStride
+        for part in 0..<parts - 1 {
+          let source = shared.pointer + part * partSize + row * p.columns
+          for column in 0..<p.columns { target[column] += source[column] }
+        }
+      }
     }
   }
 }

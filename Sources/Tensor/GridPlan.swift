@@ -7,10 +7,22 @@ struct GridPlan {
   let columnTasks: Int
   let taskCount: Int
 
-  /// `workPerCell`: multiply-adds of one row and one column.
-  init(rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int) {
+  /// - Parameters:
+  ///   - workPerCell: multiply-adds of one row and one column.
+  ///   - rowChunk: rows that share a pass over the columns. Enough of them for all threads, and only rows are cut: so each is
+  ///     read by one task alone.
+  init(
+    rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int, rowChunk: Int = .max / 64
+  ) {
     self.rows = rows
     self.columns = columns
+    if rows >= 4 * threads * rowChunk {
+      rowsPerTask = (rows / (4 * threads) + rowUnit - 1) / rowUnit * rowUnit
+      columnsPerTask = columns
+      columnTasks = 1
+      taskCount = (rows + rowsPerTask - 1) / rowsPerTask
+      return
+    }
     let work = rows * columns * workPerCell
     // 100,000 multiply-adds are about two microseconds, the price of handing work over.
     let wanted = threads == 1 ? 1 : max(1, min(work / 100_000, 4 * threads))

@@ -76,10 +76,11 @@ package struct Lanes: Sendable {
   /// The largest of all lanes; NaN if one is NaN.
   @inline(__always)
   package var treeMaximum: Float {
+    // Shuffles to the end: where the largest lies is any lane's chance, and a branch on it would be guessed wrong.
     let eight = exactMaximum(low, high)
-    let other = SIMD8(lowHalf: eight.highHalf, highHalf: eight.lowHalf)
-    let four = exactMaximum(eight, other).lowHalf
-    return exactMaximum(exactMaximum(four[0], four[1]), exactMaximum(four[2], four[3]))
+    let four = exactMaximum(eight, SIMD8(lowHalf: eight.highHalf, highHalf: eight.lowHalf))
+    let pair = exactMaximum(four, SIMD8(four[1], four[0], four[3], four[2], four[5], four[4], four[7], four[6]))
+    return exactMaximum(pair, SIMD8(pair[2], pair[3], pair[0], pair[1], pair[6], pair[7], pair[4], pair[5]))[0]
   }
 
   @inline(__always) package static func + (a: Lanes, b: Lanes) -> Lanes { Lanes(a.low + b.low, a.high + b.high) }

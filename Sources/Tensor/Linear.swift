@@ -14,7 +14,8 @@ public func linear(
     y: y, yStride: yStride, x: x, xStride: xStride, weights: weights, bias: bias)
   let panels = weights.panelCount
   let plan = GridPlan(
-    rows: rows, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount)
+    rows: rows, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount,
+    rowChunk: LinearProduct.chunkRows)
   pool.run(plan.taskCount) { task in
     let part = plan.part(task)
     product.run(rows: part.rows, panels: part.columns)

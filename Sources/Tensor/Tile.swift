@@ -126,12 +126,16 @@ struct Tile {
   /// 6 rows by 16 columns: 12 accumulators.
   @inline(never)
   static func rows6(_ t: Tile) {
-    var a = t.a
+    let a0 = t.a
     var b = UnsafeRawPointer(t.b)
     var next = t.prefetch
-    let s1 = t.rowStride
-    let s3 = 3 &* s1
-    let s5 = 5 &* s1
+    // Six rows and one offset: sums of strides would be added up again at every step.
+    let a1 = a0 + t.rowStride
+    let a2 = a1 + t.rowStride
+    let a3 = a2 + t.rowStride
+    let a4 = a3 + t.rowStride
+    let a5 = a4 + t.rowStride
+    var k = 0
     var (c00, c01) = t.start(0)
     var (c10, c11) = t.start(1)
     var (c20, c21) = t.start(2)
@@ -143,25 +147,25 @@ struct Tile {
       let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
       let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
       martlet_prefetch(next)
-      let x0 = SIMD8<Float>(repeating: a[0])
+      let x0 = SIMD8<Float>(repeating: a0[k])
       c00 = c00.addingProduct(x0, b0)
       c01 = c01.addingProduct(x0, b1)
-      let x1 = SIMD8<Float>(repeating: a[s1])
+      let x1 = SIMD8<Float>(repeating: a1[k])
       c10 = c10.addingProduct(x1, b0)
       c11 = c11.addingProduct(x1, b1)
-      let x2 = SIMD8<Float>(repeating: a[2 &* s1])
+      let x2 = SIMD8<Float>(repeating: a2[k])
       c20 = c20.addingProduct(x2, b0)
       c21 = c21.addingProduct(x2, b1)
-      let x3 = SIMD8<Float>(repeating: a[s3])
+      let x3 = SIMD8<Float>(repeating: a3[k])
       c30 = c30.addingProduct(x3, b0)
       c31 = c31.addingProduct(x3, b1)
-      let x4 = SIMD8<Float>(repeating: a[4 &* s1])
+      let x4 = SIMD8<Float>(repeating: a4[k])
       c40 = c40.addingProduct(x4, b0)
       c41 = c41.addingProduct(x4, b1)
-      let x5 = SIMD8<Float>(repeating: a[s5])
+      let x5 = SIMD8<Float>(repeating: a5[k])
       c50 = c50.addingProduct(x5, b0)
       c51 = c51.addingProduct(x5, b1)
-      a += t.stepStride
+      k &+= t.stepStride
       b += 64
       next += t.prefetchStep
       step &-= 1

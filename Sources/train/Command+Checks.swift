@@ -154,12 +154,14 @@ struct Bench: ParsableCommand {
     commandName: "bench",
     abstract: "Measure kernels, sampling, training and the interpreter beside this machine's limits.")
   @Option(help: "A model; the demo's shape with random weights if not given.") var model: String?
+  @Option(help: "Measure this alone; may be given several times.") var only: [Benchmark.Part] = []
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   func run() throws {
     let given = try model.map { try LoadedModel.load($0, valueHead: false).model }
-    let results = try Benchmark.run(model: given, pool: threads.pool(), onEvent: { Console.shared.show($0) })
+    let results = try Benchmark.run(
+      model: given, pool: threads.pool(), only: only, onEvent: { Console.shared.show($0) })
     if json {
       Console.out(try oneLine(results))
     } else {
@@ -167,3 +169,5 @@ struct Bench: ParsableCommand {
     }
   }
 }
+
+extension Benchmark.Part: ExpressibleByArgument {}

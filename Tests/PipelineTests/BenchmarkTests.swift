@@ -33,6 +33,19 @@ import Transformer
     #expect(Set(first.keys) == ["name", "value", "unit", "limit", "share_of_limit"] && first["limit"] is NSNull)
   }
 
+  @Test func partsAreMeasuredAlone() throws {
+    let model = LanguageModel(
+      configuration: ModelConfiguration(
+        architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 2, vocabularySize: 50,
+        contextLength: 160))
+    let pool = WorkerPool(threadCount: 2)
+    model.initialize(seed: 3, pool: pool)
+    let benchmark = try Benchmark.run(
+      model: model, pool: pool, folder: "/nowhere", python: "/nowhere", only: [.prefill, .gemm], effort: 0.2,
+      onEvent: { _ in })
+    #expect(benchmark.results.map(\.name) == ["gemm", "prefill"])
+  }
+
   @Test func medianIsTheMiddle() {
     #expect(median([3, 1, 2]) == 2)
     #expect(median([4, 1, 2, 3]) == 2.5)

@@ -8,6 +8,8 @@ import Testing
       LinearTests.Case(rows: 40, outputs: 47, inputs: 1), LinearTests.Case(rows: 130, outputs: 100, inputs: 150),
       LinearTests.Case(rows: 3, outputs: 1100, inputs: 35), LinearTests.Case(rows: 1100, outputs: 13, inputs: 37),
       LinearTests.Case(rows: 64, outputs: 256, inputs: 128), LinearTests.Case(rows: 600, outputs: 300, inputs: 40),
+      // One panel whose sum is cut into two and into four parts.
+      LinearTests.Case(rows: 2500, outputs: 40, inputs: 33), LinearTests.Case(rows: 4100, outputs: 12, inputs: 17),
     ]
 
   struct Operands {

@@ -29,7 +29,7 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
       Case(rows: 100, outputs: 129, inputs: 50), Case(rows: 211, outputs: 48, inputs: 40),
       Case(rows: 9, outputs: 31, inputs: 1537),
       Case(rows: 14, outputs: 35, inputs: 3001), Case(rows: 500, outputs: 3, inputs: 20),
-      Case(rows: 2, outputs: 1000, inputs: 128),
+      Case(rows: 2, outputs: 1000, inputs: 128), Case(rows: 1703, outputs: 37, inputs: 29),
     ]
 
   /// y of `linear`, with canaries between and around the rows checked.
