@@ -54,6 +54,7 @@ struct PythonCommand: ParsableCommand {
   @Option(help: "Seconds a block may take.") var timeLimit = 5.0
   @Option(help: "Memory a block may have, such as 1G.") var memory = "1G"
   @Option(help: "T3, T2 or T1; the best that holds if not given.") var tier: InterpreterSettings.Tier?
+  @Option(help: "Trajectories that run at a time; the physical cores if not given.") var sessions: Int?
   @OptionGroup var threads: Threads
 
   private struct Cells: Decodable { var cells: [String] }
@@ -62,6 +63,7 @@ struct PythonCommand: ParsableCommand {
   func validate() throws {
     guard timeLimit.isFinite, timeLimit > 0 else { throw ValidationError("--time-limit must be more than 0 seconds") }
     _ = try bytes(memory)
+    guard (1...1024).contains(sessions ?? 1) else { throw ValidationError("--sessions must be from 1 to 1024") }
   }
 
   func run() throws {
@@ -71,13 +73,31 @@ struct PythonCommand: ParsableCommand {
     settings.memoryBytes = try bytes(memory)
     let host = try InterpreterHost(settings: settings)
     defer { host.close() }
-    let file = try JSONLinesFile(files.output)
+    let output = try OrderedLines<Results>(files.output)
+    let atOnce = sessions ?? WorkerPool.physicalCoreCount
+    let free = DispatchSemaphore(value: atOnce)
+    let running = DispatchGroup()
+    defer { running.wait() }
+    var place = 0
     try JSONLines.forEach(files.input, as: Cells.self) { line, number in
-      let session = try host.open(key: UInt64(number))
-      defer { session.close() }
-      try file.append(Results(results: line.cells.map { session.run($0) }))
+      free.wait()
+      try output.check()
+      let own = place
+      place += 1
+      // A thread each: a session waits for its processes, and a queue would start fewer than asked for.
+      running.enter()
+      Thread.detachNewThread {
+        output.put(own) {
+          let session = try host.open(key: UInt64(number))
+          defer { session.close() }
+          return Results(results: line.cells.map { session.run($0) })
+        }
+        free.signal()
+        running.leave()
+      }
     }
-    try file.close()
+    running.wait()
+    try output.close()
   }
 
   private func bytes(_ text: String) throws -> Int {

@@ -86,6 +86,17 @@ import Testing
     #expect(results[1][0]["status"] as? String == "error", "trajectories must not share variables")
   }
 
+  @Test func trajectoriesThatRunAtOnceKeepTheirPlaces() throws {
+    let lines = (0..<7).map { "{\"cells\": [\"import time; time.sleep(\($0 == 0 ? 1 : 0)); print(\($0))\"]}\n" }
+    try program.write("cells", lines.joined())
+    let outcome = try program.run("python", "--input", "cells", "--output", "results", "--sessions", "4")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let outputs = try program.lines("results").map { line in
+      (line["results"] as? [[String: Any]])?.first?["output"] as? String
+    }
+    #expect(outputs == (0..<7).map { "\($0)\n" })
+  }
+
   @Test func exportsAndImportsTheSameWeights() throws {
     let model = try program.makeModel()
     #expect(try program.run("export", model, "folder").status == 0)

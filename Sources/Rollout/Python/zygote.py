@@ -116,13 +116,14 @@ def serve(page, output, namespace, sources, settings):
     # Own names for what a block may replace; it can still find them, and then only hurts its own trajectory.
     fork, kill, getpid, leave, wait, fstat = os.fork, os.kill, os.getpid, os._exit, os.waitpid, os.fstat
     getstate, setstate, threads, usage = random.getstate, random.setstate, sys._current_frames, os.times
-    run_cell, scoped = cell.run, settings["scoped"]
+    run_cell, scoped, patient_fork = cell.run, settings["scoped"], fork_patiently
     pipe = fstat(1)
     pipe = (pipe.st_dev, pipe.st_ino)
     set_limit, kind, cpu = sandbox.resource.setrlimit, sandbox.resource.RLIMIT_CPU, settings["time"]
     hard = sandbox.resource.getrlimit(kind)[1]
     parent_death = settings["tier"] != "T3"
     backup = 0
+    killed = []  # backups of earlier blocks, until they are collected
     fresh = True  # no variables yet: another runner is as good as a backup
     while True:
         kill(getpid() if scoped else 0, SELF_STOP)
@@ -130,17 +131,22 @@ def serve(page, output, namespace, sources, settings):
         if parent_death:
             sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)
         if backup:
+            killed.append(backup)
+        for pid in list(killed):
             try:
-                wait(backup, os.WNOHANG)
+                gone = wait(pid, os.WNOHANG)[0] == pid
             except OSError:
-                pass
+                gone = True
+            if gone:
+                killed.remove(pid)
         code = bytes(page[HEADER : HEADER + get_word(page, LENGTH)])
         number = get_word(page, CELL)
         if not fresh:
             state = getstate()
-            backup = fork()
+            backup = patient_fork(fork)
             if backup == 0:
                 setstate(state)  # random reseeds itself in every child
+                killed.clear()  # the parent's
                 continue
             del state
         fresh = False
@@ -157,7 +163,7 @@ def serve(page, output, namespace, sources, settings):
             # Threads do not outlive their block: a fork takes the variables along and leaves them behind.
             state = getstate()
             set_word(page, PHASE, HANDOVER)
-            if fork() != 0:
+            if patient_fork(fork) != 0:
                 leave(0)
             setstate(state)
             backup = 0
@@ -172,6 +178,19 @@ def serve(page, output, namespace, sources, settings):
         set_word(page, STATUS_LENGTH, len(text))
         set_word(page, KEEPER, getpid())
         set_word(page, PHASE, DONE)
+
+
+def fork_patiently(fork, clock=time.monotonic, sleep=time.sleep):
+    """Without a user of its own a trajectory shares the number of processes with the others: a fork bomb among them is
+    ended soon, and then there is room again."""
+    end = clock() + PREPARE_LIMIT - 5
+    while True:
+        try:
+            return fork()
+        except BlockingIOError:
+            if clock() > end:
+                raise
+            sleep(0.01)
 
 
 # -------------------------------------------------------------------------------------------------- guardian
@@ -263,8 +282,8 @@ class Guardian:
         os.kill(pid, signal.SIGCONT)
 
     def others(self, keep):
-        """Living processes of this trajectory but for us and `keep`, from the kernel's own list."""
-        found = []
+        """Living processes of this trajectory but for us and `keep`, and the state of each, from the kernel's own list."""
+        found = {}
         for pid in self.descendants():
             if pid != keep:
                 try:
@@ -272,8 +291,9 @@ class Guardian:
                         text = file.read()
                 except OSError:
                     continue
-                if text[text.rindex(b")") + 2 :][:1] not in (b"Z", b"X"):
-                    found.append(pid)
+                state = text[text.rindex(b")") + 2 :][:1]
+                if state not in (b"Z", b"X"):
+                    found[pid] = state
         return found
 
     def descendants(self):
@@ -397,7 +417,13 @@ class Guardian:
         """Ends what a block that ended well has left: after the reply, since nothing but the next block waits for it."""
         if self.unsettled:
             self.unsettled = False
-            self.finish(True)
+            if self.others(self.runner) == {self.backup: b"T"}:
+                # The usual case. A stopped process that is killed never runs again: nobody need wait until it is gone.
+                os.kill(self.backup, signal.SIGKILL)
+                self.exits.clear()
+                self.backup = 0
+            else:
+                self.finish(True)
             self.drain(None)
 
     def claimed_outcome(self):
