@@ -33,38 +33,63 @@ final class EpisodeJournal {
     var episode: Episode?
   }
 
-  private let journal: Journal
-  private let path: String
+  private let place: String
+  private let name: String
+  /// What is appended to: a file a step, so that a step's go when a later checkpoint is whole.
+  private var current: (step: Int, journal: Journal)?
   private var finished: [Key: Episode] = [:]
   /// What was executed for unfinished ones, in order.
   private var executed: [Key: [Episode.Call]] = [:]
 
-  /// `journal/<name>.log`; what a run left there counts when `resume` is true.
+  /// `journal/<name>-<step>.log`; what a run left there counts when `resume` is true, else it is removed.
   /// - Throws: `MartletError` (io).
   init(_ folder: RunFolder, name: String = "episodes", resume: Bool) throws {
-    let place = folder.file("journal")
+    place = folder.file("journal")
+    self.name = name
     do {
       try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
     } catch {
       throw MartletError(.io, "\(place): cannot be made: \(error.localizedDescription)")
     }
-    path = "\(place)/\(name).log"
-    journal = try Journal(path: path)
     guard resume else {
-      try journal.reset()
+      forget(before: .max)
       return
     }
-    for bytes in journal.records {
-      guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
-      if let episode = record.episode { finished[record.of] = episode }
-      if let call = record.call { executed[record.of, default: []].append(call) }
+    for step in steps() {
+      let journal = try Journal(path: path(step))
+      defer { journal.close() }
+      for bytes in journal.records {
+        guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
+        if let episode = record.episode { finished[record.of] = episode }
+        if let call = record.call { executed[record.of, default: []].append(call) }
+      }
     }
+  }
+
+  private func path(_ step: Int) -> String { "\(place)/\(name)-\(step).log" }
+
+  /// Of which there is a file, in order.
+  private func steps() -> [Int] {
+    RunFolder.contents(place).compactMap { file in
+      guard file.hasPrefix(name + "-"), file.hasSuffix(".log") else { return nil }
+      return Int(file.dropFirst(name.count + 1).dropLast(4))
+    }.sorted()
+  }
+
+  private func journal(step: Int) throws -> Journal {
+    if let current, current.step == step { return current.journal }
+    current?.journal.close()
+    current = nil
+    let opened = try Journal(path: path(step))
+    current = (step, opened)
+    return opened
   }
 
   /// Samples what is not here yet.
   /// - Returns: judged episodes in the order of the requests.
   /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
+    let journal = try journal(step: step)
     let keys = requests.map { Key($0, engine.settings(step: step), model: engine.modelName) }
     var episodes = keys.map { finished[$0] }
     let open = requests.indices.filter { episodes[$0] == nil }
@@ -88,16 +113,17 @@ final class EpisodeJournal {
     return try engine.judged(episodes.compactMap(\.self))
   }
 
-  /// To be called when what was sampled is safe elsewhere.
-  func forget() throws {
-    try journal.reset()
-    finished = [:]
-    executed = [:]
+  /// To be called when what was sampled before `step` is safe elsewhere.
+  func forget(before step: Int) {
+    for old in steps() where old < step { unlink(path(old)) }
+    finished = finished.filter { $0.key.step >= step }
+    executed = executed.filter { $0.key.step >= step }
   }
 
-  /// Ends the journal; its file goes.
+  /// Ends the journal; its files go.
   func remove() {
-    journal.close()
-    unlink(path)
+    current?.journal.close()
+    current = nil
+    forget(before: .max)
   }
 }

@@ -55,6 +55,8 @@ final class Learner {
   let objective: PolicyObjective
   let microBatchTokens: Int
   let gradientShards: Int
+  /// Called before weights and moments change.
+  var beforeUpdate: () throws -> Void = {}
   private let cluster: any Cluster
   private let spareBuffers = SpareBuffers()
 
@@ -89,6 +91,7 @@ final class Learner {
       return tree
     }
     if gradientShards > 1 { cluster.sum(trees, into: gradients) }
+    try beforeUpdate()
     (result.gradientNorm, result.learningRate) = try optimizer.update(
       weights: model.trainableWeights, gradients: gradients, totalSteps: totalSteps, pool: pool)
     pass.weightsChanged()

@@ -36,7 +36,7 @@ final class RunFolder {
   deinit { lock.release() }
 
   /// What is in the folder, its lock apart.
-  private static func contents(_ path: String) -> [String] {
+  static func contents(_ path: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).filter { $0 != "LOCK" }
   }
 

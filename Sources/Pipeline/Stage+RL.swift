@@ -26,7 +26,7 @@ enum RLStage {
         (episodes, filtered) = try source.episodes(step: run.state.step, rates: run.state.successRates ?? [:])
       } catch let interruption as Interrupted {
         // Finished episodes of this step are in the journal; the weights are as the step before left them.
-        try run.save(last: true)
+        try run.saveNow()
         throw interruption
       }
       let sampled = ContinuousClock.now
@@ -47,7 +47,8 @@ enum RLStage {
       line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
       line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
       let isBest = try isTimeToEvaluate(run) && evaluate(heldOut, &line, run, engine)
-      if try run.finishStep(line, saves: isBest) { try journal.forget() }
+      try run.finishStep(line, saves: isBest)
+      journal.forget(before: run.savedStep)
       context.onEvent(
         .progress(
           Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))

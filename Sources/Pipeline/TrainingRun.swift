@@ -31,9 +31,9 @@ final class TrainingRun {
   let learner: Learner
   let metrics: MetricsWriter
   var state = TrainingState()
-  private var failedSaves = 0
-  /// The step of the newest checkpoint; -1: none.
-  private var savedStep = -1
+  private let saver: CheckpointWriter
+  /// The step of the newest checkpoint that is whole; -1: none.
+  var savedStep: Int { saver.savedStep }
 
   init(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     self.configuration = configuration
@@ -50,6 +50,8 @@ final class TrainingRun {
       loaded = configuration.lora.rank == 0 ? made : try made.adapted(configuration.lora, seed: configuration.seed)
     }
     learner = Learner(model: loaded.model, configuration: configuration, pool: context.pool)
+    saver = CheckpointWriter(run: folder.path, configuration: configuration, onEvent: context.onEvent)
+    learner.beforeUpdate = { [saver] in try saver.finish() }
     if let last {
       let bytes = try last.restore(into: loaded.model, optimizer: learner.optimizer)
       do {
@@ -58,7 +60,7 @@ final class TrainingRun {
         throw MartletError(
           .data, "\(last.folder): its training state cannot be read; remove this folder to use an older one")
       }
-      savedStep = state.step
+      saver.savedStep = state.step
       learner.pass.weightsChanged()
       context.onEvent(.note("resumed from \(last.folder)"))
     }
@@ -78,46 +80,35 @@ final class TrainingRun {
 
   /// Ends a step: counts it, writes its metrics, saves when it is time, stops when somebody asked to.
   /// - Parameter saves: whether it is time in any case.
-  /// - Returns: whether a checkpoint was written.
-  @discardableResult
-  func finishStep(_ line: Metrics, saves: Bool = false) throws -> Bool {
+  func finishStep(_ line: Metrics, saves: Bool = false) throws {
     state.step += 1
     var line = line
     line["state_hash"] = .string(hash())
     try metrics.write(line)
     context.onEvent(.step(line))
-    let stops = context.isCancelled
-    var saved = false
-    if stops || saves || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
-      saved = try save(last: stops)
+    if context.isCancelled {
+      try saveNow()
+    } else if saves || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
+      try saver.start(contents())
     }
     try context.checkCancelled()
-    return saved
   }
 
-  /// A failed save is reported and training goes on; three in a row, or the last, end it.
-  /// - Returns: whether it is written.
-  @discardableResult
-  func save(last: Bool) throws -> Bool {
-    if savedStep == state.step { return true }
-    do {
-      _ = try StepCheckpoint.write(
-        run: folder.path, step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
-        state: try JSONEncoder().encode(state), keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast,
-        keepEvery: configuration.keepEvery, alsoKeep: state.best?.step)
-      failedSaves = 0
-      savedStep = state.step
-      return true
-    } catch let error as MartletError {
-      failedSaves += 1
-      if last || failedSaves >= 3 { throw error }
-      context.onEvent(.warning("\(error.message); training goes on (failed save \(failedSaves) of 3)"))
-      return false
-    }
+  /// Returns when what there is now is on the disk.
+  func saveNow() throws {
+    try saver.finish()
+    if savedStep != state.step { try saver.write(contents()) }
+  }
+
+  private func contents() throws -> CheckpointWriter.Contents {
+    CheckpointWriter.Contents(
+      step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
+      state: try JSONEncoder().encode(state), best: state.best?.step)
   }
 
   /// Leaves model.h5: without the optimizer, adapters merged into the weights.
   func finish() throws {
+    try saver.finish()
     try ModelFile.write(loaded.model.merged(pool: context.pool), files: loaded.files, to: folder.modelFile)
     metrics.close()
   }

@@ -35,7 +35,7 @@ import Testing
   func aKilledStageGoesOn(_ stage: String, _ result: String) throws {
     let alone = try program.end(program.start(arguments(stage, run: "alone")))
     #expect(alone.status == 0, "\(alone.errors)")
-    let log = program.file("killed/journal/\(stage == "eval" ? "eval" : "episodes").log")
+    let log = program.file("killed/journal/\(stage == "eval" ? "eval" : "episodes")-0.log")
     let killed = try program.start(arguments(stage, run: "killed"))
     while killed.isRunning, ((try? Data(contentsOf: URL(fileURLWithPath: log)))?.count ?? 0) < 8000 { usleep(2000) }
     kill(killed.processIdentifier, SIGKILL)
@@ -73,7 +73,7 @@ import Testing
   func otherSettingsAreSampledAnew(_ setting: String) throws {
     _ = try program.makeModel(contextLength: 512)
     let killed = try program.start(arguments("eval", run: "killed"))
-    let log = program.file("killed/journal/eval.log")
+    let log = program.file("killed/journal/eval-0.log")
     while killed.isRunning, ((try? Data(contentsOf: URL(fileURLWithPath: log)))?.count ?? 0) < 8000 { usleep(2000) }
     kill(killed.processIdentifier, SIGKILL)
     #expect(try program.end(killed).status == SIGKILL)
