@@ -12,11 +12,11 @@ struct GridPlan {
   ///   - rowChunk: rows that share a pass over the columns. Enough of them for all threads, and only rows are cut: so each is
   ///     read by one task alone.
   init(
-    rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int, rowChunk: Int = .max / 64
+    rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int, rowChunk: Int? = nil
   ) {
     self.rows = rows
     self.columns = columns
-    if rows >= 4 * threads * rowChunk {
+    if let rowChunk, rows >= 4 * threads * rowChunk {
       rowsPerTask = (rows / (4 * threads) + rowUnit - 1) / rowUnit * rowUnit
       columnsPerTask = columns
       columnTasks = 1

@@ -15,7 +15,8 @@ public func linear(
   let panels = weights.panelCount
   let plan = GridPlan(
     rows: rows, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount,
-    rowChunk: LinearProduct.chunkRows)
+    // Panels of a long reduction, few at a time, stay in the cache for all rows.
+    rowChunk: inputs > LinearProduct.blockSteps ? nil : LinearProduct.chunkRows)
   pool.run(plan.taskCount) { task in
     let part = plan.part(task)
     product.run(rows: part.rows, panels: part.columns)
@@ -40,10 +41,13 @@ private struct LinearProduct: @unchecked Sendable {
     let inputs = weights.inputs
     let blocks = (inputs + LinearProduct.blockSteps + 511) / (LinearProduct.blockSteps + 512)
     let blockSteps = ((inputs + blocks - 1) / blocks + 7) & ~7
+    // Chunks alike: a small last one would have the weights pass by for little.
+    let chunks = (rows.count + LinearProduct.chunkRows - 1) / LinearProduct.chunkRows
+    let chunkRows = ((rows.count + chunks - 1) / chunks + 5) / 6 * 6
     for step in stride(from: 0, to: inputs, by: blockSteps) {
       let steps = min(blockSteps, inputs - step)
-      for row in stride(from: rows.lowerBound, to: rows.upperBound, by: LinearProduct.chunkRows) {
-        let chunk = row..<min(row + LinearProduct.chunkRows, rows.upperBound)
+      for row in stride(from: rows.lowerBound, to: rows.upperBound, by: chunkRows) {
+        let chunk = row..<min(row + chunkRows, rows.upperBound)
         for panel in panels {
           multiply(rows: chunk, panel: panel, step: step, steps: steps)
         }

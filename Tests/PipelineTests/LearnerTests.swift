@@ -57,7 +57,7 @@ import Transformer
 
   @Test(arguments: [MatmulMode.mixed, .exact]) func threadsDoNotMatter(matmul: MatmulMode) throws {
     let one = try trained(matmul: matmul, threads: 1, budget: 64)
-    for threads in [2, 3] { #expect(try trained(matmul: matmul, threads: threads, budget: 64) == one) }
+    for threads in [2, 3, 8] { #expect(try trained(matmul: matmul, threads: threads, budget: 64) == one) }
   }
 
   @Test(arguments: [LossKind.grpo, .gspo]) func microBatchesDoNotMatterWhenExact(kind: LossKind) throws {

@@ -4,7 +4,7 @@ import Transformer
 
 /// One numeric path: a row's bits depend on its own sequence alone, in the trainer and in the sampler.
 @Suite struct NumericPathTests {
-  @Test(arguments: RandomModels.architectures, [1, 2, 3])
+  @Test(arguments: RandomModels.architectures, [1, 2, 3, 8])
   func samplerEqualsTrainer(architecture: ModelConfiguration.Architecture, threads: Int) throws {
     var c = RandomModels.configuration(architecture)
     if threads == 2 { c.adapters = LowRankAdapters(rank: 3, alpha: 2, targets: [.key, .output, .up]) }
