@@ -57,6 +57,10 @@ struct JournalTests {
     // A file that a crash has lengthened with zeros.
     try (whole + Data(count: 64)).write(to: URL(filePath: path))
     #expect(try Journal(path: path).records == records)
+    // One that it left with nothing else: the checksum of no bytes is zero, that of their length is not.
+    try Data(count: 64).write(to: URL(filePath: path))
+    let empty = try Journal(path: path)
+    #expect(empty.records.isEmpty && empty.cutBytes == 64)
   }
 
   /// Each record alone is whole; their order is not.
