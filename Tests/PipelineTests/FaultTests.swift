@@ -40,6 +40,8 @@ import Testing
   /// The hash of each step folder's weights, and of the model's; every folder that has its name must open.
   private func hashes(_ run: String) throws -> [String: String] {
     var hashes: [String: String] = [:]
+    // The first calls come before the folder.
+    guard FileManager.default.fileExists(atPath: program.file(run)) else { return hashes }
     for name in try FileManager.default.contentsOfDirectory(atPath: program.file(run)) {
       guard name == "model.h5" || name.hasPrefix("step-") else { continue }
       hashes[name] = weightsHash(try ModelSource.load(program.file("\(run)/\(name)")).model)
