@@ -6,13 +6,15 @@ import Transformer
 @testable import Pipeline
 
 @Suite struct BenchmarkTests {
+  private let pool = WorkerPool(threadCount: 2)
+  private let model = LanguageModel(
+    configuration: ModelConfiguration(
+      architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 2, vocabularySize: 50,
+      contextLength: 160))
+
+  init() { model.initialize(seed: 3, pool: pool) }
+
   @Test func everythingIsMeasured() throws {
-    let model = LanguageModel(
-      configuration: ModelConfiguration(
-        architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 2, vocabularySize: 50,
-        contextLength: 160))
-    let pool = WorkerPool(threadCount: 2)
-    model.initialize(seed: 3, pool: pool)
     let folder = try ScratchFolder()
     let benchmark = try Benchmark.run(
       model: model, pool: pool, folder: folder.path, python: nil, effort: 0.2, onEvent: { _ in })
@@ -34,12 +36,6 @@ import Transformer
   }
 
   @Test func partsAreMeasuredAlone() throws {
-    let model = LanguageModel(
-      configuration: ModelConfiguration(
-        architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 2, vocabularySize: 50,
-        contextLength: 160))
-    let pool = WorkerPool(threadCount: 2)
-    model.initialize(seed: 3, pool: pool)
     let benchmark = try Benchmark.run(
       model: model, pool: pool, folder: "/nowhere", python: "/nowhere", only: [.prefill, .gemm], effort: 0.2,
       onEvent: { _ in })
