@@ -41,15 +41,20 @@ struct ModelBench {
   }
 
   /// Tokens a second of `rows` sequences at contexts of about 128 tokens, draws included.
-  func decode(rows: Int) -> Benchmark.Result {
+  /// - Parameter group: sequences that have a prompt of 120 tokens in common, as GRPO's have.
+  func decode(_ name: String, rows: Int, group: Int = 8) -> Benchmark.Result {
     let V = model.configuration.vocabularySize
     let steps = 16
     let start = max(1, min(120, model.configuration.contextLength - steps))
     let pass = SamplingPass(model: model, pool: pool, slotCount: rows, capacity: start + steps)
-    pass.run(
-      (0..<start).map { SamplingPass.Row(slot: 0, token: token($0), position: $0, wantsLogits: false) },
-      consume: { _, _ in })
-    for slot in 1..<max(rows, 1) { pass.copyCache(from: 0, to: slot, length: start) }
+    for first in stride(from: 0, to: rows, by: group) {
+      pass.run(
+        (0..<start).map { SamplingPass.Row(slot: first, token: token(first + $0), position: $0, wantsLogits: false) },
+        consume: { _, _ in })
+      for slot in first + 1..<max(first + 1, min(first + group, rows)) {
+        pass.copyCache(from: first, to: slot, length: start)
+      }
+    }
     let drawn = UnsafeMutableBufferPointer<Int32>.allocate(capacity: rows)
     defer { drawn.deallocate() }
     let settings = SamplingSettings()
@@ -68,7 +73,7 @@ struct ModelBench {
     let operations = Double(rows) * (scale.forwardOperations(contextLength: context) + scale.headOperations)
     let bytes = scale.packedBytes + rows * context * scale.cacheBytesPerToken
     return Benchmark.Result(
-      "decode_\(rows)", Double(rows * steps) / taken, "tokens/s",
+      name, Double(rows * steps) / taken, "tokens/s",
       limit: Double(rows) / slower(operations: operations, bytes: bytes))
   }
 
@@ -98,8 +103,8 @@ struct ModelBench {
     let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-6), parameterCount: gradients.count)
     let batch = PackedTokens((0..<sequences).map { s in (0..<length).map { token(s * length + $0) } })
     // Each row but the last of its sequence is asked for the next one's token.
-    let targets = batch.sequences.flatMap { rows in
-      rows.dropLast().map { Target(row: $0, token: batch.tokens[$0 + 1]) }
+    let targets = batch.sequences.flatMap { sequence in
+      sequence.rows.dropLast().map { Target(row: $0, token: batch.tokens[$0 + 1]) }
     }
     let coefficient = TargetCoefficients(logProb: -1 / Float(targets.count))
     let taken = try seconds(repeats: 5) {
@@ -141,7 +146,9 @@ struct ModelBench {
     let stepOperations =
       Double(prompts * samples) * (scale.forwardOperations(contextLength: 3 * length / 2) + scale.headOperations)
     let training =
-      3 * (2 * drawn * scale.forwardOperations(contextLength: length) + drawn * scale.headOperations) / flops
+      3
+      * ((drawn + Double(prompts * length)) * scale.forwardOperations(contextLength: length)
+        + drawn * scale.headOperations) / flops
     let limit =
       read / flops + Double(length) * slower(operations: stepOperations, bytes: scale.packedBytes) + training
     return Benchmark.Result("grpo_step", taken, "s", limit: limit)

@@ -90,7 +90,9 @@ public struct Benchmark: Codable, Sendable, Equatable {
       let measured: [Result] =
         switch part {
         case .gemm: [bench.gemm()]
-        case .decode: [1, 8, 32, 64].map(bench.decode)
+        case .decode:
+          [1, 8, 32, 64].map { bench.decode("decode_\($0)", rows: $0) }
+            + [bench.decode("decode_64_apart", rows: 64, group: 1)]
         case .prefill: [bench.prefill()]
         case .train: [try bench.train(part.rawValue, .mixed)]
         case .trainExact: [try bench.train(part.rawValue, .exact)]

@@ -51,6 +51,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var updateBatch = 64
   /// Tokens of one forward and backward pass.
   public var microBatchTokens = 4096
+  /// Whether a prompt goes through the model once for all responses to it in a pass; never with `exact`.
+  public var sharePrompts = true
   /// Sequences that are sampled at the same time.
   public var slots = 64
   public var optimizer = OptimizerSettings()
@@ -211,6 +213,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case samplesPerPrompt = "samples_per_prompt"
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
+    case sharePrompts = "share_prompts"
     case slots, optimizer, sampling, loss, prompt, interpreter, reward, hint, rejection, groups
   }
 }

@@ -15,10 +15,9 @@ struct MicroBatchTargets {
 
   init(_ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens) {
     for (sequence, index) in batch.enumerated() {
-      let offset = packed.sequences[sequence].lowerBound
       for (place, target) in samples[index].targets {
         var target = target
-        target.row += offset
+        target.row = packed.row(sequence, target.row)
         all.append(target)
         places.append(Place(sample: index, token: place))
       }

@@ -18,6 +18,9 @@ struct LearningSample {
   /// By response token, the ids a filter kept when it was drawn; nil: no filter.
   var kept: [[Int32]?]?
 
+  /// How many tokens neighbours may have in common: the prompt without its last token, whose row is asked for the first draw.
+  var prefixLength: Int { max(0, responseStart - 1) }
+
   /// What the log-prob head is asked for; rows count from the sequence's first token.
   var targets: [(place: Int, target: Target)] {
     policy.responseMask.indices.filter { policy.responseMask[$0] }.map { t in
@@ -54,6 +57,9 @@ final class Learner {
   let loss: LossSettings
   let objective: PolicyObjective
   let microBatchTokens: Int
+  /// Whether a prompt that neighbours have in common goes through the model once. Sums over rows then depend on where a batch is
+  /// cut, which `exact` promises not to show.
+  let sharesPrompts: Bool
   let gradientShards: Int
   /// Called before weights and moments change.
   var beforeUpdate: () throws -> Void = {}
@@ -69,6 +75,7 @@ final class Learner {
     loss = configuration.loss
     objective = configuration.loss.makeObjective()
     microBatchTokens = configuration.microBatchTokens
+    sharesPrompts = configuration.sharePrompts && configuration.matmul != .exact
     gradientShards = configuration.gradientShards
     cluster = VirtualCluster(size: configuration.ranks)
   }
@@ -84,7 +91,9 @@ final class Learner {
       var tree = GradientTree(count: gradients.count, spare: spareBuffers)
       for shard in cluster.parts(of: rank, count: gradientShards) {
         let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
-        for batch in microBatches(samples, range) { accumulate(batch, samples, weights, &result) }
+        for batch in Self.microBatches(samples, range, tokens: microBatchTokens, sharing: sharesPrompts) {
+          accumulate(batch, samples, weights, &result)
+        }
         pass.finishGradients()
         if gradientShards > 1 { tree.push(gradients, index: shard) }
       }
@@ -98,17 +107,23 @@ final class Learner {
     return result
   }
 
-  /// Neighbouring samples whose tokens fit the budget; a longer sample stands alone.
-  func microBatches(_ samples: [LearningSample], _ range: Range<Int>) -> [Range<Int>] {
+  /// Neighbouring samples that take `limit` rows at most when packed; a longer sample stands alone.
+  static func microBatches(
+    _ samples: [LearningSample], _ range: Range<Int>, tokens limit: Int, sharing: Bool
+  ) -> [Range<Int>] {
     var batches: [Range<Int>] = []
     var start = range.lowerBound
     var tokens = 0
     for index in range {
-      let size = samples[index].tokens.count
-      if index > start, tokens + size > microBatchTokens {
+      var size = samples[index].tokens.count
+      if sharing, index > start {
+        let (before, own) = (samples[index - 1], samples[index])
+        size -= PackedTokens.sharedCount((before.tokens, before.prefixLength), (own.tokens, own.prefixLength))
+      }
+      if index > start, tokens + size > limit {
         batches.append(start..<index)
         start = index
-        tokens = 0
+        (tokens, size) = (0, samples[index].tokens.count)
       }
       tokens += size
     }
@@ -116,11 +131,16 @@ final class Learner {
     return batches
   }
 
+  /// The tokens of neighbouring samples, laid out for the model.
+  private static func pack(_ samples: ArraySlice<LearningSample>, sharing: Bool) -> PackedTokens {
+    PackedTokens(samples.map(\.tokens), prefixLengths: samples.map { sharing ? $0.prefixLength : 0 })
+  }
+
   /// Forward and backward of one micro-batch; adds to the gradients.
   private func accumulate(
     _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
   ) {
-    let packed = PackedTokens(batch.map { samples[$0].tokens })
+    let packed = Self.pack(samples[batch], sharing: sharesPrompts)
     let targets = MicroBatchTargets(samples, batch, packed)
     pass.forward(packed)
     result.tokens += packed.tokens.count
@@ -180,16 +200,10 @@ final class Learner {
   ) -> (logProbs: [[Float]], values: [[Float]]) {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
-    var start = 0
-    while start < samples.count {
-      var end = start
-      var tokens = 0
-      while end < samples.count, end == start || tokens + samples[end].tokens.count <= microBatchTokens {
-        tokens += samples[end].tokens.count
-        end += 1
-      }
-      let packed = PackedTokens(samples[start..<end].map(\.tokens))
-      let targets = MicroBatchTargets(samples, start..<end, packed)
+    // Sharing changes no bit of a forward pass.
+    for batch in microBatches(samples, samples.indices, tokens: microBatchTokens, sharing: true) {
+      let packed = pack(samples[batch], sharing: true)
+      let targets = MicroBatchTargets(samples, batch, packed)
       pass.forward(packed)
       let scores = pass.score(targets.all)
       for (index, place) in targets.places.enumerated() { logProbs[place.sample].append(scores.logProbs[index]) }
@@ -197,7 +211,6 @@ final class Learner {
         let found = pass.values(rows: targets.all.map(\.row))
         for (index, place) in targets.places.enumerated() { values[place.sample].append(found[index]) }
       }
-      start = end
     }
     return (logProbs, values)
   }

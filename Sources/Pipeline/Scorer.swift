@@ -112,19 +112,20 @@ public enum Scorer {
     guard !works.isEmpty else { return [] }
     let packed = PackedTokens(works.map(\.tokens))
     var targets: [Target] = []
-    for (work, rows) in zip(works, packed.sequences) {
+    for (index, work) in works.enumerated() {
       for place in work.tokens.indices {
         // The last row has no next token; its entropy is asked for with any.
         let next = place + 1 < work.tokens.count ? place + 1 : 0
         let kept = next > 0 ? work.kept?[next] : nil
         targets.append(
-          Target(row: rows.lowerBound + place, token: work.tokens[next], temperature: work.temperature, kept: kept))
+          Target(row: packed.row(index, place), token: work.tokens[next], temperature: work.temperature, kept: kept))
       }
     }
     pass.forward(packed)
     let scores = pass.score(targets)
-    return zip(works, packed.sequences).map { work, rows in
-      Scores(
+    return zip(works, packed.sequences).map { work, sequence in
+      let rows = sequence.rows
+      return Scores(
         tokens: work.tokens, logprobs: [nil] + rows.dropLast().map { scores.logProbs[$0] },
         entropy: rows.map { scores.entropies[$0] })
     }

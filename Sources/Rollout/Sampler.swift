@@ -111,7 +111,7 @@ public final class Sampler {
     run.onEpisode = onEpisode
     run.onCall = onCall
     run.onToken = onToken
-    defer { pass?.releaseCaches() }
+    defer { pass?.releaseCache() }
     return try run.toTheEnd(onProgress: onProgress, isCancelled: isCancelled)
   }
 

@@ -12,41 +12,63 @@ public func attentionBackward(
   dValue: UnsafeMutablePointer<Float>, dValueStride: Int, dOut: UnsafePointer<Float>, dOutStride: Int,
   out: UnsafePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
   key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
-  statistics: UnsafePointer<Float>, sequences: [Range<Int>], shape: AttentionShape, scratch: AttentionScratch,
+  statistics: UnsafePointer<Float>, sequences: [AttentionSequence], shape: AttentionShape, scratch: AttentionScratch,
   pool: WorkerPool
 ) {
   let K = shape.keyValueHeadCount
   let D = shape.headWidth
-  let longest = sequences.reduce(0) { max($0, $1.count) }
+  let longest = sequences.reduce(0) { max($0, $1.length) }
   guard longest > 0 else { return }
   let plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: longest)
-  let panelFloats = KeyValueStore.panelFloatCount(capacity: longest, headWidth: D)
+  let positions = PackedPositions(sequences, width: D)
+  let families = familyStarts(sequences)
   forEachItem(
-    sequences.count * K, scratchFloats: plan.backwardFloatCount + 2 * panelFloats, scratch: scratch, pool: pool
+    (families.count - 1) * K,
+    scratchFloats: plan.backwardFloatCount + 2 * (positions.panelFloats + positions.rowFloats), scratch: scratch,
+    pool: pool
   ) { item, memory in
-    let rows = sequences[item / K]
     let head = item % K
-    let (first, own) = (rows.lowerBound, head * D)
+    let own = head * D
     let keyPanels = memory + plan.backwardFloatCount
-    let valuePanels = keyPanels + panelFloats
-    packPanels(keyPanels, key + first * keyStride + own, stride: keyStride, rows: rows.count, width: D)
-    packPanels(valuePanels, value + first * valueStride + own, stride: valueStride, rows: rows.count, width: D)
-    let run = AttentionRun(
-      query: query + first * queryStride, queryStride: queryStride, keyPanels: keyPanels, shape: shape,
-      keyValueHead: head, firstPosition: 0, rowCount: rows.count * shape.groupSize)
-    let gradients = AttentionGradients(
-      dQuery: dQuery + first * dQueryStride, dQueryStride: dQueryStride,
-      dKey: dKey + first * dKeyStride + own, dKeyStride: dKeyStride,
-      dValue: dValue + first * dValueStride + own, dValueStride: dValueStride,
-      dOut: dOut + first * dOutStride, dOutStride: dOutStride, out: out + first * outStride, outStride: outStride,
-      key: key + first * keyStride + own, keyStride: keyStride, valuePanels: valuePanels,
-      statistics: statistics + first * shape.headCount * 2)
-    var start = 0
-    while start < run.rowCount {
-      run.backward(rows: start..<min(start + plan.rows, run.rowCount), gradients, plan, memory)
-      start += plan.rows
+    let valuePanels = keyPanels + positions.panelFloats
+    let gathered = valuePanels + positions.panelFloats
+    for sequence in sequences[families[item / K]..<families[item / K + 1]] {
+      let first = sequence.rows.lowerBound
+      let keys = positions.rows(sequence, of: key + own, stride: keyStride, gathered: gathered)
+      let values = positions.rows(
+        sequence, of: value + own, stride: valueStride, gathered: gathered + positions.rowFloats)
+      let run = AttentionRun(
+        query: query + first * queryStride, queryStride: queryStride, shape: shape, keyValueHead: head,
+        firstPosition: sequence.prefix.count, rowCount: sequence.rows.count * shape.groupSize)
+      let gradients = AttentionGradients(
+        dQuery: dQuery + first * dQueryStride, dQueryStride: dQueryStride,
+        dKey: dKey + own, dKeyStride: dKeyStride, dValue: dValue + own, dValueStride: dValueStride, sequence: sequence,
+        dOut: dOut + first * dOutStride, dOutStride: dOutStride, out: out + first * outStride, outStride: outStride,
+        keys: keys, keyPanels: positions.panels(keyPanels, keys, sequence),
+        valuePanels: positions.panels(valuePanels, values, sequence),
+        statistics: statistics + first * shape.headCount * 2)
+      var start = 0
+      while start < run.rowCount {
+        run.backward(rows: start..<min(start + plan.rows, run.rowCount), gradients, plan, memory)
+        start += plan.rows
+      }
     }
   }
+}
+
+/// Where each sequence without a prefix stands, and the end: what follows it up to the next adds to its gradients.
+private func familyStarts(_ sequences: [AttentionSequence]) -> [Int] {
+  var starts: [Int] = []
+  for (index, sequence) in sequences.enumerated() {
+    if sequence.prefix.isEmpty {
+      starts.append(index)
+    } else {
+      precondition(
+        starts.last.map { sequences[$0].rows == sequence.prefix } ?? false,
+        "attention: sequence \(index) goes on from rows \(sequence.prefix), which are not the sequence before it")
+    }
+  }
+  return starts + [sequences.count]
 }
 
 /// What the backward pass reads and writes beside the run itself.
@@ -57,13 +79,15 @@ struct AttentionGradients {
   let dKeyStride: Int
   let dValue: UnsafeMutablePointer<Float>
   let dValueStride: Int
+  /// The rows of dKey and dValue that belong to the positions.
+  let sequence: AttentionSequence
   let dOut: UnsafePointer<Float>
   let dOutStride: Int
   let out: UnsafePointer<Float>
   let outStride: Int
-  let key: UnsafePointer<Float>
-  let keyStride: Int
-  let valuePanels: UnsafePointer<Float>
+  let keys: PackedPositions.Rows
+  let keyPanels: PositionPages
+  let valuePanels: PositionPages
   let statistics: UnsafePointer<Float>
 }
 
@@ -73,15 +97,17 @@ extension AttentionRun {
   ) {
     let D = shape.headWidth
     let counts = countKeys(rows, plan, memory)
-    let probabilities = memory + plan.counts
-    let dScores = probabilities + plan.scores
-    let queries = dScores + plan.scores
-    let dOuts = queries + plan.vectors
-    let totals = dOuts + plan.vectors
-    gather(queries, rows, plan, query, stride: queryStride)
+    let block = AttentionBlock(plan, memory)
+    let probabilities = block.scores
+    let dOuts = block.open + plan.vectors
+    let dScores = dOuts + plan.vectors
+    let (all, positions) = (0..<rows.count, 0..<counts[rows.count - 1])
+    let pages = 0..<KeyValueStore.pageCount(length: positions.count)
+    gather(block.vectors, rows, plan, query, stride: queryStride)
     gather(dOuts, rows, plan, g.dOut, stride: g.dOutStride)
-    tileScores(probabilities, rows.count, counts, plan, vectors: queries, panels: keyPanels, scale: shape.scale)
-    tileScores(dScores, rows.count, counts, plan, vectors: dOuts, panels: g.valuePanels, scale: 1)
+    tileScores(
+      probabilities, all, pages, counts, plan, vectors: block.vectors, panels: g.keyPanels, scale: shape.scale)
+    tileScores(dScores, all, pages, counts, plan, vectors: dOuts, panels: g.valuePanels, scale: 1)
     forEach(rows) { local, position, head in
       let place = (position &* shape.headCount &+ head) &* 2
       let delta = RMSNormKernel.laneProduct(
@@ -90,12 +116,21 @@ extension AttentionRun {
         probabilities + local &* plan.scoreStride, dScores + local &* plan.scoreStride, count: counts[local],
         maximum: g.statistics[place], sum: g.statistics[place &+ 1], delta: delta)
     }
-    weightedRows(totals, dScores, rows.count, counts, plan, values: g.key, valueStride: g.keyStride)
+    weightedRows(
+      block.totals, open: block.open, dScores, all, positions, counts, plan, values: g.keys.pages,
+      valueStride: g.keys.stride)
     forEach(rows) { local, position, head in
-      copyFloats(g.dQuery + position &* g.dQueryStride + head &* D, totals + local &* D, D)
+      copyFloats(g.dQuery + position &* g.dQueryStride + head &* D, block.totals + local &* D, D)
     }
-    weightedColumns(g.dValue, g.dValueStride, probabilities, rows, counts, plan, vectors: dOuts)
-    weightedColumns(g.dKey, g.dKeyStride, dScores, rows, counts, plan, vectors: queries)
+    let prefix = g.sequence.prefix
+    for (positions, first) in [
+      (0..<prefix.count, prefix.lowerBound), (prefix.count..<positions.count, g.sequence.rows.lowerBound),
+    ] where !positions.isEmpty {
+      weightedColumns(
+        g.dValue + first &* g.dValueStride, g.dValueStride, probabilities, rows, positions, plan, vectors: dOuts)
+      weightedColumns(
+        g.dKey + first &* g.dKeyStride, g.dKeyStride, dScores, rows, positions, plan, vectors: block.vectors)
+    }
   }
 
   /// Scores to probabilities and their gradients to the scores', in place: P = exp(s - max) / sum, dS = P (dP - delta) scale.
@@ -118,35 +153,37 @@ extension AttentionRun {
     }
   }
 
-  /// target[p][0..<D] += sum over the rows that see p, in order, of weights[row][p] * vectors[row].
+  /// target[p][0..<D] += sum over the rows that see p, in order, of weights[row][p] * vectors[row], for p in `positions`; the
+  /// first of them is target's first.
   private func weightedColumns(
     _ target: UnsafeMutablePointer<Float>, _ targetStride: Int, _ weights: UnsafePointer<Float>, _ rows: Range<Int>,
-    _ counts: UnsafePointer<Int>, _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>
+    _ positions: Range<Int>, _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>
   ) {
     let D = shape.headWidth
     let wide = D / 16 * 16
-    let limit = counts[rows.count - 1]
     /// The first row of the block that sees position p.
     @inline(__always)
     func firstRow(_ p: Int) -> Int { max(0, (p &- firstPosition) &* shape.groupSize &- rows.lowerBound) }
-    var p = 0
-    while p &+ 6 <= limit {
+    @inline(__always)
+    func place(_ p: Int) -> UnsafeMutablePointer<Float> { target + (p &- positions.lowerBound) &* targetStride }
+    var p = positions.lowerBound
+    while p &+ 6 <= positions.upperBound {
       let starts = (
         firstRow(p), firstRow(p &+ 1), firstRow(p &+ 2), firstRow(p &+ 3), firstRow(p &+ 4), firstRow(p &+ 5)
       )
       var column = 0
       while column < wide {
         AttentionTile.columnsOfSix(
-          target + p &* targetStride + column, targetStride: targetStride, weights: weights + p,
+          place(p) + column, targetStride: targetStride, weights: weights + p,
           stride: plan.scoreStride, vectors: vectors + column, width: D, starts: starts, rows: rows.count)
         column &+= 16
       }
       p &+= 6
     }
-    for position in (wide < D ? 0 : p)..<limit {
+    for position in (wide < D ? positions.lowerBound : p)..<positions.upperBound {
       let column = position < p ? wide : 0
       AttentionTile.columnsOfOne(
-        target + position * targetStride + column, weights: weights + position, stride: plan.scoreStride,
+        place(position) + column, weights: weights + position, stride: plan.scoreStride,
         vectors: vectors + column, width: D, columns: D - column, start: firstRow(position), rows: rows.count)
     }
   }

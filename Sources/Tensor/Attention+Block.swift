@@ -25,9 +25,9 @@ struct AttentionBlockPlan {
   }
 
   /// Floats a forward block needs.
-  var floatCount: Int { counts + scores + 2 * vectors }
-  /// Floats a backward block needs: one more of scores, two more of vectors.
-  var backwardFloatCount: Int { counts + 2 * scores + 3 * vectors }
+  var floatCount: Int { counts + scores + 3 * vectors }
+  /// Floats a backward block needs: one more of scores.
+  var backwardFloatCount: Int { counts + 2 * scores + 4 * vectors }
   /// One Int a row, in whole cache lines.
   var counts: Int { (2 * rows + 15) & ~15 }
   var scores: Int { rows * scoreStride }
@@ -35,11 +35,27 @@ struct AttentionBlockPlan {
   var vectors: Int { (rows * headWidth + 15) & ~15 }
 }
 
+/// Where the parts of a block lie in scratch memory, behind the counts of keys.
+struct AttentionBlock {
+  let scores: UnsafeMutablePointer<Float>
+  /// Queries.
+  let vectors: UnsafeMutablePointer<Float>
+  let totals: UnsafeMutablePointer<Float>
+  /// Sums that are still to go on.
+  let open: UnsafeMutablePointer<Float>
+
+  init(_ plan: AttentionBlockPlan, _ memory: UnsafeMutablePointer<Float>) {
+    scores = memory + plan.counts
+    vectors = scores + plan.scores
+    totals = vectors + plan.vectors
+    open = totals + plan.vectors
+  }
+}
+
 /// One key head of one run of rows: everything a block needs.
 struct AttentionRun {
   let query: UnsafePointer<Float>
   let queryStride: Int
-  let keyPanels: UnsafePointer<Float>
   let shape: AttentionShape
   let keyValueHead: Int
   let firstPosition: Int
@@ -89,7 +105,23 @@ struct AttentionRun {
   {
     let counts = UnsafeMutableRawPointer(memory).bindMemory(to: Int.self, capacity: plan.rows)
     forEach(rows) { local, position, _ in counts[local] = firstPosition &+ position &+ 1 }
-    for local in rows.count..<max(rows.count, tiledCount(rows.count)) { counts[local] = counts[rows.count - 1] }
+    fillUp(counts, rows.count)
+    return UnsafePointer(counts)
+  }
+
+  private func fillUp(_ counts: UnsafeMutablePointer<Int>, _ rows: Int) {
+    for local in rows..<max(rows, tiledCount(rows)) { counts[local] = counts[rows - 1] }
+  }
+
+  /// The same for rows that are members of a group, one position each.
+  func countKeys(_ spans: ArraySlice<AttentionSpan>, _ memory: UnsafeMutablePointer<Float>, _ plan: AttentionBlockPlan)
+    -> UnsafePointer<Int>
+  {
+    let counts = UnsafeMutableRawPointer(memory).bindMemory(to: Int.self, capacity: plan.rows)
+    forEach(0..<spans.count * shape.groupSize) { local, position, _ in
+      counts[local] = spans[spans.startIndex &+ position].firstPosition &+ 1
+    }
+    fillUp(counts, spans.count * shape.groupSize)
     return UnsafePointer(counts)
   }
 
@@ -116,69 +148,111 @@ struct AttentionRun {
     }
   }
 
-  /// scores[row][p] = (vector of the row . column p of the panels) * scale, for all panels the row sees some of.
+  /// scores[row][p] = (vector of the row . column p of the panels) * scale, for those of `pages` that the row sees some of.
+  /// - Parameter fillsUp: whether rows behind the last may be written to fill up a tile.
   func tileScores(
-    _ scores: UnsafeMutablePointer<Float>, _ rows: Int, _ counts: UnsafePointer<Int>, _ plan: AttentionBlockPlan,
-    vectors: UnsafePointer<Float>, panels: UnsafePointer<Float>, scale: Float
+    _ scores: UnsafeMutablePointer<Float>, _ rows: Range<Int>, _ pages: Range<Int>, _ counts: UnsafePointer<Int>,
+    _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>, panels: PositionPages, scale: Float, fillsUp: Bool = true
   ) {
     let D = shape.headWidth
-    let tiled = tiledCount(rows)
+    let stride = plan.scoreStride
+    let end = rows.lowerBound &+ tiledCount(rows.count, fillsUp: fillsUp)
     // A panel stays in the first cache while all tiles pass over it.
-    var panel = 0
-    while tiled > 0 && panel &* 16 < counts[rows - 1] {
-      var tile = 0
-      while tile < tiled {
-        if panel &* 16 < counts[tile &+ 5] {
+    var page = pages.lowerBound
+    while end > rows.lowerBound && page < pages.upperBound {
+      let panel = panels[page]
+      var tile = rows.lowerBound
+      while tile < end {
+        if page &* 16 < counts[tile &+ 5] {
           AttentionTile.scoresOfSix(
-            scores + tile &* plan.scoreStride + panel &* 16, stride: plan.scoreStride, query: vectors + tile &* D,
-            panel: panels + panel &* 16 &* D, width: D, scale: scale)
+            scores + tile &* stride + page &* 16, stride: stride, query: vectors + tile &* D, panel: panel, width: D,
+            scale: scale)
         }
         tile &+= AttentionTile.rows
       }
-      panel &+= 1
+      page &+= 1
     }
-    for row in min(tiled, rows)..<rows {
+    var row = end
+    while row &+ 2 <= rows.upperBound {
+      AttentionTile.scoresOfTwo(
+        scores + row &* stride, stride: stride, query: vectors + row &* D, panels: panels,
+        pages: seen(pages, counts[row &+ 1]), width: D, scale: scale)
+      row &+= 2
+    }
+    if row < rows.upperBound {
       AttentionTile.scoresOfOne(
-        scores + row * plan.scoreStride, query: vectors + row * D, keyPanels: panels,
-        panels: (counts[row] + 15) >> 4, width: D, scale: scale)
+        scores + row &* stride, query: vectors + row &* D, panels: panels, pages: seen(pages, counts[row]), width: D,
+        scale: scale)
     }
+  }
+
+  /// Those of `pages` that hold one of the first `count` positions.
+  @inline(__always)
+  private func seen(_ pages: Range<Int>, _ count: Int) -> Range<Int> {
+    pages.lowerBound..<max(pages.lowerBound, min(pages.upperBound, (count &+ 15) >> 4))
   }
 
   /// Rows that go through tiles of six, the last filled up with empty rows if at least three are real.
   @inline(__always)
-  func tiledCount(_ count: Int) -> Int {
+  func tiledCount(_ count: Int, fillsUp: Bool = true) -> Int {
     let whole = count / AttentionTile.rows * AttentionTile.rows
-    return count - whole >= 3 ? whole + AttentionTile.rows : whole
+    return fillsUp && count - whole >= 3 ? whole + AttentionTile.rows : whole
   }
 
-  /// totals[row][0..<D] = sum over the keys of the row of weights[row][p] * values[p], restarted every 512 positions.
+  /// totals[row][0..<D] = sum over the row's keys at `positions` of weights[row][p] * values[p], restarted every 512 positions.
+  ///
+  /// `positions` begins with a page. Where it begins or ends between two restarts, the chain goes on from, or waits in,
+  /// `open`, which lies as `totals` does; with `closes` it is ended.
   func weightedRows(
-    _ totals: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<Float>, _ rows: Int,
-    _ counts: UnsafePointer<Int>, _ plan: AttentionBlockPlan, values: UnsafePointer<Float>, valueStride: Int
+    _ totals: UnsafeMutablePointer<Float>, open: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<Float>,
+    _ rows: Range<Int>, _ positions: Range<Int>, _ counts: UnsafePointer<Int>, _ plan: AttentionBlockPlan,
+    values: PositionPages, valueStride: Int, closes: Bool = true, fillsUp: Bool = true
   ) {
     let D = shape.headWidth
-    let tiled = tiledCount(rows)
+    let tiled = rows.lowerBound &+ tiledCount(rows.count, fillsUp: fillsUp)
     let wide = D / 16 * 16
-    var start = 0
-    while start < counts[rows - 1] {
-      let end = start + AttentionBlockPlan.restart
-      var tile = 0
-      while tile < tiled {
+    let restart = AttentionBlockPlan.restart
+    let limit = min(positions.upperBound, counts[rows.upperBound - 1])
+    var start = positions.lowerBound
+    while start < limit {
+      let end = min((start / restart + 1) * restart, positions.upperBound)
+      let part = AttentionTile.Part(
+        start: start, end: end, goesOn: start % restart != 0, closes: closes || end % restart == 0,
+        isFirst: start < restart)
+      @inline(__always)
+      func chains(_ row: Int, _ column: Int) -> AttentionTile.Chains {
+        AttentionTile.Chains(
+          total: totals + row &* D + column, open: open + row &* D + column, width: D,
+          weights: weights + row &* plan.scoreStride, stride: plan.scoreStride, ends: counts + row, values: values,
+          column: column, valueStride: valueStride)
+      }
+      var row = rows.lowerBound
+      while row < tiled {
         var column = 0
-        while column < wide && start < counts[tile &+ 5] {
-          AttentionTile.valuesOfSix(
-            totals + tile &* D + column, totalStride: D, weights: weights + tile &* plan.scoreStride,
-            stride: plan.scoreStride, values: values + column, valueStride: valueStride, start: start, end: end,
-            ends: counts + tile, first: start == 0)
+        while column < wide && start < counts[row &+ 5] {
+          AttentionTile.valuesOfSix(chains(row, column), part)
           column &+= 16
         }
-        tile &+= AttentionTile.rows
+        row &+= AttentionTile.rows
       }
-      for row in (wide < D ? 0 : min(tiled, rows))..<rows where start < counts[row] {
-        let column = row < tiled ? wide : 0
-        AttentionTile.valuesOfOne(
-          totals + row * D + column, weights: weights + row * plan.scoreStride, values: values + column,
-          valueStride: valueStride, start: start, end: min(end, counts[row]), columns: D - column, first: start == 0)
+      while row &+ 2 <= rows.upperBound {
+        var column = 0
+        while column &+ 32 <= D && start < counts[row &+ 1] {
+          AttentionTile.valuesOfTwo(chains(row, column), part)
+          column &+= 32
+        }
+        for row in row...row &+ 1 where start < counts[row] && column < D {
+          AttentionTile.valuesOfOne(chains(row, column), part, columns: D - column)
+        }
+        row &+= 2
+      }
+      if row < rows.upperBound && start < counts[row] {
+        AttentionTile.valuesOfOne(chains(row, 0), part, columns: D)
+      }
+      if wide < D {
+        for row in rows.lowerBound..<min(tiled, rows.upperBound) where start < counts[row] {
+          AttentionTile.valuesOfOne(chains(row, wide), part, columns: D - wide)
+        }
       }
       start = end
     }

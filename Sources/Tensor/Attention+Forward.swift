@@ -1,11 +1,9 @@
 import CIntrinsics
 
-/// What the forward pass writes, and the values it sums.
+/// What the forward pass writes.
 struct AttentionOutput {
   let out: UnsafeMutablePointer<Float>
   let outStride: Int
-  let values: UnsafePointer<Float>
-  let valueStride: Int
   /// [rows, H, 2]: largest score and sum of exponentials.
   let statistics: UnsafeMutablePointer<Float>?
 }
@@ -13,43 +11,95 @@ struct AttentionOutput {
 extension AttentionRun {
   /// All rows `every`-th block of the run, beginning with block `first`.
   func forward(
-    _ output: AttentionOutput, plan: AttentionBlockPlan, memory: UnsafeMutablePointer<Float>, first: Int = 0,
-    every: Int = 1
+    _ output: AttentionOutput, keys: PositionPages, values: PositionPages, valueStride: Int, plan: AttentionBlockPlan,
+    memory: UnsafeMutablePointer<Float>, first: Int = 0, every: Int = 1
   ) {
     var start = first * plan.rows
     while start < rowCount {
-      forward(rows: start..<min(start + plan.rows, rowCount), output, plan, memory)
+      let rows = start..<min(start + plan.rows, rowCount)
+      let block = AttentionBlock(plan, memory)
+      let all = 0..<rows.count
+      let counts = countKeys(rows, plan, memory)
+      let positions = 0..<counts[rows.count - 1]
+      gather(block.vectors, rows, plan, query, stride: queryStride)
+      tileScores(
+        block.scores, all, 0..<KeyValueStore.pageCount(length: positions.count), counts, plan, vectors: block.vectors,
+        panels: keys, scale: shape.scale)
+      takeExponentials(block, rows, counts, output, plan)
+      weightedRows(
+        block.totals, open: block.open, block.scores, all, positions, counts, plan, values: values,
+        valueStride: valueStride)
+      divide(block, rows, output)
       start += every * plan.rows
     }
   }
 
-  private func forward(
-    rows: Range<Int>, _ output: AttentionOutput, _ plan: AttentionBlockPlan, _ memory: UnsafeMutablePointer<Float>
+  /// The rows of spans that begin with the same pages: those are read once, then each span's own.
+  func forward(
+    _ spans: ArraySlice<AttentionSpan>, sharedPages: Int, _ output: AttentionOutput, plan: AttentionBlockPlan,
+    memory: UnsafeMutablePointer<Float>
+  ) {
+    let rows = 0..<spans.count * shape.groupSize
+    let block = AttentionBlock(plan, memory)
+    let counts = countKeys(spans, memory, plan)
+    let shared = 0..<sharedPages
+    gather(block.vectors, rows, plan, query, stride: queryStride)
+    let store = spans[spans.startIndex].store
+    tileScores(
+      block.scores, rows, shared, counts, plan, vectors: block.vectors,
+      panels: store.keys(head: keyValueHead, shape: shape),
+      scale: shape.scale)
+    forEachMember(spans) { span, own in
+      tileScores(
+        block.scores, own, sharedPages..<KeyValueStore.pageCount(length: span.firstPosition + 1), counts, plan,
+        vectors: block.vectors, panels: span.store.keys(head: keyValueHead, shape: shape), scale: shape.scale,
+        fillsUp: false)
+    }
+    takeExponentials(block, rows, counts, output, plan)
+    let border = sharedPages * KeyValueStore.pageLength
+    weightedRows(
+      block.totals, open: block.open, block.scores, rows, 0..<border, counts, plan,
+      values: store.values(head: keyValueHead, shape: shape), valueStride: shape.headWidth, closes: false)
+    forEachMember(spans) { span, own in
+      weightedRows(
+        block.totals, open: block.open, block.scores, own, border..<span.firstPosition + 1, counts, plan,
+        values: span.store.values(head: keyValueHead, shape: shape), valueStride: shape.headWidth, fillsUp: false)
+    }
+    divide(block, rows, output)
+  }
+
+  @inline(__always)
+  private func forEachMember(_ spans: ArraySlice<AttentionSpan>, _ body: (AttentionSpan, Range<Int>) -> Void) {
+    for (member, span) in spans.enumerated() {
+      body(span, member * shape.groupSize..<(member + 1) * shape.groupSize)
+    }
+  }
+
+  private func takeExponentials(
+    _ block: AttentionBlock, _ rows: Range<Int>, _ counts: UnsafePointer<Int>, _ output: AttentionOutput,
+    _ plan: AttentionBlockPlan
   ) {
     let D = shape.headWidth
-    let counts = countKeys(rows, plan, memory)
-    let scores = memory + plan.counts
-    let vectors = scores + plan.scores
-    let totals = vectors + plan.vectors
-    gather(vectors, rows, plan, query, stride: queryStride)
-    tileScores(scores, rows.count, counts, plan, vectors: vectors, panels: keyPanels, scale: shape.scale)
     forEach(rows) { local, position, head in
       let next = output.out + position &* output.outStride + head &* D
       for d in stride(from: 0, to: D, by: 16) { martlet_prefetch(next + d) }
-      let (maximum, sum) = exponentials(scores + local &* plan.scoreStride, count: counts[local])
+      let (maximum, sum) = exponentials(block.scores + local &* plan.scoreStride, count: counts[local])
       if let statistics = output.statistics {
         let place = (position &* shape.headCount &+ head) &* 2
         statistics[place] = maximum
         statistics[place &+ 1] = sum
       }
       // The queries are done with: the sum waits in their place for the division.
-      vectors[local] = sum
+      block.vectors[local] = sum
     }
-    weightedRows(
-      totals, scores, rows.count, counts, plan, values: output.values, valueStride: output.valueStride)
+  }
+
+  private func divide(_ block: AttentionBlock, _ rows: Range<Int>, _ output: AttentionOutput) {
+    let D = shape.headWidth
     forEach(rows) { local, position, head in
       divide(
-        output.out + position &* output.outStride + head &* D, totals + local &* D, by: vectors[local], count: D)
+        output.out + position &* output.outStride + head &* D, block.totals + local &* D, by: block.vectors[local],
+        count: D)
     }
   }
 

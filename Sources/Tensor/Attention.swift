@@ -26,45 +26,29 @@ public struct AttentionShape: Sendable, Equatable {
   var groupSize: Int { headCount / keyValueHeadCount }
 }
 
-/// Where the keys and values of one sequence lie. Memory is the caller's.
+/// Where the keys and values of one sequence lie, for one layer: in pages of 16 positions, anywhere in memory.
 ///
-/// Keys lie in panels of 16 positions: key head h at `keyPanels + h * keyHeadStride`, panel j of it [D][16] at
-/// `+ j * 16 * D`. The last panel may be partly filled; what stands in the rest is never used.
-/// The value of position p and head h is at `values + p * valueStride + h * valueHeadStride`, D floats.
+/// Page j holds positions 16 j ..< 16 j + 16. From `pages[j] + offset + h * 32 D` on it has what belongs to key head h: the
+/// keys as a panel [D][16], then the values [16][D]. What stands in a page behind the last position is never used.
+/// Sequences that begin alike may share pages, and are then read together.
 public struct KeyValueStore: @unchecked Sendable {
-  public var keyPanels: UnsafeMutablePointer<Float>
-  public var keyHeadStride: Int
-  public var values: UnsafeMutablePointer<Float>
-  public var valueStride: Int
-  public var valueHeadStride: Int
+  public var pages: UnsafePointer<UnsafeMutablePointer<Float>>
+  public var offset: Int
 
-  public init(
-    keyPanels: UnsafeMutablePointer<Float>, keyHeadStride: Int, values: UnsafeMutablePointer<Float>,
-    valueStride: Int, valueHeadStride: Int
-  ) {
-    self.keyPanels = keyPanels
-    self.keyHeadStride = keyHeadStride
-    self.values = values
-    self.valueStride = valueStride
-    self.valueHeadStride = valueHeadStride
+  /// Positions of a page.
+  public static let pageLength = Lanes.count
+
+  public init(pages: UnsafePointer<UnsafeMutablePointer<Float>>, offset: Int = 0) {
+    self.pages = pages
+    self.offset = offset
   }
 
-  /// Floats for keys of `capacity` positions in one head's panels: capacity rounded up to 16, times D.
-  public static func panelFloatCount(capacity: Int, headWidth: Int) -> Int {
-    (capacity + Lanes.count - 1) / Lanes.count * Lanes.count * headWidth
-  }
+  /// Pages that `length` positions take.
+  public static func pageCount(length: Int) -> Int { (length + pageLength - 1) / pageLength }
 
-  /// Floats of one slot of a cache laid out by `init(base:...)`, keys and values together.
-  public static func floatCount(capacity: Int, shape: AttentionShape) -> Int {
-    2 * shape.keyValueHeadCount * panelFloatCount(capacity: capacity, headWidth: shape.headWidth)
-  }
-
-  /// A slot of `capacity` positions in one run of memory: all heads' key panels, then all heads' values.
-  public init(base: UnsafeMutablePointer<Float>, capacity: Int, shape: AttentionShape) {
-    let head = KeyValueStore.panelFloatCount(capacity: capacity, headWidth: shape.headWidth)
-    self.init(
-      keyPanels: base, keyHeadStride: head, values: base + shape.keyValueHeadCount * head,
-      valueStride: shape.headWidth, valueHeadStride: head)
+  /// Floats of one layer's part of a page.
+  public static func pageFloatCount(shape: AttentionShape) -> Int {
+    2 * shape.keyValueHeadCount * pageLength * shape.headWidth
   }
 
   /// Writes the keys and values of one position: `key` and `value` are [K, D].
@@ -72,25 +56,48 @@ public struct KeyValueStore: @unchecked Sendable {
     position: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>, shape: AttentionShape
   ) {
     let D = shape.headWidth
+    let lane = position & 15
+    var page = pages[position >> 4] + offset
     for head in 0..<shape.keyValueHeadCount {
-      let panel = keyPanels + head &* keyHeadStride + (position >> 4) &* (16 &* D) + (position & 15)
       let source = key + head &* D
-      for d in 0..<D { panel[d &* 16] = source[d] }
-      (values + position &* valueStride + head &* valueHeadStride).update(from: value + head &* D, count: D)
+      for d in 0..<D { page[d &* 16 &+ lane] = source[d] }
+      copyFloats(page + (16 &+ lane) &* D, value + head &* D, D)
+      page += 32 &* D
     }
   }
 
-  /// Copies positions 0..<length of another slot that has the same head width.
-  public func copy(from other: KeyValueStore, length: Int, shape: AttentionShape) {
-    let panels = KeyValueStore.panelFloatCount(capacity: length, headWidth: shape.headWidth)
-    for head in 0..<shape.keyValueHeadCount {
-      (keyPanels + head * keyHeadStride).update(from: other.keyPanels + head * other.keyHeadStride, count: panels)
-      let target = values + head * valueHeadStride
-      let source = other.values + head * other.valueHeadStride
-      for position in 0..<length {
-        (target + position * valueStride).update(from: source + position * other.valueStride, count: shape.headWidth)
-      }
-    }
+  func keys(head: Int, shape: AttentionShape) -> PositionPages {
+    PositionPages(table: pages, offset: offset + head * 32 * shape.headWidth)
+  }
+
+  func values(head: Int, shape: AttentionShape) -> PositionPages {
+    PositionPages(table: pages, offset: offset + (head * 32 + 16) * shape.headWidth)
+  }
+}
+
+/// Where 16 positions each of something lie: by a table of addresses, or one behind the other.
+struct PositionPages {
+  private let table: UnsafePointer<UnsafeMutablePointer<Float>>?
+  private let base: UnsafePointer<Float>
+  private let stride: Int
+
+  init(table: UnsafePointer<UnsafeMutablePointer<Float>>, offset: Int) {
+    self.table = table
+    base = UnsafePointer(table[0])
+    stride = offset
+  }
+
+  /// - Parameter stride: floats from one page to the next.
+  init(_ base: UnsafePointer<Float>, stride: Int) {
+    table = nil
+    self.base = base
+    self.stride = stride
+  }
+
+  @inline(__always)
+  subscript(page: Int) -> UnsafePointer<Float> {
+    if let table { return UnsafePointer(table[page]) + stride }
+    return base + page &* stride
   }
 }
 
@@ -118,80 +125,6 @@ public final class AttentionScratch: @unchecked Sendable {
   func reserve(_ count: Int) -> UnsafeMutablePointer<Float> {
     if buffer.count < count { buffer = FloatBuffer(count: count + count / 2) }
     return buffer.pointer
-  }
-}
-
-/// Attention of query rows over stored keys and values: decoding (spans of one row), prefill (spans of many).
-///
-///     out = sum_p e_p v_p / sum_p e_p,   e_p = exp(s_p - max s),   s_p = (q . k_p) * scale
-///
-/// - Parameters:
-///   - out: [rows, H, D], `outStride` floats from row to row.
-///   - query: [rows, H, D].
-///   - statistics: receives (max s, sum of e) of each row and head, [rows, H, 2].
-///
-/// A row's bits depend on its query and the keys and values it sees alone: each score is one chain over D, the sum of
-/// exponentials has lanes by position mod 16, the sum over values is a chain over positions that restarts every 512
-/// positions, the parts added in order.
-public func attention(
-  _ out: UnsafeMutablePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-  spans: [AttentionSpan], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?,
-  scratch: AttentionScratch, pool: WorkerPool
-) {
-  let K = shape.keyValueHeadCount
-  let longest = spans.reduce(0) { max($0, $1.firstPosition + $1.rows.count) }
-  let most = spans.reduce(0) { max($0, $1.rows.count) }
-  guard most > 0 else { return }
-  let plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: most)
-  // Long spans are cut when there are too few of them to go round.
-  let pieces = spans.count * K >= 4 * pool.threadCount ? 1 : (most * shape.groupSize + plan.rows - 1) / plan.rows
-  forEachItem(spans.count * K * pieces, scratchFloats: plan.floatCount, scratch: scratch, pool: pool) { item, memory in
-    let piece = item % pieces
-    let head = item / pieces % K
-    let span = spans[item / pieces / K]
-    let run = AttentionRun(
-      query: query + span.rows.lowerBound * queryStride, queryStride: queryStride,
-      keyPanels: span.store.keyPanels + head * span.store.keyHeadStride, shape: shape, keyValueHead: head,
-      firstPosition: span.firstPosition, rowCount: span.rows.count * shape.groupSize)
-    let output = AttentionOutput(
-      out: out + span.rows.lowerBound * outStride, outStride: outStride,
-      values: span.store.values + head * span.store.valueHeadStride, valueStride: span.store.valueStride,
-      statistics: statistics.map { $0 + span.rows.lowerBound * shape.headCount * 2 })
-    // Blocks are dealt out in turn, so that every piece gets early and late rows.
-    run.forward(output, plan: plan, memory: memory, first: piece, every: pieces)
-  }
-}
-
-/// Attention of packed training rows: each of `sequences` is a range of rows whose positions start at 0. Same bits as
-/// `attention(spans:)` over stored keys.
-/// - Parameters: query and out [rows, H, D]; key and value [rows, K, D]; statistics [rows, H, 2] or nil.
-public func attention(
-  _ out: UnsafeMutablePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-  key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
-  sequences: [Range<Int>], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?,
-  scratch: AttentionScratch, pool: WorkerPool
-) {
-  let K = shape.keyValueHeadCount
-  let D = shape.headWidth
-  let longest = sequences.reduce(0) { max($0, $1.count) }
-  guard longest > 0 else { return }
-  let plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: longest)
-  let panelFloats = KeyValueStore.panelFloatCount(capacity: longest, headWidth: D)
-  forEachItem(
-    sequences.count * K, scratchFloats: plan.floatCount + panelFloats, scratch: scratch, pool: pool
-  ) { item, memory in
-    let rows = sequences[item / K]
-    let head = item % K
-    let panels = memory + plan.floatCount
-    packPanels(panels, key + rows.lowerBound * keyStride + head * D, stride: keyStride, rows: rows.count, width: D)
-    let run = AttentionRun(
-      query: query + rows.lowerBound * queryStride, queryStride: queryStride, keyPanels: panels, shape: shape,
-      keyValueHead: head, firstPosition: 0, rowCount: rows.count * shape.groupSize)
-    let output = AttentionOutput(
-      out: out + rows.lowerBound * outStride, outStride: outStride,
-      values: value + rows.lowerBound * valueStride + head * D, valueStride: valueStride,
-      statistics: statistics.map { $0 + rows.lowerBound * shape.headCount * 2 })
-    run.forward(output, plan: plan, memory: memory)
   }
 }
 

@@ -1,22 +1,62 @@
-/// Several sequences laid end to end, without padding: N rows in all. Positions restart at 0 in each sequence.
-public struct PackedTokens: Sendable, Equatable {
-  public var tokens: [Int32]
-  /// The rows of each sequence, ascending, end to end over all of `tokens`.
-  public var sequences: [Range<Int>]
+import Tensor
 
-  public init(tokens: [Int32], sequences: [Range<Int>]) {
-    self.tokens = tokens
-    self.sequences = sequences
-  }
+/// Several sequences laid end to end, without padding: N rows in all. Positions restart at 0 in each sequence, or go on from
+/// the end of a prefix that it shares with its neighbours.
+public struct PackedTokens: Sendable, Equatable {
+  public private(set) var tokens: [Int32] = []
+  /// What attends to what; their rows stand end to end over all of `tokens`. A prefix stands before those that go on from it.
+  public private(set) var sequences: [AttentionSequence] = []
+  /// By sequence that was given, which of `sequences` ends it.
+  private var ends: [Int] = []
 
   /// Lays the given sequences end to end.
   public init(_ sequences: [[Int32]]) {
-    tokens = []
-    self.sequences = []
-    for sequence in sequences {
-      self.sequences.append(tokens.count..<tokens.count + sequence.count)
-      tokens += sequence
+    self.init(sequences, prefixLengths: [Int](repeating: 0, count: sequences.count))
+  }
+
+  /// Lays the given sequences end to end, and what neighbours begin with only once.
+  ///
+  /// - Parameter prefixLengths: how many of a sequence's first tokens, not all of them, it may share. Neighbours that have the same
+  ///   number there and the same tokens share them.
+  public init(_ sequences: [[Int32]], prefixLengths: [Int]) {
+    precondition(
+      sequences.count == prefixLengths.count,
+      "\(sequences.count) sequences, but \(prefixLengths.count) lengths of prefixes")
+    var start = 0
+    while start < sequences.count {
+      let length = prefixLengths[start]
+      var end = start + 1
+      while end < sequences.count,
+        Self.sharedCount((sequences[start], length), (sequences[end], prefixLengths[end])) > 0
+      { end += 1 }
+      let shared = end - start > 1 ? length : 0
+      let prefix = tokens.count..<tokens.count + shared
+      if shared > 0 { append(sequences[start][..<shared], prefix: 0..<0) }
+      for sequence in sequences[start..<end] {
+        append(sequence[shared...], prefix: shared > 0 ? prefix : 0..<0)
+        ends.append(self.sequences.count - 1)
+      }
+      start = end
     }
+  }
+
+  /// How many tokens two neighbours, each with the length that it may share, have in common.
+  public static func sharedCount(_ a: (tokens: [Int32], prefix: Int), _ b: (tokens: [Int32], prefix: Int)) -> Int {
+    let shared = a.prefix
+    guard shared == b.prefix, shared > 0, a.tokens.count > shared, b.tokens.count > shared else { return 0 }
+    return a.tokens[..<shared] == b.tokens[..<shared] ? shared : 0
+  }
+
+  /// Where token `position` of the `index`-th sequence that was given stands.
+  public func row(_ index: Int, _ position: Int) -> Int {
+    let sequence = sequences[ends[index]]
+    let shared = sequence.prefix.count
+    return position < shared ? sequence.prefix.lowerBound + position : sequence.rows.lowerBound + position - shared
+  }
+
+  private mutating func append(_ part: ArraySlice<Int32>, prefix: Range<Int>) {
+    sequences.append(AttentionSequence(rows: tokens.count..<tokens.count + part.count, prefix: prefix))
+    tokens += part
   }
 }
 

@@ -1,6 +1,6 @@
 import Tensor
 
-/// Prefill and batched decoding against one key/value cache a slot: the forward pass of `TrainingPass`, hence its bits.
+/// Prefill and batched decoding of the sequences in the slots of a key/value cache: the forward pass of `TrainingPass`, hence its bits.
 public final class SamplingPass {
   /// One token to be read at its position of the sequence in `slot`.
   public struct Row: Sendable, Equatable {
@@ -22,7 +22,7 @@ public final class SamplingPass {
   let packed: PackedModel
   let decoder: DecoderForward
   let capacity: Int
-  private(set) var caches: [KeyValueCache]
+  let cache: KeyValueCache
   private var buffers: SamplingBuffers?
   private var logits = FloatBuffer(count: 0)
   private let attentionScratch = AttentionScratch()
@@ -49,7 +49,7 @@ public final class SamplingPass {
     self.capacity = capacity
     packed = PackedModel(model: model, storage: packedStorage, resident: true, mode: matmul, pool: pool)
     decoder = DecoderForward(configuration: model.configuration, pool: pool)
-    caches = (0..<slotCount).map { _ in KeyValueCache(model.configuration, limit: capacity) }
+    cache = KeyValueCache(model.configuration, slots: slotCount, limit: capacity)
   }
 
   /// V, the length of a row of logits.
@@ -59,10 +59,8 @@ public final class SamplingPass {
   /// prefilled with other weights must be prefilled again.
   public func weightsChanged() { packed.weightsChanged() }
 
-  /// Gives back the memory of the caches.
-  public func releaseCaches() {
-    caches = caches.map { _ in KeyValueCache(model.configuration, limit: capacity) }
-  }
+  /// Forgets all sequences and gives back the memory of the cache.
+  public func releaseCache() { cache.removeAll() }
 
   /// Reads all rows, and hands the logits of those that want them to `consume`.
   ///
@@ -80,10 +78,11 @@ public final class SamplingPass {
     }
   }
 
-  /// Makes slot `to` begin with the first `length` positions of slot `from`.
+  /// Makes slot `to` begin with the first `length` positions of slot `from`; their whole pages are held in common, and read once
+  /// for both where both decode.
   public func copyCache(from: Int, to: Int, length: Int) {
     guard from != to else { return }
-    caches[to].copy(caches[from], length: length)
+    cache.copy(from: from, to: to, length: length)
   }
 
   private func runTogether(
@@ -96,7 +95,7 @@ public final class SamplingPass {
       precondition(
         row.position >= 0 && row.position < capacity,
         "position \(row.position) is beyond the capacity of \(capacity) tokens a slot")
-      caches[row.slot].reserve(row.position + 1)
+      cache.reserve(slot: row.slot, row.position..<row.position + 1)
     }
     let buffers = prepare(rows: N)
     let a = buffers.layer
@@ -156,7 +155,7 @@ public final class SamplingPass {
     let KV = c.keyValueWidth
     let spans = runs.map { run in
       let first = rows[rows.startIndex + run.lowerBound]
-      return AttentionSpan(rows: run, firstPosition: first.position, store: caches[first.slot].store(layer: layer))
+      return AttentionSpan(rows: run, firstPosition: first.position, store: cache.store(slot: first.slot, layer: layer))
     }
     pool.run(spans.count) { index in
       let span = spans[index]

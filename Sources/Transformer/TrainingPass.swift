@@ -26,7 +26,7 @@ public final class TrainingPass {
   var buffers: TrainingBuffers?
   var keptChunk: HeadChunk?
   /// The batch of the last `forward`, with each row's position.
-  var batch = PackedTokens(tokens: [], sequences: [])
+  private(set) var batch = PackedTokens([])
   var positions: [Int32] = []
   /// Whether the activations of `batch` are still whole: `backward` writes over them.
   var canBackpropagate = false
@@ -73,7 +73,7 @@ public final class TrainingPass {
     precondition(N > 0, "forward: the batch is empty")
     layOut(batch)
     let buffers = prepare(rows: N)
-    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.count) })
+    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.length) })
     embed(buffers.layers[0].input, tokens: batch.tokens, model: model)
     positions.withUnsafeBufferPointer { positions in
       for layer in 0..<c.layerCount {
@@ -116,17 +116,12 @@ public final class TrainingPass {
   private func layOut(_ batch: PackedTokens) {
     let limit = model.configuration.contextLength
     positions.removeAll(keepingCapacity: true)
-    for (index, rows) in batch.sequences.enumerated() {
+    for (index, sequence) in batch.sequences.enumerated() {
+      precondition(!sequence.rows.isEmpty, "sequence \(index) is empty")
       precondition(
-        rows.lowerBound == positions.count && !rows.isEmpty,
-        "sequence \(index) has rows \(rows), but must be non-empty and begin at \(positions.count)")
-      precondition(
-        rows.count <= limit, "sequence \(index) has \(rows.count) tokens, but the context holds \(limit)")
-      for position in 0..<rows.count { positions.append(Int32(position)) }
+        sequence.length <= limit, "sequence \(index) has \(sequence.length) tokens, but the context holds \(limit)")
+      for position in sequence.prefix.count..<sequence.length { positions.append(Int32(position)) }
     }
-    precondition(
-      positions.count == batch.tokens.count,
-      "the sequences have \(positions.count) rows, but there are \(batch.tokens.count) tokens")
     self.batch = batch
   }
 

@@ -20,7 +20,8 @@ import Transformer
       model: model, pool: pool, folder: folder.path, python: nil, effort: 0.2, onEvent: { _ in })
     #expect(
       benchmark.results.map(\.name) == [
-        "gemm", "decode_1", "decode_8", "decode_32", "decode_64", "prefill", "train", "train_exact", "train_blas",
+        "gemm", "decode_1", "decode_8", "decode_32", "decode_64", "decode_64_apart", "prefill", "train", "train_exact",
+        "train_blas",
         "train_lora", "grpo_step",
         "tool_call_p50", "tool_call_p99", "snippets_per_second", "kill_overshoot", "save", "load",
       ])

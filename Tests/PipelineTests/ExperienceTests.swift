@@ -122,6 +122,7 @@ import Transformer
   @Test(arguments: [1, 2, 3, 4, 7]) func everySampleFallsToOneShard(shards: Int) throws {
     var configuration = Configuration()
     configuration.gradientShards = shards
+    configuration.sharePrompts = false
     let samples = Experience.samples((0..<5).map { episode(sample: $0) })
     let result = try learner(configuration).update(samples, weights: [1, 1, 1, 1, 1], totalSteps: 1)
     #expect(result.tokens == 35 && result.metrics.tokens == 15)

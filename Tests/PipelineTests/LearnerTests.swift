@@ -31,6 +31,64 @@ import Transformer
     }
   }
 
+  /// Four responses each to prompts of 11 tokens.
+  private func groups() -> [LearningSample] {
+    let samples = samples(12, old: true)
+    return samples.indices.map { index in
+      var sample = samples[index]
+      let prompt = samples[index / 4 * 4].tokens + samples[(index / 4 * 4 + 5) % 12].tokens + [3, 4, 5, 6, 7]
+      sample.responseStart = 11
+      sample.tokens = Array(prompt[..<11]) + sample.tokens[2...]
+      return sample
+    }
+  }
+
+  /// What one step of SGD changed, and the log-probs before it.
+  private func step(
+    sharing: Bool, budget: Int, threads: Int = 2, matmul: MatmulMode = .mixed
+  ) throws -> (change: [Float], result: UpdateResult) {
+    var configuration = Configuration()
+    configuration.microBatchTokens = budget
+    configuration.sharePrompts = sharing
+    configuration.matmul = matmul
+    configuration.optimizer.kind = .sgd
+    configuration.optimizer.learningRate = 1
+    configuration.optimizer.maxGradNorm = 0
+    let model = LanguageModel(configuration: Self.shape)
+    model.initialize(seed: 4)
+    let before = Array(model.weights[0..<model.weights.count])
+    let learner = Learner(model: model, configuration: configuration, pool: WorkerPool(threadCount: threads))
+    let batch = groups()
+    let weights = configuration.loss.aggregation.weights(batch.map(\.policy))
+    let result = try learner.update(batch, weights: weights, totalSteps: 1)
+    return (zip(model.weights[0..<model.weights.count], before).map { $0 - $1 }, result)
+  }
+
+  @Test func sharedPromptsGiveTheSameUpdateWithFewerTokens() throws {
+    let plain = try step(sharing: false, budget: 1000)
+    let total = groups().reduce(0) { $0 + $1.tokens.count }
+    #expect(plain.result.tokens == total)
+    let largest = plain.change.reduce(0) { max($0, abs($1)) }
+    for (budget, tokens) in [(1000, total - 9 * 10), (1, total)] {
+      let shared = try step(sharing: true, budget: budget)
+      #expect(shared.result.tokens == tokens)
+      #expect(shared.result.logProbs == plain.result.logProbs)
+      let worst = zip(shared.change, plain.change).reduce(0) { max($0, abs($1.0 - $1.1)) }
+      #expect(worst < 1e-5 * largest && largest > 1e-3, "\(worst) beside \(largest)")
+      let alike = try step(sharing: true, budget: budget, threads: 3).change == shared.change
+      #expect(alike)
+    }
+    #expect(try step(sharing: true, budget: 1000, matmul: .exact).result.tokens == total)
+    // Prompts that two passes read: as many rows as fit, counted as they are packed.
+    let batches = Learner.microBatches(groups(), 0..<12, tokens: 60, sharing: true)
+    #expect(batches.count < Learner.microBatches(groups(), 0..<12, tokens: 60, sharing: false).count)
+    for batch in batches {
+      let samples = groups()[batch]
+      #expect(PackedTokens(samples.map(\.tokens), prefixLengths: samples.map(\.prefixLength)).tokens.count <= 60)
+    }
+    #expect(batches.flatMap { Array($0) } == Array(0..<12))
+  }
+
   /// Weights after two updates.
   private func trained(
     matmul: MatmulMode, threads: Int, budget: Int, shards: Int = 1, ranks: Int = 1, kind: LossKind = .grpo

@@ -13,7 +13,7 @@ import Testing
   /// One backward pass from `start` values of dKey and dValue (zeros if nil).
   static func backward(
     _ c: AttentionCase, _ query: [Float], _ key: [Float], _ value: [Float], _ dOut: [Float],
-    from start: Gradients? = nil, sequences: [Range<Int>]? = nil, pool: WorkerPool
+    from start: Gradients? = nil, sequences: [AttentionSequence]? = nil, pool: WorkerPool
   ) -> Gradients {
     let (out, statistics) = c.packed(query, key, value, pool: pool)
     var dQuery = [Float](repeating: canary, count: query.count)
@@ -41,7 +41,7 @@ import Testing
     (alone.dKey, alone.dValue) = ([Float](repeating: 0, count: key.count), [Float](repeating: 0, count: value.count))
     for sequence in c.sequences.reversed() {
       alone = Self.backward(c, query, key, value, dOut, from: alone, sequences: [sequence], pool: Self.pools[0])
-      for row in sequence {
+      for row in sequence.rows {
         let own = row * c.queryStride..<row * c.queryStride + c.heads * c.width
         #expect(bits(Array(alone.dQuery[own])) == bits(Array(one.dQuery[own])))
       }
@@ -97,7 +97,7 @@ import Testing
       var start = 0
       let sequences = f.lengths.map { length in
         start += length
-        return start - length..<start
+        return AttentionSequence(rows: start - length..<start)
       }
       var out = [Float](repeating: 0, count: rows * Q)
       var statistics = [Float](repeating: 0, count: rows * f.heads * 2)

@@ -47,13 +47,12 @@ struct DecoderFixture: Decodable {
   }
 
   var batch: PackedTokens {
-    var sequences: [Range<Int>] = []
-    var start = 0
-    for length in lengths {
-      sequences.append(start..<start + length)
-      start += length
-    }
-    return PackedTokens(tokens: tokens, sequences: sequences)
+    var rest = tokens[...]
+    return PackedTokens(
+      lengths.map { length in
+        defer { rest = rest.dropFirst(length) }
+        return Array(rest.prefix(length))
+      })
   }
 
   var modelTargets: [Target] {

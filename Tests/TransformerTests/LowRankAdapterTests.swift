@@ -120,7 +120,7 @@ import Testing
       let buffer = FloatBuffer(count: model.table.trainable.count)
       let pass = TrainingPass(model: model, gradients: buffer, matmul: .exact, pool: WorkerPool(threadCount: 2))
       for part in parts {
-        let sequences = batch.sequences[part]
+        let sequences = batch.sequences.map(\.rows)[part]
         let first = sequences[part.lowerBound].lowerBound
         let rows = first..<sequences[part.upperBound - 1].upperBound
         let places = targets.indices.filter { rows.contains(targets[$0].row) }

@@ -99,7 +99,7 @@ struct NaiveDecoder {
   func loss(
     _ batch: PackedTokens, _ targets: [Target], _ coefficients: [TargetCoefficients], _ cValues: [Float]
   ) -> (loss: Double, logProbs: [Double]) {
-    let hidden = batch.sequences.flatMap { self.hidden(Array(batch.tokens[$0])) }
+    let hidden = batch.sequences.flatMap { self.hidden(Array(batch.tokens[$0.rows])) }
     let head = configuration.tiedHead ? "model.embed_tokens" : "lm_head"
     var loss = 0.0
     var logProbs: [Double] = []

@@ -31,11 +31,12 @@ import Transformer
   ) -> [Float] {
     var logProbs = [Float](repeating: .nan, count: targets.count)
     let places = Dictionary(uniqueKeysWithValues: targets.enumerated().map { ($1.row, $0) })
-    var next = batch.sequences.map(\.lowerBound)
-    while zip(next, batch.sequences).contains(where: { $0 < $1.upperBound }) {
+    let sequences = batch.sequences.map(\.rows)
+    var next = sequences.map(\.lowerBound)
+    while zip(next, sequences).contains(where: { $0 < $1.upperBound }) {
       var rows: [SamplingPass.Row] = []
       var sources: [Int] = []
-      for (slot, sequence) in batch.sequences.enumerated() where next[slot] < sequence.upperBound {
+      for (slot, sequence) in sequences.enumerated() where next[slot] < sequence.upperBound {
         let count = Int.random(in: 0...3, using: &random) == 0 ? Int.random(in: 1...50, using: &random) : 1
         for row in next[slot]..<min(next[slot] + count, sequence.upperBound) {
           rows.append(
@@ -99,7 +100,7 @@ import Transformer
     together.forward(batch)
     let expected = together.score(targets)
     let alone = TrainingPass(model: model, gradients: nil, matmul: .mixed, pool: WorkerPool(threadCount: 1))
-    for sequence in batch.sequences {
+    for sequence in batch.sequences.map(\.rows) {
       alone.forward(PackedTokens([Array(batch.tokens[sequence])]))
       let places = targets.indices.filter { sequence.contains(targets[$0].row) }
       let scores = alone.score(
@@ -163,12 +164,10 @@ import Transformer
       let pass = TrainingPass(
         model: model, gradients: buffer, matmul: .exact, pool: WorkerPool(threadCount: threads))
       for cut in cuts {
-        let rows = batch.sequences[cut.lowerBound].lowerBound..<batch.sequences[cut.upperBound - 1].upperBound
+        let own = batch.sequences[cut].map(\.rows)
+        let rows = own[0].lowerBound..<own[own.count - 1].upperBound
         let start = rows.lowerBound
-        pass.forward(
-          PackedTokens(
-            tokens: Array(batch.tokens[rows]),
-            sequences: batch.sequences[cut].map { $0.lowerBound - start..<$0.upperBound - start }))
+        pass.forward(PackedTokens(own.map { Array(batch.tokens[$0]) }))
         let places = targets.indices.filter { rows.contains(targets[$0].row) }
         let chosen = places.map { place in
           var target = targets[place]
