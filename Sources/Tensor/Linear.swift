@@ -34,6 +34,8 @@ private struct LinearProduct: @unchecked Sendable {
   /// Steps of the reduction taken at once: a piece of a panel (64 KB) and of a chunk of rows stay in the second-level
   /// cache. The chain is not cut: the next piece goes on from what y holds.
   static let blockSteps = 1024
+  /// How far ahead of itself a single tile asks for weights.
+  static let prefetchBytes = 2048
   /// Rows that share one pass over the panels.
   static let chunkRows = 96
 
@@ -60,14 +62,16 @@ private struct LinearProduct: @unchecked Sendable {
     let column = panel * 16
     let width = min(16, weights.outputs - column)
     let isLast = step + steps == inputs
-    let block = weights.storage + panel * 16 * inputs + step * 16
-    // Along all tiles of this panel together, ask once for every line of the next one.
-    let prefetchStep = 64 / Tile.count(rows: rows.count)
+    let stepBytes = weights.format.stepBytes
+    let block = weights.storage + (panel * inputs + step) * stepBytes
+    // Along all tiles of this panel together, ask once for every line of the next one. A single tile reads all from memory: it
+    // asks for what comes soon.
+    let tiles = Tile.count(rows: rows.count)
+    let ahead = tiles == 1 ? LinearProduct.prefetchBytes : inputs * stepBytes
     let tile = Tile(
-      a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block,
+      a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block, format: weights.format,
       c: y + rows.lowerBound * yStride + column, cStride: yStride, steps: steps, continues: step > 0,
-      bias: isLast ? bias.map { $0 + column } : nil, prefetch: UnsafeRawPointer(block + inputs * 16),
-      prefetchStep: prefetchStep)
+      bias: isLast ? bias.map { $0 + column } : nil, prefetch: block + ahead, prefetchStep: stepBytes / tiles)
     tile.sweep(rows: rows.count, width: width)
   }
 }

@@ -1,27 +1,26 @@
 /// Weights [outputs, inputs] laid out for `linear`: panel p holds outputs 16 p ..< 16 p + 16 as [inputs][16]; the last
 /// panel is padded with zeros. The storage is the caller's.
 public struct PackedWeights: @unchecked Sendable {
-  public let storage: UnsafePointer<Float>
+  let storage: UnsafeRawPointer
+  let format: PanelFormat
   public let outputs: Int
   public let inputs: Int
 
-  /// Describes what `packWeights` wrote to `storage` earlier.
-  public init(storage: UnsafePointer<Float>, outputs: Int, inputs: Int) {
-    self.storage = storage
-    self.outputs = outputs
-    self.inputs = inputs
-  }
-
   /// The number of floats of storage that a weight of this shape takes.
-  public static func floatCount(outputs: Int, inputs: Int) -> Int { (outputs + 15) / 16 * 16 * inputs }
+  /// - Parameter narrow: as 16-bit numbers.
+  public static func floatCount(outputs: Int, inputs: Int, narrow: Bool = false) -> Int {
+    let count = (outputs + 15) / 16 * 16 * inputs
+    return narrow ? count / 2 : count
+  }
 
   var panelCount: Int { (outputs + 15) / 16 }
 }
 
 /// Packs `weight` [outputs, inputs], row-major, into panels.
+/// - Parameter narrow: hold the upper half of each number only; all lower halves must be 0.
 public func packWeights(
   _ weight: UnsafePointer<Float>, outputs: Int, inputs: Int, into storage: UnsafeMutablePointer<Float>,
-  pool: WorkerPool
+  narrow: Bool = false, pool: WorkerPool
 ) -> PackedWeights {
   precondition(outputs >= 1 && inputs >= 1, "packWeights: shape [\(outputs), \(inputs)] must be positive")
   let panels = (outputs + 15) / 16
@@ -31,12 +30,32 @@ public func packWeights(
   pool.run((panels + panelsPerTask - 1) / panelsPerTask) { task in
     let range = task * panelsPerTask..<min((task + 1) * panelsPerTask, panels)
     for panel in range {
-      packPanel(
-        weight.pointer + panel * 16 * inputs, rows: min(16, outputs - panel * 16), inputs: inputs,
-        into: target.pointer + panel * 16 * inputs)
+      let source = weight.pointer + panel * 16 * inputs
+      let rows = min(16, outputs - panel * 16)
+      guard narrow else {
+        packPanel(source, rows: rows, inputs: inputs, into: target.pointer + panel * 16 * inputs)
+        continue
+      }
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * inputs) { wide in
+        guard let wide = wide.baseAddress else { return }
+        packPanel(source, rows: rows, inputs: inputs, into: wide)
+        takeUpperHalves(wide, count: 16 * inputs, into: target.pointer + panel * 8 * inputs)
+      }
     }
   }
-  return PackedWeights(storage: storage, outputs: outputs, inputs: inputs)
+  return PackedWeights(
+    storage: UnsafeRawPointer(storage), format: narrow ? .bfloat16 : .float32, outputs: outputs, inputs: inputs)
+}
+
+/// - Parameter count: a multiple of 16.
+private func takeUpperHalves(_ wide: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Float>) {
+  let raw = UnsafeMutableRawPointer(target)
+  var index = 0
+  while index < count {
+    let bits = UnsafeRawPointer(wide + index).loadUnaligned(as: SIMD8<UInt32>.self)
+    raw.storeBytes(of: SIMD8<UInt16>(truncatingIfNeeded: bits &>> 16), toByteOffset: 2 &* index, as: SIMD8<UInt16>.self)
+    index &+= 8
+  }
 }
 
 /// target[k][r] = source[r][k] for up to 16 rows; the others are zeros.

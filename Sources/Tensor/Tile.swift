@@ -11,8 +11,9 @@ struct Tile {
   var a: UnsafePointer<Float>
   var rowStride: Int
   var stepStride: Int
-  /// The panel, [steps][16].
-  var b: UnsafePointer<Float>
+  /// The panel, [steps][16] in the given format.
+  var b: UnsafeRawPointer
+  var format = PanelFormat.float32
   var c: UnsafeMutablePointer<Float>
   var cStride: Int
   var steps: Int
@@ -26,13 +27,21 @@ struct Tile {
 
   @inline(__always)
   func run(rows: Int) {
+    switch format {
+    case .float32: run(rows: rows, Float32Panel.self)
+    case .bfloat16: run(rows: rows, BFloat16Panel.self)
+    }
+  }
+
+  @inline(__always)
+  private func run<Panel: PanelReader>(rows: Int, _ panel: Panel.Type) {
     switch rows {
-    case 6: Tile.rows6(self)
-    case 5: Tile.rows5(self)
-    case 4: Tile.rows4(self)
-    case 3: Tile.rows3(self)
-    case 2: Tile.rows2(self)
-    default: Tile.rows1(self)
+    case 6: Tile.rows6(self, panel)
+    case 5: Tile.rows5(self, panel)
+    case 4: Tile.rows4(self, panel)
+    case 3: Tile.rows3(self, panel)
+    case 2: Tile.rows2(self, panel)
+    default: Tile.rows1(self, panel)
     }
   }
 
@@ -125,9 +134,9 @@ struct Tile {
 
   /// 6 rows by 16 columns: 12 accumulators.
   @inline(never)
-  static func rows6(_ t: Tile) {
+  static func rows6<Panel: PanelReader>(_ t: Tile, _ panel: Panel.Type) {
     let a0 = t.a
-    var b = UnsafeRawPointer(t.b)
+    var b = t.b
     var next = t.prefetch
     // Six rows and one offset: sums of strides would be added up again at every step.
     let a1 = a0 + t.rowStride
@@ -144,8 +153,7 @@ struct Tile {
     var (c50, c51) = t.start(5)
     var step = t.steps
     while step > 0 {
-      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
-      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      let (b0, b1) = Panel.read(b)
       martlet_prefetch(next)
       let x0 = SIMD8<Float>(repeating: a0[k])
       c00 = c00.addingProduct(x0, b0)
@@ -166,7 +174,7 @@ struct Tile {
       c50 = c50.addingProduct(x5, b0)
       c51 = c51.addingProduct(x5, b1)
       k &+= t.stepStride
-      b += 64
+      b += Panel.stepBytes
       next += t.prefetchStep
       step &-= 1
     }
@@ -180,9 +188,9 @@ struct Tile {
 
   /// 5 rows by 16 columns: 10 accumulators.
   @inline(never)
-  static func rows5(_ t: Tile) {
+  static func rows5<Panel: PanelReader>(_ t: Tile, _ panel: Panel.Type) {
     var a = t.a
-    var b = UnsafeRawPointer(t.b)
+    var b = t.b
     var next = t.prefetch
     let s1 = t.rowStride
     let s3 = 3 &* s1
@@ -193,8 +201,7 @@ struct Tile {
     var (c40, c41) = t.start(4)
     var step = t.steps
     while step > 0 {
-      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
-      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      let (b0, b1) = Panel.read(b)
       martlet_prefetch(next)
       let x0 = SIMD8<Float>(repeating: a[0])
       c00 = c00.addingProduct(x0, b0)
@@ -212,7 +219,7 @@ struct Tile {
       c40 = c40.addingProduct(x4, b0)
       c41 = c41.addingProduct(x4, b1)
       a += t.stepStride
-      b += 64
+      b += Panel.stepBytes
       next += t.prefetchStep
       step &-= 1
     }
@@ -225,9 +232,9 @@ struct Tile {
 
   /// 4 rows by 16 columns: 8 accumulators.
   @inline(never)
-  static func rows4(_ t: Tile) {
+  static func rows4<Panel: PanelReader>(_ t: Tile, _ panel: Panel.Type) {
     var a = t.a
-    var b = UnsafeRawPointer(t.b)
+    var b = t.b
     var next = t.prefetch
     let s1 = t.rowStride
     let s3 = 3 &* s1
@@ -237,8 +244,7 @@ struct Tile {
     var (c30, c31) = t.start(3)
     var step = t.steps
     while step > 0 {
-      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
-      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      let (b0, b1) = Panel.read(b)
       martlet_prefetch(next)
       let x0 = SIMD8<Float>(repeating: a[0])
       c00 = c00.addingProduct(x0, b0)
@@ -253,7 +259,7 @@ struct Tile {
       c30 = c30.addingProduct(x3, b0)
       c31 = c31.addingProduct(x3, b1)
       a += t.stepStride
-      b += 64
+      b += Panel.stepBytes
       next += t.prefetchStep
       step &-= 1
     }
@@ -265,9 +271,9 @@ struct Tile {
 
   /// 3 rows by 16 columns: 6 accumulators.
   @inline(never)
-  static func rows3(_ t: Tile) {
+  static func rows3<Panel: PanelReader>(_ t: Tile, _ panel: Panel.Type) {
     var a = t.a
-    var b = UnsafeRawPointer(t.b)
+    var b = t.b
     var next = t.prefetch
     let s1 = t.rowStride
     var (c00, c01) = t.start(0)
@@ -275,8 +281,7 @@ struct Tile {
     var (c20, c21) = t.start(2)
     var step = t.steps
     while step > 0 {
-      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
-      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      let (b0, b1) = Panel.read(b)
       martlet_prefetch(next)
       let x0 = SIMD8<Float>(repeating: a[0])
       c00 = c00.addingProduct(x0, b0)
@@ -288,7 +293,7 @@ struct Tile {
       c20 = c20.addingProduct(x2, b0)
       c21 = c21.addingProduct(x2, b1)
       a += t.stepStride
-      b += 64
+      b += Panel.stepBytes
       next += t.prefetchStep
       step &-= 1
     }
@@ -299,17 +304,16 @@ struct Tile {
 
   /// 2 rows by 16 columns: 4 accumulators.
   @inline(never)
-  static func rows2(_ t: Tile) {
+  static func rows2<Panel: PanelReader>(_ t: Tile, _ panel: Panel.Type) {
     var a = t.a
-    var b = UnsafeRawPointer(t.b)
+    var b = t.b
     var next = t.prefetch
     let s1 = t.rowStride
     var (c00, c01) = t.start(0)
     var (c10, c11) = t.start(1)
     var step = t.steps
     while step > 0 {
-      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
-      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      let (b0, b1) = Panel.read(b)
       martlet_prefetch(next)
       let x0 = SIMD8<Float>(repeating: a[0])
       c00 = c00.addingProduct(x0, b0)
@@ -318,7 +322,7 @@ struct Tile {
       c10 = c10.addingProduct(x1, b0)
       c11 = c11.addingProduct(x1, b1)
       a += t.stepStride
-      b += 64
+      b += Panel.stepBytes
       next += t.prefetchStep
       step &-= 1
     }
@@ -328,21 +332,20 @@ struct Tile {
 
   /// 1 row by 16 columns: 2 accumulators.
   @inline(never)
-  static func rows1(_ t: Tile) {
+  static func rows1<Panel: PanelReader>(_ t: Tile, _ panel: Panel.Type) {
     var a = t.a
-    var b = UnsafeRawPointer(t.b)
+    var b = t.b
     var next = t.prefetch
     var (c00, c01) = t.start(0)
     var step = t.steps
     while step > 0 {
-      let b0 = b.loadUnaligned(as: SIMD8<Float>.self)
-      let b1 = b.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+      let (b0, b1) = Panel.read(b)
       martlet_prefetch(next)
       let x0 = SIMD8<Float>(repeating: a[0])
       c00 = c00.addingProduct(x0, b0)
       c01 = c01.addingProduct(x0, b1)
       a += t.stepStride
-      b += 64
+      b += Panel.stepBytes
       next += t.prefetchStep
       step &-= 1
     }

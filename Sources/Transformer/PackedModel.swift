@@ -39,6 +39,7 @@ final class PackedModel {
   private let pool: WorkerPool
   private let mode: MatmulMode
   private let resident: Bool
+  private let narrows: Bool
   /// Of each layer: where its seven matrices lie in `storage` when everything is resident, else in `scratch`.
   private var resting: [LayerLinears?]
   private var headBlocks: [HeadBlock?]
@@ -61,7 +62,12 @@ final class PackedModel {
   /// - Parameters:
   ///   - storage: memory for the panels, such as the gradient buffer while sampling; what does not fit gets memory of its own.
   ///   - resident: keep everything packed; nil decides by size.
-  init(model: LanguageModel, storage: FloatBuffer?, resident: Bool?, mode: MatmulMode, pool: WorkerPool) {
+  ///   - narrows: hold matrices of bfloat16 numbers, such as a model that was published in them has, in 16 bits. Decoding few rows
+  ///     is reading weights.
+  init(
+    model: LanguageModel, storage: FloatBuffer?, resident: Bool?, narrows: Bool = false, mode: MatmulMode,
+    pool: WorkerPool
+  ) {
     let configuration = model.configuration
     self.model = model
     self.pool = pool
@@ -76,6 +82,7 @@ final class PackedModel {
     let layerFloats = Self.layerFloats(configuration)
     let resident = resident ?? (Self.residentFloats(configuration) <= Self.residentLimit)
     self.resident = resident
+    self.narrows = narrows && resident
     let block = resident ? V : Self.headBlock(configuration)
     blockRanges = stride(from: 0, to: V, by: block).map { $0..<min($0 + block, V) }
     resting = Array(repeating: nil, count: configuration.layerCount)
@@ -193,8 +200,9 @@ final class PackedModel {
     guard mode != .blas else {
       return Linear(packed: nil, weight: weight, bias: bias, outputs: outputs, inputs: inputs)
     }
-    let target = memory ?? allocator.take(PackedWeights.floatCount(outputs: outputs, inputs: inputs))
-    let packed = packWeights(weight, outputs: outputs, inputs: inputs, into: target, pool: pool)
+    let narrow = narrows && areBFloat16(weight, count: outputs * inputs, pool: pool)
+    let target = memory ?? allocator.take(PackedWeights.floatCount(outputs: outputs, inputs: inputs, narrow: narrow))
+    let packed = packWeights(weight, outputs: outputs, inputs: inputs, into: target, narrow: narrow, pool: pool)
     return Linear(packed: packed, weight: weight, bias: bias, outputs: outputs, inputs: inputs)
   }
 }

@@ -47,7 +47,7 @@ public final class SamplingPass {
     self.model = model
     self.pool = pool
     self.capacity = capacity
-    packed = PackedModel(model: model, storage: packedStorage, resident: true, mode: matmul, pool: pool)
+    packed = PackedModel(model: model, storage: packedStorage, resident: true, narrows: true, mode: matmul, pool: pool)
     decoder = DecoderForward(configuration: model.configuration, pool: pool)
     cache = KeyValueCache(model.configuration, slots: slotCount, limit: capacity)
   }

@@ -34,11 +34,14 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
 
   /// y of `linear`, with canaries between and around the rows checked.
   static func product(
-    _ x: [Float], xStride: Int, _ weight: [Float], _ bias: [Float]?, _ c: Case, pool: WorkerPool
+    _ x: [Float], xStride: Int, _ weight: [Float], _ bias: [Float]?, _ c: Case, narrow: Bool = false,
+    pool: WorkerPool
   ) -> [Float] {
-    let packed = FloatBuffer(count: PackedWeights.floatCount(outputs: c.outputs, inputs: c.inputs) + 16)
+    let packed = FloatBuffer(
+      count: PackedWeights.floatCount(outputs: c.outputs, inputs: c.inputs, narrow: narrow) + 16)
     for index in 0..<packed.count { packed[index] = canary }
-    let weights = packWeights(weight, outputs: c.outputs, inputs: c.inputs, into: packed.pointer, pool: pool)
+    let weights = packWeights(
+      weight, outputs: c.outputs, inputs: c.inputs, into: packed.pointer, narrow: narrow, pool: pool)
     for index in packed.count - 16..<packed.count { #expect(packed[index].bitPattern == canary.bitPattern) }
     let yStride = c.outputs + 5
     var y = [Float](repeating: canary, count: c.rows * yStride)
@@ -53,6 +56,34 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
       #expect(y[row * yStride + c.outputs..<(row + 1) * yStride].allSatisfy { $0.bitPattern == canary.bitPattern })
     }
     return result
+  }
+
+  /// Weights that are bfloat16 numbers, held in 16 bits: the same products.
+  @Test(arguments: cases) func narrowPanelsHaveTheBitsOfWideOnes(c: Case) {
+    let xStride = c.inputs + 3
+    let x = randomFloats(c.rows * xStride, 1)
+    let weight = randomFloats(c.outputs * c.inputs, 2).map { Float(bitPattern: $0.bitPattern & 0xffff_0000) }
+    let bias = randomFloats(c.outputs, 3)
+    let wide = Self.product(x, xStride: xStride, weight, bias, c, pool: Self.pools[0])
+    for pool in Self.pools {
+      #expect(bits(Self.product(x, xStride: xStride, weight, bias, c, narrow: true, pool: pool)) == bits(wide))
+    }
+  }
+
+  @Test func bfloat16NumbersAreTold() {
+    for count in [1, 7, 8, 9, 65_536, 65_537, 200_003] {
+      var numbers = randomFloats(count, 4).map { Float(bitPattern: $0.bitPattern & 0xffff_0000) }
+      numbers[0] = -.infinity
+      #expect(areBFloat16(numbers, count: count, pool: Self.pools[1]))
+      for place in Set([0, count / 2, count - 1]) {
+        for bit in [UInt32(1), 1 << 15] {
+          let kept = numbers[place]
+          numbers[place] = Float(bitPattern: kept.bitPattern | bit)
+          #expect(!areBFloat16(numbers, count: count, pool: Self.pools[1]), "bit \(bit) at \(place) of \(count)")
+          numbers[place] = kept
+        }
+      }
+    }
   }
 
   @Test(arguments: cases) func equalsTheNaiveChainBitForBit(c: Case) {
