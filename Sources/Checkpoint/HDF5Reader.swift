@@ -140,6 +140,16 @@ final class HDF5Reader {
     try dataset(path).map { try file.bytes($0.range) }
   }
 
+  /// Fills `target` with the bytes at `path`, which must be as many.
+  func bytes(_ path: String, into target: UnsafeMutableRawBufferPointer) throws {
+    guard let found = try dataset(path) else { throw fail(path, "is missing; use another step folder") }
+    guard found.format == nil, !found.isText, found.range.count == target.count else {
+      throw fail(
+        path, "has \(found.range.count) bytes where \(target.count) codes are asked for; use another step folder")
+    }
+    try file.read(into: target, at: found.range.lowerBound)
+  }
+
   /// The numbers at `path`, which must have this shape.
   func tensor(_ path: String, name: String, shape: [Int]) throws -> StoredTensor {
     guard let found = try dataset(path) else {

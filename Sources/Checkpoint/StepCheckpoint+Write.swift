@@ -75,6 +75,13 @@ extension StepCheckpoint {
     let header =
       try ModelFile.header(model.configuration, files) + [HDF5Entry(path: statePath, content: .bytes(state))]
     var plan = [PlannedFile(entries: header, bytes: header.reduce(0) { $0 + $1.byteCount })]
+    func add(_ part: StepManifest.Part, rowCount: Int, _ content: HDF5Entry.Content) {
+      let entry = HDF5Entry(path: part.path(rowCount: rowCount), content: content)
+      if plan[plan.count - 1].bytes + entry.byteCount > limit { plan.append(PlannedFile(entries: [], bytes: 0)) }
+      plan[plan.count - 1].entries.append(entry)
+      plan[plan.count - 1].parts.append(part)
+      plan[plan.count - 1].bytes += entry.byteCount
+    }
     let buffers: [(StepManifest.Kind, FloatBuffer?)] = [
       (.parameters, model.weights), (.firstMoment, optimizer?.firstMoment), (.secondMoment, optimizer?.secondMoment),
     ]
@@ -89,16 +96,18 @@ extension StepCheckpoint {
           let part = StepManifest.Part(
             kind: kind, name: parameter.name, rows: [first, min(first + step, rowCount)])
           let count = part.rows[1] - part.rows[0]
-          let entry = HDF5Entry(
-            path: part.path(rowCount: rowCount),
-            content: .floats(
+          add(
+            part, rowCount: rowCount,
+            .floats(
               buffer.pointer + (parameter.range.lowerBound - extent.lowerBound) + first * rowFloats,
               shape: [count] + parameter.shape.dropFirst(), type: .float32))
-          if plan[plan.count - 1].bytes + entry.byteCount > limit { plan.append(PlannedFile(entries: [], bytes: 0)) }
-          plan[plan.count - 1].entries.append(entry)
-          plan[plan.count - 1].parts.append(part)
-          plan[plan.count - 1].bytes += entry.byteCount
         }
+      }
+    }
+    guard let (first, second) = optimizer?.quantized else { return plan }
+    for (kind, moment) in [(StepManifest.Kind.firstMomentEightBit, first), (.secondMomentEightBit, second)] {
+      for (part, content) in pieces(of: moment, kind, limit) {
+        add(part, rowCount: moment.scales.count, content)
       }
     }
     return plan

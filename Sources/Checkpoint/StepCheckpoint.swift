@@ -73,7 +73,7 @@ public struct StepCheckpoint: Sendable {
     try ModelFile.header(try HDF5Reader(join(folder, try firstFile())))
   }
 
-  private func firstFile() throws -> String {
+  func firstFile() throws -> String {
     guard let file = manifest.files.first else {
       throw MartletError(.data, "\(join(folder, StepManifest.name)): lists no files; use another step folder")
     }
@@ -95,13 +95,17 @@ public struct StepCheckpoint: Sendable {
       guard let step = manifest.optimizerStep else {
         throw MartletError(.data, "\(folder): holds no optimizer; start a new run from its weights")
       }
+      guard manifest.momentKinds == StepManifest.momentKinds(optimizer) else {
+        throw MartletError(
+          .data,
+          "\(folder): was saved with another kind of optimizer; resume with the same optimizer.kind and optimizer.state"
+        )
+      }
       let moments = [(StepManifest.Kind.firstMoment, optimizer.firstMoment), (.secondMoment, optimizer.secondMoment)]
-      for (kind, buffer) in moments {
-        guard (buffer != nil) == manifest.files.contains(where: { $0.parts.contains { $0.kind == kind } }) else {
-          throw MartletError(
-            .data, "\(folder): was saved with another kind of optimizer; resume with the same optimizer.kind")
-        }
-        if let buffer { try read(kind, stored, into: buffer, model.table) }
+      for case (let kind, let buffer?) in moments { try read(kind, stored, into: buffer, model.table) }
+      if let (first, second) = optimizer.quantized {
+        try read(.firstMomentEightBit, into: first)
+        try read(.secondMomentEightBit, into: second)
       }
       optimizer.step = step
     }

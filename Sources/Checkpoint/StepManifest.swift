@@ -7,7 +7,19 @@ struct StepManifest: Codable, Equatable {
     case parameters
     case firstMoment = "first_moment"
     case secondMoment = "second_moment"
+    /// Of the whole optimizer, not of one parameter: `codes`, 256 bytes a row, and `scales`.
+    case firstMomentEightBit = "first_moment_8bit"
+    case secondMomentEightBit = "second_moment_8bit"
   }
+
+  /// What a kind of optimizer leaves.
+  static func momentKinds(_ optimizer: Optimizer) -> Set<Kind> {
+    if optimizer.quantized != nil { return [.firstMomentEightBit, .secondMomentEightBit] }
+    return optimizer.firstMoment == nil ? [] : [.firstMoment, .secondMoment]
+  }
+
+  /// The kinds of moments that the files hold.
+  var momentKinds: Set<Kind> { Set(files.flatMap { $0.parts.map(\.kind) }).subtracting([.parameters]) }
 
   /// Rows `rows[0]..<rows[1]` of a tensor; a tensor too large for one file is cut between rows.
   struct Part: Codable, Equatable {

@@ -12,7 +12,8 @@ enum ConfigurationChoices {
     }
     return Dictionary(
       uniqueKeysWithValues: [
-        choice(MatmulMode.self), choice(OptimizerKind.self), choice(LearningRateSchedule.self),
+        choice(MatmulMode.self), choice(OptimizerKind.self), choice(OptimizerState.self),
+        choice(LearningRateSchedule.self),
         choice(ModelConfiguration.Architecture.self), choice(Projection.self), choice(AdapterStart.self),
         choice(TemplateChoice.self),
         choice(Author.self), choice(ToolFormats.self), choice(InterpreterSettings.Tier.self),

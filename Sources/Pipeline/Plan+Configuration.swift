@@ -27,6 +27,7 @@ extension Plan {
     var plan = Plan(
       PlanInput(
         model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
+        optimizerState: configuration.optimizer.state,
         gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,
         slots: configuration.slots,
         maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),

@@ -9,6 +9,7 @@ public struct PlanInput: Sendable {
   /// Whether responses are sampled (rl, eval, hint, rft).
   public var samples: Bool
   public var optimizer: OptimizerKind
+  public var optimizerState: OptimizerState
   public var gradientShards: Int
   /// Packed rows of a micro-batch; one longer sequence is taken whole.
   public var microBatchTokens: Int
@@ -26,8 +27,9 @@ public struct PlanInput: Sendable {
   public var threads: Int
 
   public init(
-    model: ModelConfiguration, trains: Bool, samples: Bool, optimizer: OptimizerKind = .adamw, gradientShards: Int = 1,
-    microBatchTokens: Int, slots: Int, maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
+    model: ModelConfiguration, trains: Bool, samples: Bool, optimizer: OptimizerKind = .adamw,
+    optimizerState: OptimizerState = .float32, gradientShards: Int = 1, microBatchTokens: Int, slots: Int,
+    maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
     updateBatch: Int = 1, responses: Int = 0, hasReferenceModel: Bool = false,
     threads: Int = WorkerPool.physicalCoreCount
   ) {
@@ -35,6 +37,7 @@ public struct PlanInput: Sendable {
     self.trains = trains
     self.samples = samples
     self.optimizer = optimizer
+    self.optimizerState = optimizerState
     self.gradientShards = gradientShards
     self.microBatchTokens = microBatchTokens
     self.slots = slots
@@ -116,7 +119,10 @@ public struct Plan: Codable, Sendable, Equatable {
       let depth = (0..<62).first { 1 << $0 >= input.gradientShards } ?? 0
       gradientBytes = scale.gradientBytes
       add("gradients", gradientBytes * (1 + depth))
-      if input.optimizer == .adamw { add("optimizer moments", 2 * scale.gradientBytes) }
+      add(
+        "optimizer moments",
+        Optimizer.stateBytes(
+          OptimizerSettings(kind: input.optimizer, state: input.optimizerState), parameterCount: scale.trainableCount))
       add("activations of a micro-batch", scale.activationBytesPerToken * rows)
       add(
         "panels and scratch of training",
@@ -191,6 +197,9 @@ public struct Plan: Codable, Sendable, Equatable {
     }
     if input.hasReferenceModel, size("reference weights") + size("scratch of reference scoring") >= excess {
       return "set loss.kl to none, so that no reference model is needed"
+    }
+    if input.optimizer == .adamw, input.optimizerState == .float32, size("optimizer moments") * 47 / 64 >= excess {
+      return "set optimizer.state to 8bit"
     }
     if size("optimizer moments") >= excess { return "set optimizer.kind to sgd, or use a machine with more memory" }
     return "use a smaller model, or a machine with \(byteText(parts.reduce(0) { $0 + $1.bytes })) free"

@@ -72,9 +72,7 @@ final class TrainingRun {
 
   /// The state's identity: what is trained, moments, counters.
   func hash() -> String {
-    let buffers = [loaded.model.trainableWeights, learner.optimizer.firstMoment, learner.optimizer.secondMoment]
-      .compactMap(
-        \.self)
+    let buffers = [loaded.model.trainableWeights] + learner.optimizer.stateBuffers
     return stateHash(buffers, counters: [state.step, learner.optimizer.step], pool: context.pool)
   }
 

@@ -1,39 +1,28 @@
 extension Optimizer {
-  /// torch.optim.AdamW: w *= 1 - lr lambda; m += (1 - beta1) (g - m); v = beta2 v + (1 - beta2) g g;
-  /// w -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps). Scalars are formed in fp64 and rounded once.
   func updateAdamW(
     _ weights: FloatBuffer, _ gradients: FloatBuffer, scale: Float, learningRate: Double, pool: WorkerPool
   ) {
-    let (beta1, beta2) = (settings.betas[0], settings.betas[1])
-    let kept = Float(1 - learningRate * settings.weightDecay)
-    let firstShare = Float(1 - beta1)
-    let secondKept = Float(beta2)
-    let secondShare = Float(1 - beta2)
-    let stepSize = Float(-(learningRate / (1 - Mathematics.power(beta1, step))))
-    let root = Float((1 - Mathematics.power(beta2, step)).squareRoot())
-    let eps = Float(settings.eps)
+    let formula = AdamWStep(settings, step: step, learningRate: learningRate)
     let (w, g) = (weights.pointer, gradients.pointer)
     let (m, v) = (firstMoment!.pointer, secondMoment!.pointer)
     forEachPiece(pool: pool) { range, decays in
-      let kept = decays ? kept : 1
+      let kept = decays ? formula.kept : 1
       var index = range.lowerBound
       while index &+ 8 <= range.upperBound {
-        let gradient = load(g + index) * scale
-        var first = load(m + index)
-        first += firstShare * (gradient - first)
-        let second = load(v + index) * secondKept + (secondShare * gradient) * gradient
-        let denominator = second.squareRoot() / root + eps
-        store(first, m + index)
-        store(second, v + index)
-        store(load(w + index) * kept + (stepSize * first) / denominator, w + index)
+        var (weight, first, second) = (loadEight(w + index), loadEight(m + index), loadEight(v + index))
+        formula.apply(&weight, &first, &second, gradient: loadEight(g + index) * scale, kept: kept)
+        storeEight(first, m + index)
+        storeEight(second, v + index)
+        storeEight(weight, w + index)
         index &+= 8
       }
+      // The rest of a piece goes alone through the same lanes.
       while index < range.upperBound {
-        let gradient = g[index] * scale
-        m[index] += firstShare * (gradient - m[index])
-        v[index] = v[index] * secondKept + (secondShare * gradient) * gradient
-        let denominator = v[index].squareRoot() / root + eps
-        w[index] = w[index] * kept + (stepSize * m[index]) / denominator
+        var (weight, first, second) = (
+          SIMD8(repeating: w[index]), SIMD8(repeating: m[index]), SIMD8(repeating: v[index])
+        )
+        formula.apply(&weight, &first, &second, gradient: SIMD8(repeating: g[index] * scale), kept: kept)
+        (w[index], m[index], v[index]) = (weight[0], first[0], second[0])
         index &+= 1
       }
     }
@@ -50,8 +39,8 @@ extension Optimizer {
       let decay = decays ? decay : 0
       var index = range.lowerBound
       while index &+ 8 <= range.upperBound {
-        let weight = load(w + index)
-        store(weight + stepSize * (load(g + index) * scale + decay * weight), w + index)
+        let weight = loadEight(w + index)
+        storeEight(weight + stepSize * (loadEight(g + index) * scale + decay * weight), w + index)
         index &+= 8
       }
       while index < range.upperBound {
@@ -62,12 +51,42 @@ extension Optimizer {
   }
 }
 
+/// torch.optim.AdamW: w *= 1 - lr lambda; m += (1 - beta1) (g - m); v = beta2 v + (1 - beta2) g g;
+/// w -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps). Scalars are formed in fp64 and rounded once.
+struct AdamWStep {
+  /// What is left of a weight that decays.
+  let kept: Float
+  private let firstShare, secondKept, secondShare, stepSize, root, eps: Float
+
+  init(_ settings: OptimizerSettings, step: Int, learningRate: Double) {
+    let (beta1, beta2) = (settings.betas[0], settings.betas[1])
+    kept = Float(1 - learningRate * settings.weightDecay)
+    firstShare = Float(1 - beta1)
+    secondKept = Float(beta2)
+    secondShare = Float(1 - beta2)
+    stepSize = Float(-(learningRate / (1 - Mathematics.power(beta1, step))))
+    root = Float((1 - Mathematics.power(beta2, step)).squareRoot())
+    eps = Float(settings.eps)
+  }
+
+  @inline(__always)
+  func apply(
+    _ weight: inout SIMD8<Float>, _ first: inout SIMD8<Float>, _ second: inout SIMD8<Float>, gradient: SIMD8<Float>,
+    kept: Float
+  ) {
+    first += firstShare * (gradient - first)
+    second = second * secondKept + (secondShare * gradient) * gradient
+    let denominator = second.squareRoot() / root + eps
+    weight = weight * kept + (stepSize * first) / denominator
+  }
+}
+
 @inline(__always)
-private func load(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
+func loadEight(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
   UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
 }
 
 @inline(__always)
-private func store(_ value: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
+func storeEight(_ value: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
   UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD8<Float>.self)
 }

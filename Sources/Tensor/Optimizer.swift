@@ -6,8 +6,10 @@ public final class Optimizer {
   public let settings: OptimizerSettings
   /// Steps done so far. A resumed run sets it, and the moments, to what was saved.
   public var step = 0
-  /// Exponential averages of the gradient and of its square; nil for SGD.
+  /// Exponential averages of the gradient and of its square; nil for SGD, and where they are held in 8 bits.
   public let firstMoment, secondMoment: FloatBuffer?
+  /// The same averages in 8 bits.
+  public let quantized: (first: QuantizedMoment, second: QuantizedMoment)?
 
   private let parameterCount: Int
   /// Where weight decay applies, in order, without overlap.
@@ -27,8 +29,30 @@ public final class Optimizer {
     precondition(
       (self.decayed.first?.lowerBound ?? 0) >= 0 && (self.decayed.last?.upperBound ?? 0) <= parameterCount,
       "Optimizer: a decayed range is outside of 0..<\(parameterCount)")
-    firstMoment = settings.kind == .adamw ? FloatBuffer(count: parameterCount) : nil
-    secondMoment = settings.kind == .adamw ? FloatBuffer(count: parameterCount) : nil
+    let isPlain = settings.kind == .adamw && settings.state == .float32
+    firstMoment = isPlain ? FloatBuffer(count: parameterCount) : nil
+    secondMoment = isPlain ? FloatBuffer(count: parameterCount) : nil
+    quantized =
+      settings.kind == .adamw && settings.state == .eightBit
+      ? (
+        QuantizedMoment(count: parameterCount, isSigned: true), QuantizedMoment(count: parameterCount, isSigned: false)
+      )
+      : nil
+  }
+
+  /// All that `step` and the settings leave open, for a hash: moments, or their codes and scales.
+  public var stateBuffers: [FloatBuffer] {
+    [firstMoment, secondMoment].compactMap(\.self)
+      + (quantized.map { [$0.first.codes, $0.first.scales, $0.second.codes, $0.second.scales] } ?? [])
+  }
+
+  /// Bytes that an optimizer of these settings holds for so many parameters.
+  public static func stateBytes(_ settings: OptimizerSettings, parameterCount: Int) -> Int {
+    switch (settings.kind, settings.state) {
+    case (.sgd, _): 0
+    case (.adamw, .float32): 2 * parameterCount * MemoryLayout<Float>.stride
+    case (.adamw, .eightBit): 2 * QuantizedMoment.byteCount(parameterCount)
+    }
   }
 
   /// One step. Returns the gradient's norm before clipping and the learning rate of the step.
@@ -53,6 +77,8 @@ public final class Optimizer {
     var scale = 1.0
     if settings.maxGradNorm > 0 { scale = min(1, settings.maxGradNorm / (norm + 1e-6)) }
     switch settings.kind {
+    case .adamw where quantized != nil:
+      updateEightBitAdamW(weights, gradients, scale: Float(scale), learningRate: learningRate, pool: pool)
     case .adamw: updateAdamW(weights, gradients, scale: Float(scale), learningRate: learningRate, pool: pool)
     case .sgd: updateSGD(weights, gradients, scale: Float(scale), learningRate: learningRate, pool: pool)
     }
@@ -98,23 +124,26 @@ public final class Optimizer {
   /// Calls `body` with pieces of at most a block, each wholly decayed or not at all.
   func forEachPiece(pool: WorkerPool, _ body: (Range<Int>, _ decays: Bool) -> Void) {
     let blocks = (parameterCount + Optimizer.blockCount - 1) / Optimizer.blockCount
-    pool.run(blocks) { block in
-      let end = min((block + 1) * Optimizer.blockCount, parameterCount)
-      var start = block * Optimizer.blockCount
-      // The first decayed range that reaches beyond `start`.
-      var (low, high) = (0, decayed.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if decayed[middle].upperBound <= start { low = middle + 1 } else { high = middle }
-      }
-      while start < end {
-        let range = low < decayed.count ? decayed[low] : end..<end
-        let decays = range.lowerBound <= start && !range.isEmpty
-        let stop = min(end, decays ? range.upperBound : max(range.lowerBound, start + 1))
-        body(start..<stop, decays)
-        if decays, stop == range.upperBound { low += 1 }
-        start = stop
-      }
+    pool.run(blocks) { forEachPiece(ofBlock: $0, body) }
+  }
+
+  /// Those of one block of 65,536.
+  func forEachPiece(ofBlock block: Int, _ body: (Range<Int>, _ decays: Bool) -> Void) {
+    let end = min((block + 1) * Optimizer.blockCount, parameterCount)
+    var start = block * Optimizer.blockCount
+    // The first decayed range that reaches beyond `start`.
+    var (low, high) = (0, decayed.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if decayed[middle].upperBound <= start { low = middle + 1 } else { high = middle }
+    }
+    while start < end {
+      let range = low < decayed.count ? decayed[low] : end..<end
+      let decays = range.lowerBound <= start && !range.isEmpty
+      let stop = min(end, decays ? range.upperBound : max(range.lowerBound, start + 1))
+      body(start..<stop, decays)
+      if decays, stop == range.upperBound { low += 1 }
+      start = stop
     }
   }
 }

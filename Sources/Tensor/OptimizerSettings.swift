@@ -5,6 +5,13 @@ public enum OptimizerKind: String, Codable, Sendable, CaseIterable {
   case sgd
 }
 
+/// How moments are held between steps.
+public enum OptimizerState: String, Codable, Sendable, CaseIterable {
+  case float32 = "fp32"
+  /// One byte a number and a scale a block of 256 (Dettmers et al. 2021, arXiv:2110.02861): see ``QuantizedMoment``.
+  case eightBit = "8bit"
+}
+
 /// How the learning rate goes on after the warm-up.
 public enum LearningRateSchedule: String, Codable, Sendable, CaseIterable {
   case constant
@@ -19,6 +26,8 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
   public typealias Schedule = LearningRateSchedule
 
   public var kind: OptimizerKind
+  /// How AdamW's moments are held.
+  public var state: OptimizerState
   /// The peak learning rate, lr or alpha in papers.
   public var learningRate: Double
   /// Decay rates of the first and second moment.
@@ -36,7 +45,7 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
   public var minLearningRateRatio: Double
 
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case kind
+    case kind, state
     case learningRate = "learning_rate"
     case betas, eps
     case weightDecay = "weight_decay"
@@ -52,9 +61,10 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
   public init(
     kind: OptimizerKind = .adamw, learningRate: Double = 1e-5, betas: [Double] = [0.9, 0.999], eps: Double = 1e-8,
     weightDecay: Double = 0, maxGradNorm: Double = 1, warmupSteps: Int = 0, schedule: Schedule = .constant,
-    minLearningRateRatio: Double = 0
+    minLearningRateRatio: Double = 0, state: OptimizerState = .float32
   ) {
     self.kind = kind
+    self.state = state
     self.learningRate = learningRate
     self.betas = betas
     self.eps = eps
@@ -70,6 +80,7 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
     self.init()
     let values = try decoder.container(keyedBy: CodingKeys.self)
     kind = try values.decodeIfPresent(OptimizerKind.self, forKey: .kind) ?? kind
+    state = try values.decodeIfPresent(OptimizerState.self, forKey: .state) ?? state
     learningRate = try values.decodeIfPresent(Double.self, forKey: .learningRate) ?? learningRate
     betas = try values.decodeIfPresent([Double].self, forKey: .betas) ?? betas
     eps = try values.decodeIfPresent(Double.self, forKey: .eps) ?? eps
@@ -88,6 +99,7 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
         throw MartletError(.configuration, "\(path).\(key.rawValue): \(value) is not possible; it must be \(rule)")
       }
     }
+    try require(kind == .adamw || state == .float32, .state, state.rawValue, "fp32 with kind sgd, which has no moments")
     try require(learningRate >= 0 && learningRate.isFinite, .learningRate, learningRate, "0 or a positive number")
     try require(
       betas.count == 2 && betas.allSatisfy { $0 >= 0 && $0 < 1 }, .betas, betas, "two numbers from 0 up to below 1")

@@ -65,8 +65,9 @@ struct Export: ParsableCommand {
 }
 
 struct Inspect: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "inspect", abstract: "Show what a model file holds.")
-  @Argument(help: "A model file, or a run's folder that holds one.") var model: String
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Show what a model file or a step folder holds.")
+  @Argument(help: "A model file, a run's folder that holds one, or a step folder.") var model: String
   @Flag(help: "Only the weights' hash.") var hash = false
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
@@ -85,7 +86,46 @@ struct Inspect: ParsableCommand {
     var hash: String
   }
 
+  private struct StepContents: Encodable {
+    struct Entry: Encodable {
+      var kind: String
+      var name: String
+      var shape: [Int]
+      var type: String
+    }
+    var config: ModelConfiguration
+    var step: Int
+    var optimizer_step: Int?
+    var entries: [Entry]
+    var bytes: Int
+    var files: [String]
+  }
+
+  private func show(_ summary: StepSummary) throws {
+    if json {
+      let contents = StepContents(
+        config: summary.configuration, step: summary.step, optimizer_step: summary.optimizerStep,
+        entries: summary.entries.map { .init(kind: $0.kind, name: $0.name, shape: $0.shape, type: $0.type) },
+        bytes: summary.bytes, files: summary.files)
+      return Console.out(try oneLine(contents))
+    }
+    try show(summary.configuration)
+    for entry in summary.entries { Console.out("\(entry.type)  \(entry.kind)/\(entry.name)  \(entry.shape)") }
+    let optimizer = summary.optimizerStep.map { "\($0) steps of the optimizer" } ?? "no optimizer"
+    Console.out("step \(summary.step), \(optimizer), \(summary.bytes) bytes in \(summary.files.count) files")
+  }
+
+  private func show(_ configuration: ModelConfiguration) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    Console.out(String(decoding: try encoder.encode(configuration), as: UTF8.self))
+  }
+
   func run() throws {
+    if StepCheckpoint.isStepFolder(model) {
+      if hash { return Console.out(weightsHash(try ModelSource.load(model).model)) }
+      return try show(StepCheckpoint.open(model).summary())
+    }
     let inside = model + "/model.h5"
     let summary = try ModelFile.inspect(FileManager.default.fileExists(atPath: inside) ? inside : model)
     if hash { return Console.out(summary.weightsHash) }
@@ -96,9 +136,7 @@ struct Inspect: ParsableCommand {
         count: summary.parameterCount, bytes: summary.fileBytes, files: summary.files, hash: summary.weightsHash)
       return Console.out(try oneLine(contents))
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    Console.out(String(decoding: try encoder.encode(summary.configuration), as: UTF8.self))
+    try show(summary.configuration)
     for parameter in summary.parameters {
       Console.out("\(parameter.type)  \(parameter.name)  \(parameter.shape)")
     }

@@ -101,6 +101,56 @@ struct StepCheckpointTests {
     }
   }
 
+  /// Codes and scales of moments in 8 bits come back whole, in pieces of any size, and the next step is the same.
+  @Test(arguments: [1 << 20, 4000, 1], [nil, LowRankAdapters(rank: 2, alpha: 3, targets: [.query, .down])])
+  func momentsInEightBitsComeBack(_ fileBytes: Int, adapters: LowRankAdapters?) throws {
+    var configuration = Samples.configuration(.qwen3)
+    configuration.adapters = adapters
+    let model = LanguageModel(configuration: configuration)
+    model.initialize(seed: 4)
+    let settings = OptimizerSettings(learningRate: 0.01, state: .eightBit)
+    let pool = WorkerPool(threadCount: 2)
+    func update(_ model: LanguageModel, _ optimizer: Optimizer) throws {
+      let gradients = FloatBuffer(count: model.table.trainable.count)
+      var random = CounterRandom(seed: UInt64(optimizer.step), path: [3])
+      for parameter in model.table.trainableParameters {
+        for place in parameter.range { gradients[place - model.table.trainable.lowerBound] = Float(random.normal()) }
+      }
+      _ = try optimizer.update(weights: model.trainableWeights, gradients: gradients, totalSteps: 9, pool: pool)
+    }
+    let saved = Optimizer(settings: settings, parameterCount: model.table.trainable.count)
+    for _ in 0..<3 { try update(model, saved) }
+    let written = try StepCheckpoint.write(
+      run: run, step: 3, model: model, files: Samples.files, optimizer: saved, state: Data(), keepLast: 1,
+      keepEvery: 0, fileBytes: fileBytes)
+    let read = LanguageModel(configuration: configuration)
+    let resumed = Optimizer(settings: settings, parameterCount: model.table.trainable.count)
+    let opened = try StepCheckpoint.open(written.folder)
+    _ = try opened.restore(into: read, optimizer: resumed)
+    for later in [false, true] {
+      if later {
+        try update(model, saved)
+        try update(read, resumed)
+      }
+      #expect(resumed.step == saved.step)
+      let pairs = zip([read.weights] + resumed.stateBuffers, [model.weights] + saved.stateBuffers)
+      #expect(pairs.allSatisfy { Samples.bits($0) == Samples.bits($1) })
+    }
+    let summary = try opened.summary()
+    #expect(summary.optimizerStep == 3 && summary.step == 3 && summary.configuration == configuration)
+    let blocks = (model.table.trainable.count + 255) / 256
+    for kind in ["first_moment_8bit", "second_moment_8bit"] {
+      #expect(summary.entries.contains(.init(kind: kind, name: "codes", shape: [blocks, 256], type: "u8")))
+      #expect(summary.entries.contains(.init(kind: kind, name: "scales", shape: [blocks], type: "f32")))
+    }
+    #expect(summary.entries.count == model.table.parameters.count + 4)
+    #expect(summary.entries.first { $0.name == "model.norm.weight" }?.shape == [14])
+    Samples.failure(.data, mentions: "optimizer.state") {
+      _ = try opened.restore(
+        into: read, optimizer: Optimizer(settings: OptimizerSettings(), parameterCount: model.table.trainable.count))
+    }
+  }
+
   @Test func anotherModelOrOptimizerIsRefused() throws {
     try write(3)
     let checkpoint = try StepCheckpoint.open(scratch("run/step-00000003"))

@@ -196,6 +196,28 @@ import Transformer
     #expect(trained != plain)
   }
 
+  /// A small model learns as fast with moments in 8 bits.
+  @Test func momentsInEightBitsLearnAsWell() throws {
+    func losses(_ state: OptimizerState) throws -> [Double] {
+      var configuration = Configuration()
+      configuration.loss.kind = .sft
+      configuration.optimizer = OptimizerSettings(learningRate: 3e-3, warmupSteps: 5, state: state)
+      let model = LanguageModel(configuration: Self.shape)
+      model.initialize(seed: 4)
+      let learner = Learner(model: model, configuration: configuration, pool: WorkerPool(threadCount: 2))
+      let batch = samples(16, old: false)
+      let weights = Aggregation.tokenMean.weights(batch.map(\.policy))
+      return try (0..<150).map { _ in
+        try learner.update(batch, weights: weights, totalSteps: 150).metrics.loss
+      }
+    }
+    let (plain, eight) = (try losses(.float32), try losses(.eightBit))
+    // The first step's moments come from zeros, which need no code.
+    #expect(plain[0] == eight[0] && plain[1] == eight[1] && plain[2] != eight[2])
+    for step in [10, 20, 50, 100, 149] { #expect(abs(eight[step] / plain[step] - 1) < 0.1, "step \(step)") }
+    #expect(plain[149] < 0.03)
+  }
+
   @Test func aValueHeadIsFitted() throws {
     var shape = Self.shape
     shape.valueHead = true

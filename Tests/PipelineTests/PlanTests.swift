@@ -1,4 +1,5 @@
 import Foundation
+import Tensor
 import Testing
 import Transformer
 
@@ -48,6 +49,24 @@ import Transformer
     #expect(!training.parts.contains { $0.name == "optimizer moments" || $0.name.contains("cache") })
     let weights = ModelScale(Self.demo).weightBytes
     #expect(training.parts.first { $0.name == "gradients" }?.bytes == 3 * weights)
+  }
+
+  @Test func momentsInEightBitsTakeAQuarter() throws {
+    var input = Self.reinforcement(Self.half)
+    input.microBatchTokens = 512
+    func moments() -> Int? {
+      Plan(input, availableBytes: 1 << 40).parts.first { $0.name == "optimizer moments" }?.bytes
+    }
+    let plain = try #require(moments())
+    let needed = Plan(input, availableBytes: 1 << 40).peakBytes
+    input.optimizerState = .eightBit
+    let eight = try #require(moments())
+    #expect(eight == 2 * QuantizedMoment.byteCount(plain / 8) && eight * 3 < plain)
+    input.optimizerState = .float32
+    input.hasReferenceModel = false
+    let free = Plan(input, availableBytes: 1 << 40).peakBytes - (plain - eight)
+    let advice = try #require(Plan(input, availableBytes: free).refusals.first)
+    #expect(advice.contains("optimizer.state to 8bit") && needed > free)
   }
 
   @Test func refusesWhatDoesNotFit() throws {

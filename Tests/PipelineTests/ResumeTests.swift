@@ -92,6 +92,32 @@ import Transformer
     }
   }
 
+  /// A run whose moments are in 8 bits goes on with the same codes; another state is refused.
+  @Test func momentsInEightBitsResumeToo() throws {
+    _ = try program.makeModel()
+    let config = try program.makeStage()
+    let more = ["--set", "optimizer.state=8bit", "--set", "steps=6"]
+    let whole = try program.end(program.start(["sft", config, "--set", "run=./whole"] + more))
+    #expect(whole.status == 0, "\(whole.errors)")
+    let half = try program.end(
+      program.start(
+        ["sft", config, "--set", "run=./half", "--set", "save_every=2", "--set", "steps=3"] + more.prefix(2)))
+    #expect(half.status == 0, "\(half.errors)")
+    try FileManager.default.removeItem(atPath: program.file("half/model.h5"))
+    let other = try program.run("sft", config, "--set", "run=./half", "--set", "steps=6", "--resume")
+    #expect(other.status != 0 && other.errors.contains("optimizer.state"), "\(other.errors)")
+    let rest = try program.end(program.start(["sft", config, "--set", "run=./half", "--resume"] + more))
+    #expect(rest.status == 0 && rest.errors.contains("resumed from"), "\(rest.errors)")
+    let hashes = try ["whole", "half"].map { run in
+      try program.lines(run + "/metrics.jsonl").map { $0["state_hash"] as? String }
+    }
+    #expect(hashes[0].count == 6 && hashes[0] == hashes[1] && Set(hashes[0]).count == 6)
+    let shown = try program.run("inspect", "half/step-00000002")
+    #expect(
+      shown.status == 0 && shown.output.contains("u8  first_moment_8bit/codes"), "\(shown.output) \(shown.errors)")
+    #expect(shown.output.contains("f32  second_moment_8bit/scales"))
+  }
+
   /// An evaluation after each step; the best step's checkpoint is there at the end, whatever `keep_last` says.
   @Test func theBestStepIsKept() throws {
     let outcome = try program.run(
