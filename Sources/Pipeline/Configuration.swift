@@ -55,6 +55,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var sharePrompts = true
   /// Sequences that are sampled at the same time.
   public var slots = 64
+  /// Whether layers are run again in the backward pass to save memory.
+  public var recompute = Recomputation.auto
   public var optimizer = OptimizerSettings()
   public var sampling = Sampling()
   public var loss = LossSettings()
@@ -214,8 +216,18 @@ public struct Configuration: Codable, Sendable, Equatable {
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
     case sharePrompts = "share_prompts"
-    case slots, optimizer, sampling, loss, prompt, interpreter, reward, hint, rejection, groups
+    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, hint, rejection, groups
   }
+}
+
+/// What of a layer's forward pass is made again in the backward pass; the bits are the same either way.
+public enum Recomputation: String, Codable, Sendable, CaseIterable {
+  /// `layers` where the plan of a run without it does not fit the memory that is free.
+  case auto
+  /// All activations are kept.
+  case none
+  /// A layer's input alone is kept.
+  case layers
 }
 
 /// How a conversation becomes text.

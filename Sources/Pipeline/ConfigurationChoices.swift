@@ -20,7 +20,7 @@ enum ConfigurationChoices {
         choice(ProblemFamily.self), choice(ProblemGenerator.Split.self), choice(Configuration.Hint.Mode.self),
         choice(Configuration.Rejection.Filter.self), choice(LossKind.self), choice(AdvantageKind.self),
         choice(KLKind.self), choice(Aggregation.self), choice(GAEObservation.self), choice(ReMaxKL.self),
-        choice(CorrectionKind.self),
+        choice(CorrectionKind.self), choice(Recomputation.self),
       ])
   }()
 

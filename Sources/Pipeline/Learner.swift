@@ -70,7 +70,9 @@ final class Learner {
     self.model = model
     self.pool = pool
     gradients = FloatBuffer(count: model.table.trainable.count)
-    pass = TrainingPass(model: model, gradients: gradients, matmul: configuration.matmul, pool: pool)
+    pass = TrainingPass(
+      model: model, gradients: gradients, matmul: configuration.matmul, recomputes: configuration.recompute == .layers,
+      pool: pool)
     optimizer = Optimizer(settings: configuration.optimizer, parameterCount: gradients.count)
     loss = configuration.loss
     objective = configuration.loss.makeObjective()

@@ -24,17 +24,17 @@ extension Plan {
       }
     }
     let responses = samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
-    var plan = Plan(
-      PlanInput(
-        model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
-        optimizerState: configuration.optimizer.state,
-        gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,
-        slots: configuration.slots,
-        maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
-        promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
-        updateBatch: configuration.updateBatch, responses: max(1, responses),
-        hasReferenceModel: kind == .rl && configuration.loss.requiresReference, threads: threads),
-      speed: speed)
+    var input = PlanInput(
+      model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
+      optimizerState: configuration.optimizer.state,
+      gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,
+      slots: configuration.slots,
+      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
+      promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
+      updateBatch: configuration.updateBatch, responses: max(1, responses),
+      hasReferenceModel: kind == .rl && configuration.loss.requiresReference,
+      recompute: configuration.recompute, threads: threads)
+    var plan = Plan(input, speed: speed)
     if samples, configuration.sampling.maxTokens >= shape.contextLength {
       plan.refusals.append(
         "sampling.max_tokens \(configuration.sampling.maxTokens) leaves no room for a prompt in the model's context of "

@@ -24,6 +24,7 @@ public struct PlanInput: Sendable {
   /// Responses a step that are sampled anew: 0 for fine-tuning on given data.
   public var responses: Int
   public var hasReferenceModel: Bool
+  public var recompute: Recomputation
   public var threads: Int
 
   public init(
@@ -31,7 +32,7 @@ public struct PlanInput: Sendable {
     optimizerState: OptimizerState = .float32, gradientShards: Int = 1, microBatchTokens: Int, slots: Int,
     maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
     updateBatch: Int = 1, responses: Int = 0, hasReferenceModel: Bool = false,
-    threads: Int = WorkerPool.physicalCoreCount
+    recompute: Recomputation = .auto, threads: Int = WorkerPool.physicalCoreCount
   ) {
     self.model = model
     self.trains = trains
@@ -47,6 +48,7 @@ public struct PlanInput: Sendable {
     self.updateBatch = updateBatch
     self.responses = responses
     self.hasReferenceModel = hasReferenceModel
+    self.recompute = recompute
     self.threads = threads
   }
 }
@@ -63,6 +65,8 @@ public struct Plan: Codable, Sendable, Equatable {
   /// The sum of the parts.
   public var peakBytes: Int
   public var availableBytes: Int
+  /// Whether layers are run again in the backward pass, because it was asked for or nothing else fits.
+  public var recomputes: Bool
   /// Every response as long as allowed, at the speed of a large matrix product; null when nothing was measured.
   public var samplingSecondsPerStep: Double?
   public var updateSecondsPerStep: Double?
@@ -76,6 +80,7 @@ public struct Plan: Codable, Sendable, Equatable {
     case parts
     case peakBytes = "peak_bytes"
     case availableBytes = "available_bytes"
+    case recomputes
     case samplingSecondsPerStep = "sampling_seconds_per_step"
     case updateSecondsPerStep = "update_seconds_per_step"
     case refusals, notes
@@ -86,11 +91,16 @@ public struct Plan: Codable, Sendable, Equatable {
   ///   - speed: measured, for the times.
   public init(_ input: PlanInput, availableBytes: Int = MachineMemory.available(), speed: MachineSpeed? = nil) {
     let scale = ModelScale(input.model)
-    parts = Self.parts(input, scale)
-    peakBytes = parts.reduce(0) { $0 + $1.bytes }
+    var parts = Self.parts(input, scale, recomputes: false)
+    func sum() -> Int { parts.reduce(0) { $0 + $1.bytes } }
+    recomputes = input.trains && (input.recompute == .layers || (input.recompute == .auto && sum() > availableBytes))
+    if recomputes { parts = Self.parts(input, scale, recomputes: true) }
+    self.parts = parts
+    peakBytes = sum()
     self.availableBytes = availableBytes
     refusals = Self.impossible(input)
     notes = Self.notes(input, scale)
+    if recomputes { notes.append("of each layer only the input is kept; it is run again in the backward pass") }
     if peakBytes > availableBytes {
       let largest = parts.sorted { $0.bytes > $1.bytes }.prefix(3).map { "\($0.name) \(byteText($0.bytes))" }
       refusals.append(
@@ -105,11 +115,11 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
     if input.trains {
       let rows = Double(input.responses > 0 ? input.responses : input.updateBatch) * tokens
-      updateSecondsPerStep = rows * each * (input.hasReferenceModel ? 4 : 3) / flops
+      updateSecondsPerStep = rows * each * Double(3 + (input.hasReferenceModel ? 1 : 0) + (recomputes ? 1 : 0)) / flops
     }
   }
 
-  private static func parts(_ input: PlanInput, _ scale: ModelScale) -> [Part] {
+  private static func parts(_ input: PlanInput, _ scale: ModelScale, recomputes: Bool) -> [Part] {
     var parts = [Part(name: "weights", bytes: scale.weightBytes)]
     func add(_ name: String, _ bytes: Int) { if bytes > 0 { parts.append(Part(name: name, bytes: bytes)) } }
     let rows = max(input.microBatchTokens, input.maxSequenceTokens)
@@ -123,11 +133,11 @@ public struct Plan: Codable, Sendable, Equatable {
         "optimizer moments",
         Optimizer.stateBytes(
           OptimizerSettings(kind: input.optimizer, state: input.optimizerState), parameterCount: scale.trainableCount))
-      add("activations of a micro-batch", scale.activationBytesPerToken * rows)
-      add(
-        "panels and scratch of training",
-        scale.trainingBytes(rows: rows, targets: 0) - scale.activationBytesPerToken * rows)
-      add("logits", scale.trainingBytes(rows: rows, targets: rows) - scale.trainingBytes(rows: rows, targets: 0))
+      func training(targets: Int) -> Int { scale.trainingBytes(rows: rows, targets: targets, recomputes: recomputes) }
+      let activations = scale.activationBytesPerToken(recomputes: recomputes) * rows
+      add("activations of a micro-batch", activations)
+      add("panels and scratch of training", training(targets: 0) - activations)
+      add("logits", training(targets: rows) - training(targets: 0))
     }
     if input.samples {
       // The panels lie in the gradients' memory where there is some.

@@ -39,6 +39,11 @@ final class TrainingRun {
     self.configuration = configuration
     self.context = context
     self.folder = folder
+    var decided = configuration
+    if configuration.recompute == .auto, try Plan.of(configuration, kind: nil).recomputes {
+      decided.recompute = .layers
+      context.onEvent(.note("activations would not fit the memory that is free: layers are run again on the way back"))
+    }
     let valueHead = configuration.loss.advantage.requiresValues
     let last = try context.resume ? StepCheckpoint.latest(run: folder.path) { context.onEvent(.warning($0)) } : nil
     if let last {
@@ -49,7 +54,7 @@ final class TrainingRun {
       let made = try LoadedModel.make(configuration, valueHead: valueHead, pool: context.pool)
       loaded = configuration.lora.rank == 0 ? made : try made.adapted(configuration.lora, seed: configuration.seed)
     }
-    learner = Learner(model: loaded.model, configuration: configuration, pool: context.pool)
+    learner = Learner(model: loaded.model, configuration: decided, pool: context.pool)
     saver = CheckpointWriter(run: folder.path, configuration: configuration, onEvent: context.onEvent)
     learner.beforeUpdate = { [saver] in try saver.finish() }
     if let last {

@@ -9,12 +9,12 @@ struct DecoderForward {
   let pool: WorkerPool
 
   /// - Parameters:
-  ///   - output: [N, C]; may be `a.input` where no backward pass will follow.
+  ///   - output: [N, C]; may be `a.input` where no backward pass will follow; nil: only what the layer leaves in `a` is made.
   ///   - positions: [N], of each row in its sequence; within the capacity of `rotary`.
   ///   - attend: reads `a.query`, `a.key`, `a.value`; writes `a.attended` and, if wanted, `a.statistics`.
   func run(
     _ p: LayerPointers, _ linears: LayerLinears, _ a: LayerActivations, _ scratch: LayerScratch,
-    output: UnsafeMutablePointer<Float>, rows N: Int, positions: UnsafePointer<Int32>, rotary: RotaryTable,
+    output: UnsafeMutablePointer<Float>?, rows N: Int, positions: UnsafePointer<Int32>, rotary: RotaryTable,
     attend: () -> Void
   ) {
     let c = configuration
@@ -40,6 +40,7 @@ struct DecoderForward {
     norm(scratch.normed, a.middle, p.postNorm, rows: N, width: C, scale: a.middleScale)
     project(linears.gate, a.gate, scratch.normed, rows: N)
     project(linears.up, a.up, scratch.normed, rows: N)
+    guard let output else { return }
     activate(scratch.activated, a, rows: N)
     project(linears.down, output, scratch.activated, rows: N)
     addRows(output, yStride: C, x: a.middle, xStride: C, rows: N, width: C, pool: pool)

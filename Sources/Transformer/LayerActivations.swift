@@ -62,6 +62,18 @@ struct LayerActivations {
     up = arena.take(N * c.intermediateSize)
   }
 
+  /// Those of another layer in the same memory, but for its input.
+  init(_ other: LayerActivations, input: Pointer) {
+    self.input = input
+    inputScale = other.inputScale
+    (query, key, value) = (other.query, other.key, other.value)
+    (rawQuery, rawKey) = (other.rawQuery, other.rawKey)
+    (queryScale, keyScale) = (other.queryScale, other.keyScale)
+    (statistics, attended) = (other.statistics, other.attended)
+    (middle, middleScale) = (other.middle, other.middleScale)
+    (gate, up) = (other.gate, other.up)
+  }
+
   /// Floats that N rows of one layer need.
   static func floatCount(_ c: ModelConfiguration, rows: Int) -> Int {
     var arena = Arena(nil)

@@ -26,18 +26,19 @@ public struct ModelScale: Sendable {
 
   /// Bytes that a training pass keeps and works in for micro-batches of `rows` tokens, `targets` of which are scored: activations,
   /// scratch, panels of packed weights, a chunk of logits.
-  public func trainingBytes(rows: Int, targets: Int, gradients: Bool = true) -> Int {
+  public func trainingBytes(rows: Int, targets: Int, gradients: Bool = true, recomputes: Bool = false) -> Int {
     let c = configuration
-    let buffers = TrainingBuffers.floatCount(c, rows: rows, keepsActivations: gradients)
+    let buffers = TrainingBuffers.floatCount(c, rows: rows, keepsActivations: gradients, recomputes: recomputes)
     let chunk = min(targets, TrainingPass.chunkLimit(vocabulary: c.vocabularySize))
     return 4 * (buffers + PackedModel.trainingFloats(c) + chunk * (c.vocabularySize + c.hiddenSize))
   }
 
   /// Bytes that one more token in a micro-batch costs, its logits apart.
-  public var activationBytesPerToken: Int {
-    4
-      * (TrainingBuffers.floatCount(configuration, rows: 1024, keepsActivations: true)
-        - TrainingBuffers.floatCount(configuration, rows: 512, keepsActivations: true)) / 512
+  public func activationBytesPerToken(recomputes: Bool = false) -> Int {
+    func floats(_ rows: Int) -> Int {
+      TrainingBuffers.floatCount(configuration, rows: rows, keepsActivations: true, recomputes: recomputes)
+    }
+    return 4 * (floats(1024) - floats(512)) / 512
   }
 
   /// Bytes of keys and values that one token of a sequence takes while sampling.

@@ -14,6 +14,8 @@ public final class TrainingPass {
   let model: LanguageModel
   let gradients: FloatBuffer?
   let matmul: MatmulMode
+  /// Whether only the layers' inputs are kept, and the rest is made again on the way back.
+  let recomputes: Bool
   let pool: WorkerPool
   let packed: PackedModel
   let decoder: DecoderForward
@@ -34,7 +36,11 @@ public final class TrainingPass {
   /// - Parameters:
   ///   - gradients: `model.table.trainable.count` floats that `backward` adds to. nil: scoring only, no activations are kept.
   ///   - matmul: how matrix products are made; see `MatmulMode`.
-  public init(model: LanguageModel, gradients: FloatBuffer?, matmul: MatmulMode, pool: WorkerPool) {
+  ///   - recomputes: keep the layers' inputs alone, and run each layer again before its backward pass: less memory, the same
+  ///     bits, a third more work.
+  public init(
+    model: LanguageModel, gradients: FloatBuffer?, matmul: MatmulMode, recomputes: Bool = false, pool: WorkerPool
+  ) {
     if let gradients {
       precondition(
         gradients.count == model.table.trainable.count,
@@ -43,6 +49,7 @@ public final class TrainingPass {
     self.model = model
     self.gradients = gradients
     self.matmul = matmul
+    self.recomputes = recomputes
     self.pool = pool
     packed = PackedModel(model: model, storage: nil, resident: nil, mode: matmul, pool: pool)
     decoder = DecoderForward(configuration: model.configuration, pool: pool)
@@ -130,7 +137,7 @@ public final class TrainingPass {
     if let buffers, buffers.rows >= N { return buffers }
     buffers = nil  // first give back, then take
     let made = TrainingBuffers(
-      model.configuration, rows: (N + 15) / 16 * 16, keepsActivations: gradients != nil)
+      model.configuration, rows: (N + 15) / 16 * 16, keepsActivations: gradients != nil, recomputes: recomputes)
     buffers = made
     return made
   }
@@ -174,12 +181,13 @@ final class TrainingBuffers {
   private let memory: FloatBuffer
   private let keepsActivations: Bool
 
-  init(_ c: ModelConfiguration, rows: Int, keepsActivations: Bool) {
+  init(_ c: ModelConfiguration, rows: Int, keepsActivations: Bool, recomputes: Bool) {
     self.rows = rows
     self.keepsActivations = keepsActivations
-    memory = FloatBuffer(count: Self.floatCount(c, rows: rows, keepsActivations: keepsActivations))
+    memory = FloatBuffer(
+      count: Self.floatCount(c, rows: rows, keepsActivations: keepsActivations, recomputes: recomputes))
     var arena = Arena(memory)
-    let parts = Parts(c, rows: rows, keepsActivations: keepsActivations, arena: &arena)
+    let parts = Parts(c, rows: rows, keepsActivations: keepsActivations, recomputes: recomputes, arena: &arena)
     layers = parts.layers
     scratch = parts.scratch
     final = parts.final
@@ -195,9 +203,9 @@ final class TrainingBuffers {
     dRawKey = c.queryKeyNorm ? parts.backward[7] : nil
   }
 
-  static func floatCount(_ c: ModelConfiguration, rows: Int, keepsActivations: Bool) -> Int {
+  static func floatCount(_ c: ModelConfiguration, rows: Int, keepsActivations: Bool, recomputes: Bool) -> Int {
     var counting = Arena(nil)
-    _ = Parts(c, rows: rows, keepsActivations: keepsActivations, arena: &counting)
+    _ = Parts(c, rows: rows, keepsActivations: keepsActivations, recomputes: recomputes, arena: &counting)
     return counting.used
   }
 
@@ -215,9 +223,14 @@ final class TrainingBuffers {
     let final, hidden, finalScale: Pointer
     var backward: [Pointer]
 
-    init(_ c: ModelConfiguration, rows N: Int, keepsActivations: Bool, arena: inout Arena) {
+    init(
+      _ c: ModelConfiguration, rows N: Int, keepsActivations: Bool, recomputes: Bool, arena: inout Arena
+    ) {
       for _ in 0..<(keepsActivations ? c.layerCount : 1) {
-        layers.append(LayerActivations(c, rows: N, arena: &arena))
+        layers.append(
+          recomputes && !layers.isEmpty
+            ? LayerActivations(layers[0], input: arena.take(N * c.hiddenSize))
+            : LayerActivations(c, rows: N, arena: &arena))
       }
       scratch = LayerScratch(c, rows: N, arena: &arena)
       final = keepsActivations ? arena.take(N * c.hiddenSize) : layers[0].input

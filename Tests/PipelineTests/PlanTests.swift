@@ -64,6 +64,7 @@ import Transformer
     #expect(eight == 2 * QuantizedMoment.byteCount(plain / 8) && eight * 3 < plain)
     input.optimizerState = .float32
     input.hasReferenceModel = false
+    input.recompute = .none
     let free = Plan(input, availableBytes: 1 << 40).peakBytes - (plain - eight)
     let advice = try #require(Plan(input, availableBytes: free).refusals.first)
     #expect(advice.contains("optimizer.state to 8bit") && needed > free)
@@ -73,15 +74,35 @@ import Transformer
     let input = Self.reinforcement(Self.half)
     let needed = Plan(input, availableBytes: 1 << 40).peakBytes
     #expect(Plan(input, availableBytes: needed).fits)
-    let refused = Plan(input, availableBytes: needed - 1)
+    var kept = input
+    kept.recompute = .none
+    let refused = Plan(kept, availableBytes: needed - 1)
     #expect(!refused.fits)
     let reason = try #require(refused.refusals.first)
     #expect(reason.hasPrefix("memory: ") && reason.contains("are needed") && reason.contains("; "))
     // The remedy of a cache that is too large is a number that fits.
-    var wide = input
+    var wide = kept
     wide.slots = 4096
     let advice = try #require(Plan(wide, availableBytes: needed).refusals.first)
     #expect(advice.contains("at most 64 sequences"))
+  }
+
+  /// `auto` runs layers again only where nothing else fits, and not where it would not help.
+  @Test func layersAreRunAgainWhereMemoryAsksForIt() throws {
+    var input = Self.reinforcement(Self.half)
+    let plain = Plan(input, availableBytes: 1 << 40)
+    #expect(!plain.recomputes)
+    let tight = Plan(input, availableBytes: plain.peakBytes - 1)
+    #expect(tight.recomputes && tight.fits && tight.peakBytes < plain.peakBytes)
+    #expect(tight.notes.contains { $0.contains("run again") })
+    input.recompute = .layers
+    #expect(Plan(input, availableBytes: 1 << 40).peakBytes == tight.peakBytes)
+    input.recompute = .none
+    let refused = Plan(input, availableBytes: plain.peakBytes - 1)
+    #expect(!refused.recomputes && !refused.fits && refused.peakBytes == plain.peakBytes)
+    input.trains = false
+    input.recompute = .layers
+    #expect(!Plan(input, availableBytes: 1).recomputes)
   }
 
   @Test func refusesWhatCannotBe() {

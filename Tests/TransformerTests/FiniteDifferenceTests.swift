@@ -52,8 +52,8 @@ import Transformer
     // two scales; beside them final, hidden, dHidden, dStream, normed (28 each), activated (44), one scale, and the gradients
     // of query, key, value, attended.
     let perLayer = 2 * 28 + 2 * 40 + 2 * 20 + 8 + 2 * 44 + 2
-    #expect(scale.activationBytesPerToken == 4 * (2 * perLayer + 5 * 28 + 44 + 1 + 2 * 40 + 2 * 20))
+    #expect(scale.activationBytesPerToken() == 4 * (2 * perLayer + 5 * 28 + 44 + 1 + 2 * 40 + 2 * 20))
     #expect(scale.cacheBytesPerToken == 4 * 2 * 2 * 20)
-    #expect(scale.trainingBytes(rows: 1000, targets: 1000) > 1000 * scale.activationBytesPerToken)
+    #expect(scale.trainingBytes(rows: 1000, targets: 1000) > 1000 * scale.activationBytesPerToken())
   }
 }
