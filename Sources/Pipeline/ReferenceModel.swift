@@ -7,10 +7,17 @@ final class ReferenceModel {
   private let pass: TrainingPass
   private let microBatchTokens: Int
 
-  /// - Parameter current: the policy as it is now, whose weights are copied when `ref_model` names no other.
+  /// Whether the reference lies in the policy's own memory: adapters that began as nothing, left out.
+  static func sharesWeights(_ configuration: Configuration) -> Bool {
+    configuration.refModel == nil && configuration.lora.rank > 0 && configuration.lora.start == .orthogonal
+  }
+
+  /// - Parameter current: the policy as it is now, whose weights are copied when `ref_model` names no other and they change.
   init(_ configuration: Configuration, current: LoadedModel, context: StageContext) throws {
     let model: LanguageModel
-    if let path = configuration.refModel ?? configuration.model {
+    if Self.sharesWeights(configuration), current.model.configuration.adapters != nil {
+      model = current.model.base(valueHead: false)
+    } else if let path = configuration.refModel ?? configuration.model {
       model = try LoadedModel.load(path, valueHead: false).model
     } else {
       let plain = current.model.merged(pool: context.pool)

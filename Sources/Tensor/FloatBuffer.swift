@@ -66,6 +66,19 @@ public final class FloatBuffer: @unchecked Sendable {
     }
   }
 
+  /// Copies all numbers to the front of `target`, giving pages back as it goes: both together never take more than a few MB
+  /// beyond `target`. What was here is lost: numbers of whole pages are zeros afterwards.
+  public func move(into target: FloatBuffer) {
+    precondition(target.count >= count, "FloatBuffer: \(count) numbers do not fit \(target.count)")
+    let slice = 1 << 23
+    for start in stride(from: 0, to: count, by: slice) {
+      let size = min(slice, count - start)
+      (target.pointer + start).update(from: pointer + start, count: size)
+      // Only whole slices: what begins a slice begins a page.
+      if mapping != nil, size == slice { madvise(pointer + start, slice * MemoryLayout<Float>.stride, MADV_DONTNEED) }
+    }
+  }
+
   /// Sets every number to zero.
   public func zero() {
     memset(pointer, 0, count * MemoryLayout<Float>.stride)

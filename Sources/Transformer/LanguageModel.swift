@@ -21,6 +21,21 @@ public final class LanguageModel: @unchecked Sendable {
     trainableWeights = FloatBuffer(sharing: weights, table.trainable)
   }
 
+  /// The model without adapters and, unless asked for, without a value head, over the same weights: they lie at the front.
+  public func base(valueHead: Bool) -> LanguageModel {
+    var plain = configuration
+    plain.adapters = nil
+    plain.valueHead = valueHead && configuration.valueHead
+    return LanguageModel(configuration: plain, sharing: weights)
+  }
+
+  private init(configuration: ModelConfiguration, sharing weights: FloatBuffer) {
+    self.configuration = configuration
+    self.table = ParameterTable(configuration)
+    self.weights = FloatBuffer(sharing: weights, 0..<table.count)
+    trainableWeights = FloatBuffer(sharing: self.weights, table.trainable)
+  }
+
   /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2 L)
   /// (Radford et al. 2019, GPT-2, section 2.3); norms 1, biases and the value head 0.
   ///

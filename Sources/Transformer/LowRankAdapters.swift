@@ -82,13 +82,18 @@ extension LanguageModel {
   /// The same model with adapters beside its matrices. It computes what it computed before: to the bit with `orthogonal`, to
   /// rounding with `pissa`.
   ///
+  /// - Parameter takesWeights: this model's weights are moved, not copied; it is of no use afterwards.
   /// - Throws: `MartletError` when LAPACK fails, and configuration for a rank that a matrix does not have.
-  public func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LanguageModel {
+  public func adapted(_ adapters: LowRankAdapters, seed: UInt64, takesWeights: Bool = false) throws -> LanguageModel {
     precondition(configuration.adapters == nil && adapters.rank > 0, "adapted: \(adapters)")
     var configuration = configuration
     configuration.adapters = adapters
     let model = LanguageModel(configuration: configuration)
-    model.weights.pointer.update(from: weights.pointer, count: table.count)
+    if takesWeights {
+      weights.move(into: model.weights)
+    } else {
+      model.weights.pointer.update(from: weights.pointer, count: table.count)
+    }
     for layer in 0..<configuration.layerCount {
       for projection in adapters.targets {
         let name = ParameterTable.adapterName(layer, projection, "A")
@@ -117,11 +122,26 @@ extension LanguageModel {
 
   /// The plain model that computes the same; itself when it has no adapters.
   public func merged(pool: WorkerPool? = nil) -> LanguageModel {
-    guard let adapters = configuration.adapters else { return self }
+    guard configuration.adapters != nil else { return self }
     var plain = configuration
     plain.adapters = nil
     let model = LanguageModel(configuration: plain)
     model.weights.pointer.update(from: weights.pointer, count: model.table.count)
+    merge(into: model, pool: pool)
+    return model
+  }
+
+  /// The same in this model's own memory: only the result may be used afterwards.
+  public func mergedInPlace(pool: WorkerPool? = nil) -> LanguageModel {
+    guard configuration.adapters != nil else { return self }
+    let model = base(valueHead: true)
+    merge(into: model, pool: pool)
+    return model
+  }
+
+  private func merge(into model: LanguageModel, pool: WorkerPool?) {
+    guard let adapters = configuration.adapters else { return }
+    let plain = model.configuration
     for layer in 0..<plain.layerCount {
       let (p, target) = (layerPointers(layer), model.layerPointers(layer))
       for projection in adapters.targets {
@@ -132,6 +152,5 @@ extension LanguageModel {
           rank: adapters.rank, scale: adapters.scale, pool: pool)
       }
     }
-    return model
   }
 }

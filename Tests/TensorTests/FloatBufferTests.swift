@@ -23,6 +23,18 @@ import Testing
     }
   }
 
+  @Test(arguments: [17, 1_000_003, (1 << 24) + 5]) func numbersMoveWithoutACopy(count: Int) {
+    let source = FloatBuffer(count: count)
+    for index in 0..<count { source.pointer[index] = Float(index) }
+    let target = FloatBuffer(count: count + 3)
+    source.move(into: target)
+    let isThere = (0..<count).allSatisfy { target.pointer[$0] == Float($0) }
+    #expect(isThere)
+    #expect((count..<count + 3).allSatisfy { target[$0] == 0 })
+    // Two whole slices of the largest were given back.
+    if count > 1 << 24 { #expect(source[7] == 0 && source[(1 << 24) - 1] == 0) }
+  }
+
   @Test func errorsCarryTheirStatusAndMessage() {
     let error = MartletError(.data, "a.jsonl:3: not an object; remove the line")
     #expect(error.status.rawValue == 65)

@@ -169,10 +169,31 @@ import Testing
         }
       }
     }
+    // The reference of a run with adapters: what they were put beside, in the same memory.
+    let base = model.base(valueHead: false)
+    #expect(base.table.parameters == plain.table.parameters && base.weights.pointer == model.weights.pointer)
+    #expect(isEqual(base.weights, plain.weights, 0..<plain.table.count))
     let again = try plain.adapted(adapters, seed: 9)
     #expect(isEqual(again.weights, model.weights, model.table.trainable))
     let other = try plain.adapted(adapters, seed: 10)
     #expect(!isEqual(other.weights, model.weights, model.table.trainable))
+  }
+
+  /// Without a second copy of the weights: the same bits, in the model's own memory.
+  @Test func mergingAndAdaptingInPlaceGiveTheSame() throws {
+    var c = RandomModels.configuration(.qwen2)
+    c.adapters = LowRankAdapters(rank: 4, alpha: 8, targets: [.key, .down])
+    let model = RandomModels.model(c, seed: 2)
+    let merged = model.merged()
+    #expect(!isEqual(merged.weights, model.weights, 0..<merged.table.count))
+    let inPlace = model.mergedInPlace(pool: WorkerPool(threadCount: 2))
+    #expect(inPlace.configuration == merged.configuration && inPlace.weights.pointer == model.weights.pointer)
+    #expect(isEqual(inPlace.weights, merged.weights, 0..<merged.table.count))
+    let adapters = LowRankAdapters(rank: 2, targets: [.query])
+    let copied = try merged.adapted(adapters, seed: 3)
+    let moved = try merged.adapted(adapters, seed: 3, takesWeights: true)
+    #expect(isEqual(moved.weights, copied.weights, 0..<copied.table.count))
+    #expect(merged.mergedInPlace() === merged)
   }
 
   private func isEqual(_ one: FloatBuffer, _ other: FloatBuffer, _ range: Range<Int>) -> Bool {
