@@ -31,8 +31,8 @@ FUZZ_READERS ?= safetensors config gguf tokenizer yaml jsonl model journal manif
 FUZZ_SECONDS ?= 60
 FIXTURES = Tests/CheckpointTests/Fixtures
 
-.PHONY: help deps swift packages build test demo demo-base demo-cut kills attack fuzz install lint format check-configs bench check-mutants \
-  mutate clean
+.PHONY: help deps swift packages build test demo demo-base demo-cut kills attack fuzz install lint format check-configs bench compare \
+  check-mutants mutate clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,23 @@ check-configs: build  ## decode every file of configs/
 
 bench: build  ## measure kernels, sampling, training and the interpreter beside this machine's limits
 	$(TRAIN) bench
+
+# The rivals have an environment of their own, made anew when their versions change.
+COMPARE = Benchmarks/compare
+MODEL ?=
+CASES ?=
+ROUNDS ?= 3
+REPEATS ?= 3
+JSON ?=
+
+$(COMPARE)/.venv/requirements.txt: $(COMPARE)/requirements.txt
+	$(PYTHON) -m venv --clear $(COMPARE)/.venv
+	$(COMPARE)/.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r $<
+	cp $< $@
+
+compare: build $(COMPARE)/.venv/requirements.txt  ## run transformers, PEFT and TRL beside train (MODEL=folder, CASES="demo long")
+	$(COMPARE)/.venv/bin/python3 $(COMPARE)/compare.py $(if $(MODEL),--model $(MODEL)) $(addprefix --case ,$(CASES)) \
+	  --rounds $(ROUNDS) --repeats $(REPEATS) $(if $(JSON),--json $(JSON))
 
 check-mutants:  ## check that every fault of tools/mutants.toml still fits its file
 	@tools/mutate --list | tail -n 1

@@ -40,6 +40,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
   }
 
   public var results: [Result]
+  /// How costs grow, where that was asked for.
+  public var growth: [Growth]?
 
   /// The shape of the model that `make demo` trains.
   public static let demoShape = ModelConfiguration(
@@ -52,14 +54,18 @@ public struct Benchmark: Codable, Sendable, Equatable {
   ///   - model: what decodes and trains; its weights are changed. nil: random weights of the demo's shape.
   ///   - folder: where a model file is saved and loaded; it is removed again.
   ///   - python: as in `InterpreterSettings`.
-  ///   - only: everything if empty.
-  /// - Throws: `MartletError` when no sandbox holds here, or the folder cannot be written.
+  ///   - only: everything if empty, or nothing where `growth` is asked for.
+  ///   - sizes: how much work.
+  ///   - growth: along what costs are measured at several sizes.
+  /// - Throws: `MartletError` when no sandbox holds here, the folder cannot be written, or the model's context is too short for
+  ///   the sizes.
   public static func run(
     model: LanguageModel? = nil, pool: WorkerPool, folder: String = NSTemporaryDirectory(), python: String? = nil,
-    only: [Part] = [], onEvent: EventHandler = { _ in }
+    only: [Part] = [], sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], onEvent: EventHandler = { _ in }
   ) throws -> Benchmark {
     try run(
-      model: model, pool: pool, folder: folder, python: python, only: only, effort: 1, onEvent: onEvent)
+      model: model, pool: pool, folder: folder, python: python, only: only, sizes: sizes, growth: growth, effort: 1,
+      onEvent: onEvent)
   }
 
   /// What can be measured apart.
@@ -69,47 +75,50 @@ public struct Benchmark: Codable, Sendable, Equatable {
     case trainBLAS = "train_blas"
     case trainLoRA = "train_lora"
     case grpoStep = "grpo_step"
-    case tools, save
+    case tools, rollout, save
   }
 
   /// - Parameter effort: scales the repeats.
   static func run(
     model given: LanguageModel?, pool: WorkerPool, folder: String, python: String?, only: [Part] = [],
-    effort: Double, onEvent: EventHandler
+    sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], effort: Double, onEvent: EventHandler
   ) throws -> Benchmark {
-    let chosen = only.isEmpty ? Part.allCases : Part.allCases.filter(only.contains)
+    let all = growth.isEmpty ? Part.allCases : []
+    let chosen = only.isEmpty ? all : Part.allCases.filter(only.contains)
     let model = given ?? LanguageModel(configuration: demoShape)
     if given == nil { model.initialize(seed: 0, pool: pool) }
+    try sizes.check(chosen, model.configuration)
     // The interpreter's process is forked while this one is still small.
-    let tools = chosen.contains(.tools) ? try ToolBench(python: python, effort: effort) : nil
+    let needsTools = chosen.contains(.tools) || chosen.contains(.rollout)
+    let tools = needsTools ? try ToolBench(python: python, effort: effort) : nil
     let speed = MachineSpeed.measure(pool: pool)
-    let bench = ModelBench(model: model, pool: pool, speed: speed, effort: effort)
+    let bench = ModelBench(model: model, pool: pool, speed: speed, sizes: sizes, effort: effort)
+    let total = chosen.count + growth.count
+    func report(_ what: String, _ done: Int) {
+      onEvent(.progress(Progress(what: what, done: done, total: total, unit: "measurements")))
+    }
     var results: [Result] = []
     for (index, part) in chosen.enumerated() {
-      onEvent(.progress(Progress(what: part.rawValue, done: index, total: chosen.count, unit: "measurements")))
-      let measured: [Result] =
-        switch part {
-        case .gemm: [bench.gemm()]
-        case .decode:
-          [1, 8, 32, 64].map { bench.decode("decode_\($0)", rows: $0) }
-            + [bench.decode("decode_64_apart", rows: 64, group: 1)]
-        case .prefill: [bench.prefill()]
-        case .train: [try bench.train(part.rawValue, .mixed)]
-        case .trainExact: [try bench.train(part.rawValue, .exact)]
-        case .trainBLAS: [try bench.train(part.rawValue, .blas)]
-        case .trainLoRA: [try bench.train(part.rawValue, .mixed, adapters: LowRankAdapters(rank: 16))]
-        case .grpoStep: [try bench.grpoStep()]
-        case .tools: try tools.map { try $0.calls() + [$0.killOvershoot()] } ?? []
-        case .save: try bench.saveAndLoad(folder: folder)
-        }
-      results += measured
+      report(part.rawValue, index)
+      results += try bench.run(part, tools: tools, folder: folder)
     }
-    onEvent(.progress(Progress(what: "done", done: chosen.count, total: chosen.count, unit: "measurements")))
-    return Benchmark(results: results)
+    var curves: [Growth] = []
+    let growing = GrowthBench(given: given, pool: pool, speed: speed, sizes: sizes, effort: effort)
+    for (index, axis) in growth.enumerated() {
+      report(axis.rawValue, chosen.count + index)
+      curves += try growing.run(axis).filter { !$0.points.isEmpty }
+    }
+    report("done", total)
+    return Benchmark(results: results, growth: growth.isEmpty ? nil : curves)
   }
 
-  /// The table for a terminal.
+  /// The tables for a terminal.
   public var table: String {
+    let measured = results.isEmpty ? [] : [resultTable]
+    return (measured + (growth ?? []).map { alignedTable($0.rows) }).joined(separator: "\n")
+  }
+
+  private var resultTable: String {
     alignedTable(
       [["name", "value", "unit", "limit", "share"]]
         + results.map { result in

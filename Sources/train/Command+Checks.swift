@@ -155,13 +155,40 @@ struct Bench: ParsableCommand {
     abstract: "Measure kernels, sampling, training and the interpreter beside this machine's limits.")
   @Option(help: "A model; the demo's shape with random weights if not given.") var model: String?
   @Option(help: "Measure this alone; may be given several times.") var only: [Benchmark.Part] = []
+  @Option(help: "decode: sequences together; may be given several times. 1, 8, 32 and 64 if not given.")
+  var rows: [Int] = []
+  @Option(help: "decode, prefill, grpo_step, rollout: tokens of the context or of each prompt.") var prompt: Int?
+  @Option(help: "decode, grpo_step, rollout: tokens drawn behind a prompt; train: of a batch.") var tokens: Int?
+  @Option(help: "grpo_step: prompts.") var prompts = 4
+  @Option(help: "grpo_step: responses to each prompt.") var samples = 8
+  @Option(help: "How often, after once to warm up; the median counts.") var repeats: Int?
+  @Option(help: "How costs grow along this, or along all; alone, unless --only is given. May be given several times.")
+  var growth: [String] = []
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
+  func validate() throws { _ = try axes() }
+
+  private func axes() throws -> [Growth.Axis] {
+    if growth == ["all"] { return Growth.Axis.allCases }
+    return try growth.map { name in
+      guard let axis = Growth.Axis(rawValue: name) else {
+        throw ValidationError(
+          "--growth: \(name) is none of all, \(Growth.Axis.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return axis
+    }
+  }
+
   func run() throws {
     let given = try model.map { try LoadedModel.load($0, valueHead: false).model }
+    var sizes = Benchmark.Sizes()
+    if !rows.isEmpty { sizes.rows = rows }
+    (sizes.prompt, sizes.tokens, sizes.repeats) = (prompt, tokens, repeats)
+    (sizes.prompts, sizes.samples) = (prompts, samples)
     let results = try Benchmark.run(
-      model: given, pool: threads.pool(), only: only, onEvent: { Console.shared.show($0) })
+      model: given, pool: threads.pool(), only: only, sizes: sizes, growth: axes(),
+      onEvent: { Console.shared.show($0) })
     if json {
       Console.out(try oneLine(results))
     } else {
