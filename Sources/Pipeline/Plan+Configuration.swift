@@ -24,7 +24,7 @@ extension Plan {
       }
     }
     let responses = samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
-    var input = PlanInput(
+    let input = PlanInput(
       model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
       optimizerState: configuration.optimizer.state,
       gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,

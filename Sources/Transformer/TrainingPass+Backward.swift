@@ -19,7 +19,7 @@ extension TrainingPass {
       x: buffers.final, weight: model.pointer("model.norm.weight"), scale: buffers.finalScale, width: C)
     for layer in stride(from: c.layerCount - 1, through: 0, by: -1) {
       // What the last layer left is still there.
-      if recomputes, layer < c.layerCount - 1 { recompute(layer, buffers) }
+      if recomputes, layer < c.layerCount - 1 { run(layer, buffers, output: nil) }
       backwardMLP(packed.layers[layer], layerGradients[layer], buffers.layers[layer], buffers)
       backwardAttention(packed.layers[layer], layerGradients[layer], buffers.layers[layer], buffers)
     }
@@ -33,18 +33,6 @@ extension TrainingPass {
         let source = buffers.dStream + row * C
         for column in 0..<C { target[column] += source[column] }
       }
-    }
-  }
-
-  /// Runs a layer again from its input: every row gets the bits it had.
-  private func recompute(_ layer: Int, _ b: TrainingBuffers) {
-    let a = b.layers[layer]
-    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.count) })
-    positions.withUnsafeBufferPointer { positions in
-      decoder.run(
-        packed.layers[layer], packed.layer(layer), a, b.scratch, output: nil, rows: batch.tokens.count,
-        positions: positions.baseAddress!, rotary: rotary
-      ) { attend(a) }
     }
   }
 

@@ -80,22 +80,26 @@ public final class TrainingPass {
     precondition(N > 0, "forward: the batch is empty")
     layOut(batch)
     let buffers = prepare(rows: N)
-    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.length) })
     embed(buffers.layers[0].input, tokens: batch.tokens, model: model)
-    positions.withUnsafeBufferPointer { positions in
-      for layer in 0..<c.layerCount {
-        let a = buffers.layer(layer)
-        decoder.run(
-          packed.layers[layer], packed.layer(layer), a, buffers.scratch, output: buffers.output(of: layer), rows: N,
-          positions: positions.baseAddress!, rotary: rotary
-        ) { attend(a) }
-      }
-    }
+    for layer in 0..<c.layerCount { run(layer, buffers, output: buffers.output(of: layer)) }
     decoder.norm(
       buffers.hidden, buffers.final, model.pointer("model.norm.weight"), rows: N, width: c.hiddenSize,
       scale: buffers.finalScale)
     if gradients != nil { buffers.dHidden.update(repeating: 0, count: N * c.hiddenSize) }
     canBackpropagate = gradients != nil
+  }
+
+  /// A layer over all rows, from its input on. Run again, every row gets the bits it had.
+  func run(_ layer: Int, _ b: TrainingBuffers, output: UnsafeMutablePointer<Float>?) {
+    let a = b.layer(layer)
+    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.length) })
+    positions.withUnsafeBufferPointer { positions in
+      guard let first = positions.baseAddress else { return }
+      decoder.run(
+        packed.layers[layer], packed.layer(layer), a, b.scratch, output: output, rows: batch.tokens.count,
+        positions: first, rotary: rotary
+      ) { attend(a) }
+    }
   }
 
   /// Adds the gradient of the embedding's use as an input, which is kept apart for a tied table, to `gradients`. To be called
