@@ -10,6 +10,7 @@ struct ModelBench {
   let speed: MachineSpeed
   var sizes = Benchmark.Sizes()
   let effort: Double
+  var profiler: Profiler?
 
   var scale: ModelScale { ModelScale(model.configuration) }
   var flops: Double { speed.gflops * 1e9 }
@@ -29,15 +30,19 @@ struct ModelBench {
     case .tools: try tools.map { try $0.calls() + [$0.killOvershoot()] } ?? []
     case .rollout:
       try tools.map {
-        try RolloutBench(model: model, pool: pool, interpreter: $0.host, sizes: sizes, effort: effort).run()
+        try RolloutBench(
+          model: model, pool: pool, interpreter: $0.host, sizes: sizes, effort: effort, profiler: profiler
+        ).run()
       } ?? []
     case .save: try saveAndLoad(folder: folder)
     }
   }
 
   /// Median seconds of `body` after one run to warm up; unless `--repeats` says how many, fewer of what takes long.
-  func seconds(repeats: Int, _ body: () throws -> Void) rethrows -> Double {
+  func seconds(_ name: String = "", repeats: Int, _ body: () throws -> Void) rethrows -> Double {
     let first = try elapsed(body)
+    profiler?.begin(name)
+    defer { profiler?.end() }
     let count = sizes.repeats ?? max(1, min(Int(Double(repeats) * effort), Int(10 * effort / max(first, 1e-6))))
     return median(try (0..<count).map { _ in try elapsed(body) })
   }
@@ -78,10 +83,11 @@ struct ModelBench {
         },
         consume: { _, _ in })
     }
+    pass.timer = profiler?.timer
     let drawn = UnsafeMutableBufferPointer<Int32>.allocate(capacity: rows)
     defer { drawn.deallocate() }
     let settings = SamplingSettings()
-    let taken = seconds(repeats: 7) {
+    let taken = seconds("decode_\(rows)", repeats: 7) {
       for row in 0..<rows { drawn[row] = token(row) }
       for position in start..<start + steps {
         pass.run(
@@ -104,8 +110,9 @@ struct ModelBench {
   func prefill(length: Int? = nil) -> Benchmark.Result {
     let count = length ?? sizes.lengths(.prefill, context: model.configuration.contextLength).prompt
     let pass = SamplingPass(model: model, pool: pool, slotCount: 1, capacity: count)
+    pass.timer = profiler?.timer
     let rows = (0..<count).map { SamplingPass.Row(slot: 0, token: token($0), position: $0, wantsLogits: false) }
-    let taken = seconds(repeats: 7) { pass.run(rows, consume: { _, _ in }) }
+    let taken = seconds("prefill", repeats: 7) { pass.run(rows, consume: { _, _ in }) }
     let operations = Double(count) * scale.forwardOperations(contextLength: count / 2)
     return Benchmark.Result(
       "prefill", Double(count) / taken, "tokens/s",

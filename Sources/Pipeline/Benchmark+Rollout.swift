@@ -10,6 +10,7 @@ struct RolloutBench {
   let interpreter: InterpreterHost
   let sizes: Benchmark.Sizes
   let effort: Double
+  var profiler: Profiler?
 
   static let problems = 8
   static let samples = 8
@@ -37,7 +38,11 @@ struct RolloutBench {
     var (real, replayed): ([Double], [Double]) = ([], [])
     for _ in 0..<(sizes.repeats ?? max(1, Int(5 * effort))) {
       for index in requests.indices { requests[index].recordedCalls = [] }
+      profiler?.begin("rollout")
+      sampler.timer = profiler?.timer
       real.append(try elapsed { _ = try sampler.run(requests, settings: settings) })
+      profiler?.end()
+      sampler.timer = nil
       for (index, episode) in recorded.enumerated() { requests[index].recordedCalls = episode.calls }
       replayed.append(try elapsed { _ = try sampler.run(requests, settings: settings) })
     }

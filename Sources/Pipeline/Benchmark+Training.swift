@@ -18,6 +18,8 @@ extension ModelBench {
     let length = min(length, count, model.configuration.contextLength)
     let gradients = FloatBuffer(count: model.table.trainable.count)
     let pass = TrainingPass(model: model, gradients: gradients, matmul: matmul, pool: pool)
+    let timer = profiler?.timer
+    pass.timer = timer
     let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-6), parameterCount: gradients.count)
     let batch = PackedTokens(
       stride(from: 0, to: count, by: length).map { start in (start..<min(start + length, count)).map(token) })
@@ -26,13 +28,15 @@ extension ModelBench {
       sequence.rows.dropLast().map { Target(row: $0, token: batch.tokens[$0 + 1]) }
     }
     let coefficient = TargetCoefficients(logProb: -1 / Float(targets.count))
-    let taken = try seconds(repeats: 5) {
+    let taken = try seconds(name, repeats: 5) {
       gradients.zero()
       pass.forward(batch)
       pass.scoreAndBackpropagate(targets) { range, _, _ in range.map { _ in coefficient } }
       pass.backward()
       pass.finishGradients()
+      timer?.begin(.optimizer)
       _ = try optimizer.update(weights: model.trainableWeights, gradients: gradients, totalSteps: 1000, pool: pool)
+      timer?.begin(.other)
       pass.weightsChanged()
     }
     // Without dW two thirds are left.
@@ -52,8 +56,10 @@ extension ModelBench {
     let pass = SamplingPass(
       model: model, pool: pool, slotCount: prompts * samples, capacity: prompt + length,
       packedStorage: learner.gradients, matmul: configuration.matmul)
+    learner.timer = profiler?.timer
+    pass.timer = profiler?.timer
     let loss = configuration.loss
-    let taken = try seconds(repeats: 5) {
+    let taken = try seconds("grpo_step", repeats: 5) {
       pass.weightsChanged()
       var batch = sample(pass, prompts: prompts, samples: samples, prompt: prompt, length: length)
       let advantages = loss.advantages(PolicyBatch(batch.map(\.policy)))

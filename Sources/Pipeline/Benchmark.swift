@@ -42,6 +42,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
   public var results: [Result]
   /// How costs grow, where that was asked for.
   public var growth: [Growth]?
+  /// Where the time of each measurement of `results` went, those apart that have no parts; where that was asked for.
+  public var profile: [Profile]?
 
   /// The shape of the model that `make demo` trains.
   public static let demoShape = ModelConfiguration(
@@ -56,16 +58,18 @@ public struct Benchmark: Codable, Sendable, Equatable {
   ///   - python: as in `InterpreterSettings`.
   ///   - only: everything if empty, or nothing where `growth` is asked for.
   ///   - sizes: how much work.
+  ///   - profile: whether the parts of the measurements are timed.
   ///   - growth: along what costs are measured at several sizes.
   /// - Throws: `MartletError` when no sandbox holds here, the folder cannot be written, or the model's context is too short for
   ///   the sizes.
   public static func run(
     model: LanguageModel? = nil, pool: WorkerPool, folder: String = NSTemporaryDirectory(), python: String? = nil,
-    only: [Part] = [], sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], onEvent: EventHandler = { _ in }
+    only: [Part] = [], sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], profile: Bool = false,
+    onEvent: EventHandler = { _ in }
   ) throws -> Benchmark {
     try run(
-      model: model, pool: pool, folder: folder, python: python, only: only, sizes: sizes, growth: growth, effort: 1,
-      onEvent: onEvent)
+      model: model, pool: pool, folder: folder, python: python, only: only, sizes: sizes, growth: growth,
+      profile: profile, effort: 1, onEvent: onEvent)
   }
 
   /// What can be measured apart.
@@ -81,7 +85,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
   /// - Parameter effort: scales the repeats.
   static func run(
     model given: LanguageModel?, pool: WorkerPool, folder: String, python: String?, only: [Part] = [],
-    sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], effort: Double, onEvent: EventHandler
+    sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], profile: Bool = false, effort: Double, onEvent: EventHandler
   ) throws -> Benchmark {
     let all = growth.isEmpty ? Part.allCases : []
     let chosen = only.isEmpty ? all : Part.allCases.filter(only.contains)
@@ -92,7 +96,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
     let needsTools = chosen.contains(.tools) || chosen.contains(.rollout)
     let tools = needsTools ? try ToolBench(python: python, effort: effort) : nil
     let speed = MachineSpeed.measure(pool: pool)
-    let bench = ModelBench(model: model, pool: pool, speed: speed, sizes: sizes, effort: effort)
+    let bench = ModelBench(
+      model: model, pool: pool, speed: speed, sizes: sizes, effort: effort, profiler: profile ? Profiler() : nil)
     let total = chosen.count + growth.count
     func report(_ what: String, _ done: Int) {
       onEvent(.progress(Progress(what: what, done: done, total: total, unit: "measurements")))
@@ -109,13 +114,15 @@ public struct Benchmark: Codable, Sendable, Equatable {
       curves += try growing.run(axis).filter { !$0.points.isEmpty }
     }
     report("done", total)
-    return Benchmark(results: results, growth: growth.isEmpty ? nil : curves)
+    return Benchmark(
+      results: results, growth: growth.isEmpty ? nil : curves, profile: bench.profiler?.profiles)
   }
 
   /// The tables for a terminal.
   public var table: String {
     let measured = results.isEmpty ? [] : [resultTable]
-    return (measured + (growth ?? []).map { alignedTable($0.rows) }).joined(separator: "\n")
+    let profiles = (profile ?? []).map(\.table)
+    return (measured + profiles + (growth ?? []).map { alignedTable($0.rows) }).joined(separator: "\n")
   }
 
   private var resultTable: String {

@@ -63,6 +63,8 @@ final class Learner {
   let gradientShards: Int
   /// Called before weights and moments change.
   var beforeUpdate: () throws -> Void = {}
+  /// As in `TrainingPass`.
+  var timer: PartTimer? { didSet { pass.timer = timer } }
   private let cluster: any Cluster
   private let spareBuffers = SpareBuffers()
 
@@ -102,9 +104,12 @@ final class Learner {
       return tree
     }
     if gradientShards > 1 { cluster.sum(trees, into: gradients) }
+    timer?.begin(.checkpoint)
     try beforeUpdate()
+    timer?.begin(.optimizer)
     (result.gradientNorm, result.learningRate) = try optimizer.update(
       weights: model.trainableWeights, gradients: gradients, totalSteps: totalSteps, pool: pool)
+    timer?.begin(.other)
     pass.weightsChanged()
     return result
   }

@@ -33,6 +33,7 @@ final class ReferenceModel {
       )
     }
     pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
+    pass.timer = context.timer
     microBatchTokens = configuration.microBatchTokens
   }
 

@@ -27,6 +27,7 @@ final class RolloutEngine {
       model: loaded.model, tokenizer: loaded.tokenizer, stopTokens: builder.stopTokens, pool: context.pool,
       interpreter: interpreter, slots: configuration.slots, packedStorage: packedStorage,
       matmul: configuration.matmul)
+    sampler.timer = context.timer
     grader = Grader(python: configuration.interpreter.python)
   }
 

@@ -8,18 +8,23 @@ public final class StageContext: @unchecked Sendable {
   public let pool: WorkerPool
   public let onEvent: EventHandler
   public let resume: Bool
+  /// Times the parts of training and sampling; nil: nobody asks.
+  public let timer: PartTimer?
   private let cancelled: @Sendable () -> Bool
   private let hosts = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
 
   /// - Parameters:
   ///   - threads: worker threads; nil: the physical cores.
+  ///   - timer: told what part of a step begins; each step's times go into its metrics as `profile_...`, in seconds.
   ///   - isCancelled: asked between steps, and between tokens while sampling.
   public init(
-    threads: Int? = nil, resume: Bool = false, isCancelled: @escaping @Sendable () -> Bool = { false },
+    threads: Int? = nil, resume: Bool = false, timer: PartTimer? = nil,
+    isCancelled: @escaping @Sendable () -> Bool = { false },
     onEvent: @escaping EventHandler = { _ in }
   ) {
     pool = threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool()
     self.resume = resume
+    self.timer = timer
     cancelled = isCancelled
     self.onEvent = onEvent
   }
@@ -27,6 +32,7 @@ public final class StageContext: @unchecked Sendable {
   private init(_ other: StageContext, resume: Bool) {
     pool = other.pool
     onEvent = other.onEvent
+    timer = other.timer
     cancelled = other.cancelled
     self.resume = resume
   }

@@ -55,6 +55,7 @@ final class TrainingRun {
       loaded = configuration.lora.rank == 0 ? made : try made.adapted(configuration.lora, seed: configuration.seed)
     }
     learner = Learner(model: loaded.model, configuration: decided, pool: context.pool)
+    learner.timer = context.timer
     saver = CheckpointWriter(run: folder.path, configuration: configuration, onEvent: context.onEvent)
     learner.beforeUpdate = { [saver] in try saver.finish() }
     if let last {
@@ -86,9 +87,12 @@ final class TrainingRun {
   func finishStep(_ line: Metrics, saves: Bool = false) throws {
     state.step += 1
     var line = line
+    if let timer = context.timer { line.add(profile: timer.take()) }
     line["state_hash"] = .string(hash())
     try metrics.write(line)
     context.onEvent(.step(line))
+    context.timer?.begin(.checkpoint)
+    defer { context.timer?.begin(.other) }
     if context.isCancelled {
       try saveNow()
     } else if saves || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {

@@ -51,7 +51,10 @@ final class SamplerRun {
       seat()
       let rows = nextRows()
       // With nothing to read, all that sit wait for their interpreters.
-      try takeResults(waiting: rows.isEmpty && !callsUnderWay.isEmpty ? 0.05 : 0)
+      let mustWait = rows.isEmpty && !callsUnderWay.isEmpty
+      sampler.timer?.begin(mustWait ? .tools : .other)
+      try takeResults(waiting: mustWait ? 0.05 : 0)
+      sampler.timer?.begin(.other)
       if !rows.isEmpty { try read(rows) }
       onProgress?(written, finished)
     }

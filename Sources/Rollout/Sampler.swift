@@ -61,6 +61,8 @@ public final class Sampler {
   private let packedStorage: FloatBuffer?
   private let matmul: MatmulMode
   private var pass: SamplingPass?
+  /// Told which part of the work begins; nil: nobody asks.
+  public var timer: PartTimer?
   private var capacity = 0
 
   /// - Parameters:
@@ -105,13 +107,15 @@ public final class Sampler {
     try check(requests, settings)
     guard !requests.isEmpty else { return [] }
     let longest = requests.reduce(0) { max($0, limit($1, settings)) }
+    let pass = preparedPass(capacity: longest)
+    pass.timer = timer
     let run = SamplerRun(
-      requests: requests, settings: settings, sampler: self, pass: preparedPass(capacity: longest),
+      requests: requests, settings: settings, sampler: self, pass: pass,
       slots: min(slotCount, requests.count))
     run.onEpisode = onEpisode
     run.onCall = onCall
     run.onToken = onToken
-    defer { pass?.releaseCache() }
+    defer { pass.releaseCache() }
     return try run.toTheEnd(onProgress: onProgress, isCancelled: isCancelled)
   }
 

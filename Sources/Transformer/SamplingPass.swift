@@ -26,6 +26,8 @@ public final class SamplingPass {
   private var buffers: SamplingBuffers?
   private var logits = FloatBuffer(count: 0)
   private let attentionScratch = AttentionScratch()
+  /// Told which part of the work begins; nil: nobody asks.
+  public var timer: PartTimer?
 
   /// Rows that go through the layers together; more are taken in turn.
   static let rowLimit = 256
@@ -104,13 +106,23 @@ public final class SamplingPass {
     let rotary = model.rotaryTable(length: capacity)
     let runs = Self.runs(rows)
     positions.withUnsafeBufferPointer { positions in
+      let part = rows.contains { !$0.wantsLogits } ? PartTimer.Part.prefill : .decode
       for layer in 0..<c.layerCount {
+        timer?.begin(.packing)
+        let linears = packed.layer(layer)
+        timer?.begin(part)
         decoder.run(
-          packed.layers[layer], packed.layer(layer), a, buffers.scratch, output: a.input, rows: N,
+          packed.layers[layer], linears, a, buffers.scratch, output: a.input, rows: N,
           positions: positions.baseAddress!, rotary: rotary
-        ) { attend(layer: layer, a, rows: rows, runs: runs) }
+        ) {
+          timer?.begin(.decodeAttention)
+          attend(layer: layer, a, rows: rows, runs: runs)
+          timer?.begin(part)
+        }
       }
     }
+    timer?.begin(.decodeHead)
+    defer { timer?.begin(.other) }
     let wanting = range.filter { all[$0].wantsLogits }
     guard !wanting.isEmpty else { return }
     let C = c.hiddenSize
@@ -124,11 +136,13 @@ public final class SamplingPass {
     for start in stride(from: 0, to: wanting.count, by: chunk) {
       let count = min(chunk, wanting.count - start)
       if logits.count < count * V { logits = FloatBuffer(count: count * V) }
+      timer?.begin(.decodeHead)
       packed.forEachHeadBlock { block in
         block.linear.apply(
           logits.pointer + block.outputs.lowerBound, yStride: V, x: a.middle + start * C, xStride: C, rows: count,
           pool: pool)
       }
+      timer?.begin(.draw)
       pool.run(count) { consume(wanting[start + $0], logits.pointer + $0 * V) }
     }
   }

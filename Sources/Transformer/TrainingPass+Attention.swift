@@ -4,6 +4,8 @@ extension TrainingPass {
   /// `a.attended` and, where a backward pass may follow, `a.statistics`.
   func attend(_ a: LayerActivations) {
     let c = model.configuration
+    timer?.begin(.forwardAttention)
+    defer { timer?.begin(.forward) }
     attention(
       a.attended, outStride: c.queryWidth, query: a.query, queryStride: c.queryWidth, key: a.key,
       keyStride: c.keyValueWidth, value: a.value, valueStride: c.keyValueWidth, sequences: batch.sequences,
@@ -15,6 +17,8 @@ extension TrainingPass {
   func attendBackward(_ a: LayerActivations, _ b: TrainingBuffers) {
     let c = model.configuration
     let (Q, KV, N) = (c.queryWidth, c.keyValueWidth, batch.tokens.count)
+    timer?.begin(.backwardAttention)
+    defer { timer?.begin(.backward) }
     b.dKey.update(repeating: 0, count: N * KV)
     b.dValue.update(repeating: 0, count: N * KV)
     attentionBackward(

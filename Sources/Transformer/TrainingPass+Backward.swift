@@ -10,6 +10,8 @@ extension TrainingPass {
     guard gradients != nil, let buffers else { preconditionFailure("backward: this pass was made without gradients") }
     precondition(canBackpropagate, "backward: there is no forward pass to go back through")
     canBackpropagate = false
+    timer?.begin(.backward)
+    defer { timer?.begin(.other) }
     let c = model.configuration
     let N = batch.tokens.count
     let C = c.hiddenSize
@@ -19,7 +21,10 @@ extension TrainingPass {
       x: buffers.final, weight: model.pointer("model.norm.weight"), scale: buffers.finalScale, width: C)
     for layer in stride(from: c.layerCount - 1, through: 0, by: -1) {
       // What the last layer left is still there.
-      if recomputes, layer < c.layerCount - 1 { run(layer, buffers, output: nil) }
+      if recomputes, layer < c.layerCount - 1 {
+        run(layer, buffers, output: nil)
+        timer?.begin(.backward)
+      }
       backwardMLP(packed.layers[layer], layerGradients[layer], buffers.layers[layer], buffers)
       backwardAttention(packed.layers[layer], layerGradients[layer], buffers.layers[layer], buffers)
     }

@@ -33,6 +33,8 @@ extension TrainingPass {
       precondition(targets.isEmpty, "score: there is no forward pass before it")
       return TargetScores()
     }
+    timer?.begin(.head)
+    defer { timer?.begin(.other) }
     var scores = TargetScores(
       logProbs: [Float](repeating: 0, count: targets.count), entropies: [Float](repeating: 0, count: targets.count))
     let V = model.configuration.vocabularySize

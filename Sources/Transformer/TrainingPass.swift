@@ -24,6 +24,8 @@ public final class TrainingPass {
   private let places: GradientPlaces
   let embeddingGradient: EmbeddingGradient
   let attentionScratch = AttentionScratch()
+  /// Told which part of the work begins; nil: nobody asks.
+  public var timer: PartTimer?
 
   var buffers: TrainingBuffers?
   var keptChunk: HeadChunk?
@@ -87,16 +89,20 @@ public final class TrainingPass {
       scale: buffers.finalScale)
     if gradients != nil { buffers.dHidden.update(repeating: 0, count: N * c.hiddenSize) }
     canBackpropagate = gradients != nil
+    timer?.begin(.other)
   }
 
   /// A layer over all rows, from its input on. Run again, every row gets the bits it had.
   func run(_ layer: Int, _ b: TrainingBuffers, output: UnsafeMutablePointer<Float>?) {
     let a = b.layer(layer)
     let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.length) })
+    timer?.begin(.packing)
+    let linears = packed.layer(layer)
+    timer?.begin(.forward)
     positions.withUnsafeBufferPointer { positions in
       guard let first = positions.baseAddress else { return }
       decoder.run(
-        packed.layers[layer], packed.layer(layer), a, b.scratch, output: output, rows: batch.tokens.count,
+        packed.layers[layer], linears, a, b.scratch, output: output, rows: batch.tokens.count,
         positions: first, rotary: rotary
       ) { attend(a) }
     }

@@ -164,6 +164,7 @@ struct Bench: ParsableCommand {
   @Option(help: "How often, after once to warm up; the median counts.") var repeats: Int?
   @Option(help: "How costs grow along this, or along all; alone, unless --only is given. May be given several times.")
   var growth: [String] = []
+  @Flag(help: "Where the time of each measurement goes, by part.") var profile = false
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
@@ -187,7 +188,7 @@ struct Bench: ParsableCommand {
     (sizes.prompt, sizes.tokens, sizes.repeats) = (prompt, tokens, repeats)
     (sizes.prompts, sizes.samples) = (prompts, samples)
     let results = try Benchmark.run(
-      model: given, pool: threads.pool(), only: only, sizes: sizes, growth: axes(),
+      model: given, pool: threads.pool(), only: only, sizes: sizes, growth: axes(), profile: profile,
       onEvent: { Console.shared.show($0) })
     if json {
       Console.out(try oneLine(results))

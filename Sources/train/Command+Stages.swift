@@ -14,11 +14,22 @@ struct StageArguments: ParsableArguments {
   @Flag(help: "Go on with the run in its folder.")
   var resume = false
 
+  @Flag(help: "Time the parts of each training step: a table at the end, `profile_...` in metrics.jsonl.")
+  var profile = false
+
   @OptionGroup var threads: Threads
 
   func run(_ kind: StageKind, _ more: [String] = []) throws {
     let configuration = try Configuration.load(config, overrides: overrides + more)
-    try Stage.run(kind, configuration, context: threads.context(resume: resume))
+    try withContext { try Stage.run(kind, configuration, context: $0) }
+  }
+
+  /// Runs `body`, and shows where the time went if that was asked for.
+  func withContext<Result>(_ body: (StageContext) throws -> Result) throws -> Result {
+    let context = threads.context(resume: resume, profile: profile)
+    let result = try body(context)
+    if let timer = context.timer { Console.out(Profile("all steps", timer.total).table) }
+    return result
   }
 }
 
@@ -61,7 +72,7 @@ struct RL: ParsableCommand {
   func run() throws {
     guard let replay else { return try arguments.run(.rl) }
     let configuration = try Configuration.load(arguments.config, overrides: arguments.overrides)
-    try Stage.replay(replay, configuration, context: arguments.threads.context(resume: arguments.resume))
+    try arguments.withContext { try Stage.replay(replay, configuration, context: $0) }
   }
 }
 
@@ -74,7 +85,7 @@ struct Eval: ParsableCommand {
   func run() throws {
     guard let regrade else { return try arguments.run(.eval) }
     let configuration = try Configuration.load(arguments.config, overrides: arguments.overrides)
-    try Stage.regrade(regrade, configuration, context: arguments.threads.context(resume: arguments.resume))
+    try arguments.withContext { try Stage.regrade(regrade, configuration, context: $0) }
   }
 }
 
@@ -84,8 +95,9 @@ struct PipelineCommand: ParsableCommand {
   @OptionGroup var arguments: StageArguments
 
   func run() throws {
-    let summary = try PipelineFile.run(
-      arguments.config, overrides: arguments.overrides, context: arguments.threads.context(resume: arguments.resume))
+    let summary = try arguments.withContext {
+      try PipelineFile.run(arguments.config, overrides: arguments.overrides, context: $0)
+    }
     if let summary { Console.out(summary.table) }
   }
 }

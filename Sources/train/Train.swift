@@ -47,10 +47,13 @@ struct Threads: ParsableArguments {
   func pool() -> WorkerPool { threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool() }
 
   /// What a stage runs in.
-  /// - Parameter saves: from here on the first Ctrl-C saves before it ends.
-  func context(resume: Bool = false, saves: Bool = true) -> StageContext {
+  /// - Parameters:
+  ///   - saves: from here on the first Ctrl-C saves before it ends.
+  ///   - profile: whether the parts of the work are timed.
+  func context(resume: Bool = false, saves: Bool = true, profile: Bool = false) -> StageContext {
     if saves { Signals.saveFirst() }
     return StageContext(
-      threads: threads, resume: resume, isCancelled: { Signals.isRaised }, onEvent: { Console.shared.show($0) })
+      threads: threads, resume: resume, timer: profile ? .wall() : nil, isCancelled: { Signals.isRaised },
+      onEvent: { Console.shared.show($0) })
   }
 }

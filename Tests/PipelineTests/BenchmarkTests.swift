@@ -90,6 +90,22 @@ import Transformer
     #expect(sizes.count == 3 && sizes.allSatisfy { $0.count == 2 && $0[0] < $0[1] })
   }
 
+  @Test func profilesNameTheParts() throws {
+    var sizes = Benchmark.Sizes()
+    (sizes.rows, sizes.repeats) = ([2, 3], 1)
+    let benchmark = try Benchmark.run(
+      model: model, pool: pool, folder: "/nowhere", python: "/nowhere", only: [.gemm, .decode, .train], sizes: sizes,
+      profile: true, effort: 0.2, onEvent: { _ in })
+    let profiles = try #require(benchmark.profile)
+    #expect(profiles.map(\.name) == ["decode_2", "decode_3", "train"])
+    let drawing: Set<PartTimer.Part> = [.decode, .decodeAttention, .decodeHead, .draw]
+    #expect(drawing.isSubset(of: profiles[0].parts.map(\.part)))
+    let training: Set<PartTimer.Part> = [
+      .packing, .forward, .forwardAttention, .head, .backward, .backwardAttention, .optimizer,
+    ]
+    #expect(training.isSubset(of: profiles[2].parts.map(\.part)))
+  }
+
   /// The words of the rollout: 256 bytes, blocks that the scanner takes for calls, and others.
   @Test func rolloutWritesCode() throws {
     let tokenizer = try RolloutBench.tokenizer(300, blocks: 10)
