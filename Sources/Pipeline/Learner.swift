@@ -91,11 +91,13 @@ final class Learner {
     var result = UpdateResult()
     result.logProbs = [[Float]](repeating: [], count: samples.count)
     gradients.zero()
+    let lengths = samples.map(\.tokens.count)
+    let shared = sharesPrompts ? Self.sharedCounts(samples) : nil
     let trees = cluster.ranks.map { rank in
       var tree = GradientTree(count: gradients.count, spare: spareBuffers)
       for shard in cluster.parts(of: rank, count: gradientShards) {
         let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
-        for batch in Self.microBatches(samples, range, tokens: microBatchTokens, sharing: sharesPrompts) {
+        for batch in Self.microBatches(lengths, shared: shared, range, budget: microBatchTokens) {
           accumulate(batch, samples, weights, &result)
         }
         pass.finishGradients()
@@ -114,23 +116,28 @@ final class Learner {
     return result
   }
 
-  /// Neighbouring samples that take `limit` rows at most when packed; a longer sample stands alone.
-  static func microBatches(
-    _ samples: [LearningSample], _ range: Range<Int>, tokens limit: Int, sharing: Bool
-  ) -> [Range<Int>] {
+  /// How many tokens each sample has in common with the one before it.
+  static func sharedCounts(_ samples: [LearningSample]) -> [Int] {
+    samples.indices.map { index in
+      guard index > 0 else { return 0 }
+      let (before, own) = (samples[index - 1], samples[index])
+      return PackedTokens.sharedCount((before.tokens, before.prefixLength), (own.tokens, own.prefixLength))
+    }
+  }
+
+  /// Neighbouring samples that take `budget` rows at most when packed; a longer sample stands alone.
+  /// - Parameter shared: how many rows each sample need not have because the one before it has them; nil: none.
+  static func microBatches(_ lengths: [Int], shared: [Int]? = nil, _ range: Range<Int>, budget: Int) -> [Range<Int>] {
     var batches: [Range<Int>] = []
     var start = range.lowerBound
     var tokens = 0
     for index in range {
-      var size = samples[index].tokens.count
-      if sharing, index > start {
-        let (before, own) = (samples[index - 1], samples[index])
-        size -= PackedTokens.sharedCount((before.tokens, before.prefixLength), (own.tokens, own.prefixLength))
-      }
-      if index > start, tokens + size > limit {
+      let size = lengths[index] - (index > start ? shared?[index] ?? 0 : 0)
+      if index > start, tokens + size > budget {
         batches.append(start..<index)
         start = index
-        (tokens, size) = (0, samples[index].tokens.count)
+        tokens = lengths[index]
+        continue
       }
       tokens += size
     }
@@ -208,7 +215,8 @@ final class Learner {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
     // Sharing changes no bit of a forward pass.
-    for batch in microBatches(samples, samples.indices, tokens: microBatchTokens, sharing: true) {
+    let (lengths, shared) = (samples.map(\.tokens.count), sharedCounts(samples))
+    for batch in microBatches(lengths, shared: shared, samples.indices, budget: microBatchTokens) {
       let packed = pack(samples[batch], sharing: true)
       let targets = MicroBatchTargets(samples, batch, packed)
       pass.forward(packed)

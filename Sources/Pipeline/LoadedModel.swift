@@ -33,16 +33,29 @@ public struct LoadedModel {
     }
   }
 
-  /// The same with adapters to be trained.
+  /// The same with adapters to be trained; this one's weights move there.
   func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LoadedModel {
     var adapted = self
-    adapted.model = try model.adapted(adapters, seed: seed)
+    adapted.model = try model.adapted(adapters, seed: seed, takesWeights: true)
     return adapted
   }
 
   /// What `configuration` starts from: stored weights, or random ones keyed by its seed.
   static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
     if let path = configuration.model { return try load(path, valueHead: valueHead) }
+    let loaded = try new(configuration, valueHead: valueHead)
+    loaded.model.initialize(seed: configuration.seed, pool: pool)
+    return loaded
+  }
+
+  /// The same without weights: they are zeros, whose memory nobody has touched.
+  static func header(_ configuration: Configuration) throws -> LoadedModel {
+    guard let path = configuration.model else { return try new(configuration, valueHead: nil) }
+    let (shape, files) = try ModelSource.header(path)
+    return try LoadedModel(stored: StoredModel(model: LanguageModel(configuration: shape), files: files), path: path)
+  }
+
+  private static func new(_ configuration: Configuration, valueHead: Bool?) throws -> LoadedModel {
     guard let new = configuration.newModel else {
       throw MartletError(.configuration, "model: is missing; name a model, or describe one under new_model")
     }
@@ -61,7 +74,6 @@ public struct LoadedModel {
       throw MartletError(.configuration, "new_model.shape.\(problem.key): \(problem.message)")
     }
     let model = LanguageModel(configuration: shape)
-    model.initialize(seed: configuration.seed, pool: pool)
     let files = ModelFiles(
       tokenizer: json, tokenizerConfig: read("tokenizer_config.json"), chatTemplate: nil, generationConfig: nil)
     return try LoadedModel(stored: StoredModel(model: model, files: files), path: new.tokenizer)

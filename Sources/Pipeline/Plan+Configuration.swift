@@ -6,11 +6,13 @@ import Transformer
 
 extension Plan {
   /// The plan of one stage, from its configuration alone: nothing is allocated, of the model only the header is read.
-  /// - Parameter kind: nil: what the keys look like.
+  /// - Parameters:
+  ///   - kind: nil: what the keys look like.
+  ///   - readsData: count the tokens of the stage's data, where it is there; else as many as the keys allow are assumed.
   /// - Throws: `MartletError` when the model's header cannot be read.
   public static func of(
     _ configuration: Configuration, kind: StageKind?, threads: Int = WorkerPool.physicalCoreCount,
-    speed: MachineSpeed? = nil
+    speed: MachineSpeed? = nil, readsData: Bool = true
   ) throws -> Plan {
     let kind = kind ?? guess(configuration)
     var shape = try shape(of: configuration)
@@ -34,6 +36,14 @@ extension Plan {
       updateBatch: configuration.updateBatch, responses: max(1, responses),
       hasReferenceModel: kind == .rl && configuration.loss.requiresReference,
       recompute: configuration.recompute, threads: threads)
+    if readsData, let lengths = PlanLengths(configuration, kind: kind) {
+      input.maxSequenceTokens = lengths.longest
+      (input.rows, input.targets) = (lengths.rows, lengths.targets)
+    } else if kind == .sft {
+      input.maxSequenceTokens = min(shape.contextLength, configuration.microBatchTokens)
+    }
+    input.slots = min(input.slots, input.responses)
+    input.referenceSharesWeights = ReferenceModel.sharesWeights(configuration)
     var plan = Plan(input, speed: speed)
     if samples, configuration.sampling.maxTokens >= shape.contextLength {
       plan.refusals.append(

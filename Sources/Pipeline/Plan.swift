@@ -13,6 +13,8 @@ public struct PlanInput: Sendable {
   public var gradientShards: Int
   /// Packed rows of a micro-batch; one longer sequence is taken whole.
   public var microBatchTokens: Int
+  /// Packed rows of the largest micro-batch, and its targets, where they are known; nil: what the budget allows.
+  public var rows, targets: Int?
   /// Sequences the sampler has open at once.
   public var slots: Int
   /// The longest sequence, prompt included.
@@ -24,6 +26,8 @@ public struct PlanInput: Sendable {
   /// Responses a step that are sampled anew: 0 for fine-tuning on given data.
   public var responses: Int
   public var hasReferenceModel: Bool
+  /// Whether the reference's weights are the policy's own, without adapters.
+  public var referenceSharesWeights = false
   public var recompute: Recomputation
   public var threads: Int
 
@@ -122,7 +126,8 @@ public struct Plan: Codable, Sendable, Equatable {
   private static func parts(_ input: PlanInput, _ scale: ModelScale, recomputes: Bool) -> [Part] {
     var parts = [Part(name: "weights", bytes: scale.weightBytes)]
     func add(_ name: String, _ bytes: Int) { if bytes > 0 { parts.append(Part(name: name, bytes: bytes)) } }
-    let rows = max(input.microBatchTokens, input.maxSequenceTokens)
+    let rows = input.rows ?? max(input.microBatchTokens, input.maxSequenceTokens)
+    let targets = input.targets ?? rows
     var gradientBytes = 0
     if input.trains {
       // S parts are added as a binary tree: ceil(log2 S) sums wait beside the one being made.
@@ -137,7 +142,7 @@ public struct Plan: Codable, Sendable, Equatable {
       let activations = scale.activationBytesPerToken(recomputes: recomputes) * rows
       add("activations of a micro-batch", activations)
       add("panels and scratch of training", training(targets: 0) - activations)
-      add("logits", training(targets: rows) - training(targets: 0))
+      add("logits", training(targets: targets) - training(targets: 0))
     }
     if input.samples {
       // The panels lie in the gradients' memory where there is some.
@@ -146,13 +151,15 @@ public struct Plan: Codable, Sendable, Equatable {
       add("scratch of sampling", scale.samplingBytes)
     }
     if input.hasReferenceModel {
-      add("reference weights", scale.weightBytes)
-      add("scratch of reference scoring", scale.trainingBytes(rows: rows, targets: rows, gradients: false))
+      if !input.referenceSharesWeights { add("reference weights", scale.weightBytes) }
+      add("scratch of reference scoring", scale.trainingBytes(rows: rows, targets: targets, gradients: false))
     }
-    // A checkpoint's files are built one at a time, of at most 256 MB.
-    if input.trains { add("saving", min(256_000_000, scale.weightBytes)) }
+    add("the program itself", programBytes)
     return parts
   }
+
+  /// Code, libraries with their buffers, a tokenizer, worker threads. Saving adds a few slices.
+  static let programBytes = 60_000_000
 
   private static func impossible(_ input: PlanInput) -> [String] {
     var refusals: [String] = []
@@ -208,7 +215,7 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.hasReferenceModel, size("reference weights") + size("scratch of reference scoring") >= excess {
       return "set loss.kl to none, so that no reference model is needed"
     }
-    if input.optimizer == .adamw, input.optimizerState == .float32, size("optimizer moments") * 47 / 64 >= excess {
+    if input.optimizer == .adamw, input.optimizerState == .float32, size("optimizer moments") / 256 * 191 >= excess {
       return "set optimizer.state to 8bit"
     }
     if size("optimizer moments") >= excess { return "set optimizer.kind to sgd, or use a machine with more memory" }

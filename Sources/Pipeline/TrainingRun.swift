@@ -40,7 +40,7 @@ final class TrainingRun {
     self.context = context
     self.folder = folder
     var decided = configuration
-    if configuration.recompute == .auto, try Plan.of(configuration, kind: nil).recomputes {
+    if configuration.recompute == .auto, try Plan.of(configuration, kind: nil, readsData: false).recomputes {
       decided.recompute = .layers
       context.onEvent(.note("activations would not fit the memory that is free: layers are run again on the way back"))
     }
@@ -113,10 +113,10 @@ final class TrainingRun {
       state: try JSONEncoder().encode(state), best: state.best?.step)
   }
 
-  /// Leaves model.h5: without the optimizer, adapters merged into the weights.
+  /// Leaves model.h5: without the optimizer, adapters merged into the weights. Nothing can be trained afterwards.
   func finish() throws {
     try saver.finish()
-    try ModelFile.write(loaded.model.merged(pool: context.pool), files: loaded.files, to: folder.modelFile)
+    try ModelFile.write(loaded.model.mergedInPlace(pool: context.pool), files: loaded.files, to: folder.modelFile)
     metrics.close()
   }
 }

@@ -29,7 +29,7 @@ public struct ModelScale: Sendable {
   public func trainingBytes(rows: Int, targets: Int, gradients: Bool = true, recomputes: Bool = false) -> Int {
     let c = configuration
     let buffers = TrainingBuffers.floatCount(c, rows: rows, keepsActivations: gradients, recomputes: recomputes)
-    let chunk = min(targets, TrainingPass.chunkLimit(vocabulary: c.vocabularySize))
+    let chunk = TrainingPass.chunkSize(targets: targets, vocabulary: c.vocabularySize)
     return 4 * (buffers + PackedModel.trainingFloats(c) + chunk * (c.vocabularySize + c.hiddenSize))
   }
 

@@ -26,6 +26,13 @@ extension TrainingPass {
   /// Rows of a chunk: about 256 MB of logits, at least 256 rows.
   static func chunkLimit(vocabulary V: Int) -> Int { min(4096, max(256, (1 << 26) / V)) }
 
+  /// Rows of each chunk but the last, all chunks about alike.
+  static func chunkSize(targets: Int, vocabulary: Int) -> Int {
+    let limit = chunkLimit(vocabulary: vocabulary)
+    let chunks = max(1, (targets + limit - 1) / limit)
+    return (targets + chunks - 1) / chunks
+  }
+
   private func scoreChunks(
     _ targets: [Target], then body: (Range<Int>, TargetScores, HeadChunk) -> Void
   ) -> TargetScores {
@@ -38,9 +45,7 @@ extension TrainingPass {
     var scores = TargetScores(
       logProbs: [Float](repeating: 0, count: targets.count), entropies: [Float](repeating: 0, count: targets.count))
     let V = model.configuration.vocabularySize
-    let limit = Self.chunkLimit(vocabulary: V)
-    let chunks = (targets.count + limit - 1) / limit
-    let size = (targets.count + chunks - 1) / chunks
+    let size = Self.chunkSize(targets: targets.count, vocabulary: V)
     let chunk = headChunk(capacity: size)
     for start in stride(from: 0, to: targets.count, by: size) {
       let range = start..<min(start + size, targets.count)

@@ -80,8 +80,10 @@ import Transformer
     }
     #expect(try step(sharing: true, budget: 1000, matmul: .exact).result.tokens == total)
     // Prompts that two passes read: as many rows as fit, counted as they are packed.
-    let batches = Learner.microBatches(groups(), 0..<12, tokens: 60, sharing: true)
-    #expect(batches.count < Learner.microBatches(groups(), 0..<12, tokens: 60, sharing: false).count)
+    let (lengths, shared) = (groups().map(\.tokens.count), Learner.sharedCounts(groups()))
+    #expect(shared == [0, 10, 10, 10, 0, 10, 10, 10, 0, 10, 10, 10])
+    let batches = Learner.microBatches(lengths, shared: shared, 0..<12, budget: 60)
+    #expect(batches.count < Learner.microBatches(lengths, 0..<12, budget: 60).count)
     for batch in batches {
       let samples = groups()[batch]
       #expect(PackedTokens(samples.map(\.tokens), prefixLengths: samples.map(\.prefixLength)).tokens.count <= 60)

@@ -70,6 +70,50 @@ import Transformer
     #expect(advice.contains("optimizer.state to 8bit") && needed > free)
   }
 
+  /// Where a stage's data is there, its own tokens count: the largest micro-batch, the longest prompt.
+  @Test func lengthsAreThoseOfTheData() throws {
+    let folder = try ScratchFolder()
+    func write(_ name: String, _ lines: [String]) throws -> String {
+      try (lines.joined(separator: "\n") + "\n").write(
+        toFile: folder.path + "/" + name, atomically: true, encoding: .utf8)
+      return folder.path + "/" + name
+    }
+    var configuration = Configuration()
+    configuration.model = TrainProgram.root + "/configs/demo/base.h5"
+    configuration.prompt.template = .none
+    configuration.steps = 3
+    configuration.updateBatch = 4
+    configuration.microBatchTokens = 30
+    let lengths = [9, 14, 20, 8]
+    configuration.data = [
+      try write(
+        "e.jsonl",
+        lengths.map { count in
+          let tokens = (0..<count).map { String($0 % 7 + 3) }.joined(separator: ",")
+          return "{\"tokens\": [\(tokens)], \"authors\": [[\"prompt\", 4], [\"model\", \(count - 4)]]}"
+        })
+    ]
+    let order = DataOrder(count: 4, seed: 0)
+    let sums = (0..<3).flatMap { step in
+      let batch = order.items(from: 4 * step, count: 4).map { lengths[$0] }
+      return Learner.microBatches(batch, 0..<4, budget: 30).map { batch[$0].reduce(0, +) }
+    }
+    let found = try #require(PlanLengths(configuration, kind: .sft))
+    #expect(found.rows == sums.max() && found.rows > 20 && found.rows <= 30 && found.longest == 20)
+    #expect(found.targets < found.rows && found.targets > 12)
+    configuration.data = [
+      try write("p.jsonl", ["{\"problem\": \"What is 3 + 4?\", \"gt_answer\": \"7\"}"])
+    ]
+    configuration.sampling.maxTokens = 50
+    let sampled = try #require(PlanLengths(configuration, kind: .rl))
+    #expect(sampled.longest > 52 && sampled.longest < 70)
+    #expect(sampled.rows == sampled.longest)
+    configuration.microBatchTokens = 100_000
+    #expect(PlanLengths(configuration, kind: .rl)?.rows == 4 * sampled.longest)
+    configuration.data = ["none.jsonl"]
+    #expect(PlanLengths(configuration, kind: .rl) == nil)
+  }
+
   @Test func refusesWhatDoesNotFit() throws {
     let input = Self.reinforcement(Self.half)
     let needed = Plan(input, availableBytes: 1 << 40).peakBytes
