@@ -26,7 +26,7 @@ extension Plan {
       }
     }
     let responses = samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
-    let input = PlanInput(
+    var input = PlanInput(
       model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
       optimizerState: configuration.optimizer.state,
       gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,
