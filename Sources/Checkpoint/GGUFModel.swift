@@ -8,14 +8,18 @@ public enum GGUFModel {
   public static func isNamed(_ path: String) -> Bool { path.hasSuffix(".gguf") }
 
   /// Reads a file of F32, F16, BF16 and Q8_0 tensors; Q8_0 becomes scale times byte, in fp32.
-  /// - Parameter progress: called with the share of the weights read, in (0, 1].
+  /// - Parameters:
+  ///   - progress: called with the share of the weights read, in (0, 1].
+  ///   - check: is given the model's files before any weight is read, and may throw.
   /// - Throws: `MartletError` with tensor or key and remedy: `io` when the file cannot be read, `configuration` for a
   ///   model that is not supported, else `data`.
   public static func read(
-    _ path: String, valueHead: Bool = false, progress: (Double) -> Void = { _ in }
+    _ path: String, valueHead: Bool = false, progress: (Double) -> Void = { _ in },
+    check: (ModelFiles) throws -> Void = { _ in }
   ) throws -> StoredModel {
     let file = try GGUFFile(path)
     var (configuration, files) = try header(file)
+    try check(files)
     try configuration.refuseBeyond(bytes: file.file.byteCount, bytesPerNumber: 34.0 / 32, path: path)
     let table = ParameterTable(configuration)
     let tensors = try table.parameters.map { try tensor($0, in: file) }

@@ -38,11 +38,21 @@ struct HDF5Writer {
   /// Bytes of the datasets: the file's size but for a little.
   var byteCount: Int { entries.reduce(0) { $0 + $1.byteCount } }
 
+  /// The library does not ask again after a signal: the file in memory is made anew.
+  private func layout() throws -> HDF5Layout {
+    for _ in 0..<3 {
+      do { return try HDF5.exclusively { try HDF5Layout(entries, $0) } } catch let failure as HDF5.Failure
+        where failure.reason.contains("errno = \(EINTR),")
+      { continue }
+    }
+    return try HDF5.exclusively { try HDF5Layout(entries, $0) }
+  }
+
   /// Writes to `path`, atomically.
   /// - Parameter names: the parameter that a path holds, for the hash; nil where it is none.
   func write(to path: String, parameterName: (String) -> String? = { _ in nil }) throws {
     do {
-      let layout = try HDF5.exclusively { try HDF5Layout(entries, $0) }
+      let layout = try layout()
       let file = try OutputFile(replacing: path, bytesNeeded: layout.byteCount)
       try layout.writeSkeleton(to: file)
       var hasher = WeightsHasher()

@@ -11,24 +11,24 @@ public enum HuggingFaceFolder {
   /// Reads a folder. Weights may be F32, F16 or BF16, in one `model.safetensors` or in the shards of its index.
   ///
   /// A tied model's `lm_head.weight` may be there if it equals the embedding table.
-  /// - Parameter progress: called with the share of the weights read, in (0, 1].
+  /// - Parameters:
+  ///   - progress: called with the share of the weights read, in (0, 1].
+  ///   - check: is given the model's files before any weight is read, and may throw.
   /// - Throws: `MartletError` with file, tensor and remedy: `io` when the folder cannot be read, `configuration` for a
   ///   model that is not supported, else `data`.
-  public static func read(_ folder: String, progress: (Double) -> Void = { _ in }) throws -> StoredModel {
-    try read(folder, valueHead: false, progress: progress)
-  }
-
-  static func read(
-    _ folder: String, valueHead: Bool, progress: (Double) -> Void = { _ in }
+  public static func read(
+    _ folder: String, valueHead: Bool = false, progress: (Double) -> Void = { _ in },
+    check: (ModelFiles) throws -> Void = { _ in }
   ) throws -> StoredModel {
     let (stored, files) = try readHeader(folder)
+    try check(files)
     var configuration = stored
     let tensors = try tensors(folder)
     let sizes = Dictionary(tensors.values.map { ($0.file.path, $0.file.byteCount) }) { first, _ in first }
     let bytes = sizes.values.reduce(0, +)
     try configuration.refuseBeyond(bytes: bytes, path: folder)
     let table = ParameterTable(configuration)
-    try check(tensors, against: table, configuration, folder)
+    try Self.check(tensors, against: table, configuration, folder)
 
     configuration.valueHead = valueHead
     let model = LanguageModel(configuration: configuration)

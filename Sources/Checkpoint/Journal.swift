@@ -32,7 +32,7 @@ public final class Journal {
       let file = try InputFile(path)
       try scan(file)
       cutBytes = file.byteCount - end
-      if cutBytes > 0, ftruncate(descriptor, off_t(end)) != 0 || fdatasync(descriptor) != 0 {
+      if cutBytes > 0, !truncate(descriptor, to: end) || fdatasync(descriptor) != 0 {
         throw systemError(path, "cannot be cut to its \(end) good bytes")
       }
     } catch {
@@ -76,19 +76,11 @@ public final class Journal {
     let sum = checksum(record)
     withUnsafeBytes(of: sum.littleEndian) { bytes.append(contentsOf: $0) }
     bytes.append(record)
-    var done = 0
-    while done < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        pwrite(descriptor, $0.baseAddress! + done, min($0.count - done, 1 << 30), off_t(end + done))
-      }
-      if count > 0 {
-        done += count
-      } else if count == 0 || errno != EINTR {
-        let code = count == 0 ? ENOSPC : errno
-        // What was written of it must not stand before the next record.
-        if ftruncate(descriptor, off_t(end)) != 0 { isBroken = true }
-        throw systemError(path, "cannot be appended to", code, bytesNeeded: bytes.count)
-      }
+    let code = bytes.withUnsafeBytes { writeAll(descriptor, $0, at: end) }
+    if code != 0 {
+      // What was written of it must not stand before the next record.
+      if !truncate(descriptor, to: end) { isBroken = true }
+      throw systemError(path, "cannot be appended to", code, bytesNeeded: bytes.count)
     }
     end += bytes.count
     last = sum

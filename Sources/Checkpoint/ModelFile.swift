@@ -106,10 +106,12 @@ public enum ModelFile {
     let count = try reader.linkCount(String(parameters.dropLast()))
     if count != tensors.count {
       let known = Set(table.parameters.map(\.name))
-      let extra = try reader.links(String(parameters.dropLast())).first { !known.contains($0) } ?? ""
+      // The library looks a name up among all of them: a few are named, a hundred thousand are not.
+      let names = count < tensors.count + 1000 ? try reader.links(String(parameters.dropLast())) : []
       throw reader.fail(
-        parameters + extra,
-        "is not a parameter of the model in /config; write the file again with `train import`")
+        parameters + (names.first { !known.contains($0) } ?? ""),
+        "is not a parameter of the model in /config (\(count) entries for \(tensors.count)); write the file again with "
+          + "`train import`")
     }
     return tensors
   }

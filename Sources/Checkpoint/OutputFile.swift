@@ -30,16 +30,8 @@ final class OutputFile {
   deinit { abandon() }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
-    var done = 0
-    while done < bytes.count {
-      // Linux writes at most 2 GiB - 4 KiB at once; short writes are normal.
-      let count = pwrite(descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30), offset + done)
-      if count > 0 {
-        done += count
-      } else if count == 0 || errno != EINTR {
-        throw systemError(path, "cannot be written", count == 0 ? ENOSPC : errno, bytesNeeded: bytesNeeded)
-      }
-    }
+    let code = writeAll(descriptor, bytes, at: offset)
+    if code != 0 { throw systemError(path, "cannot be written", code, bytesNeeded: bytesNeeded) }
   }
 
   /// fsync, the rename, and fsync of the folder.
@@ -67,6 +59,29 @@ final class OutputFile {
     descriptor = -1
     unlink(temporary)
   }
+}
+
+/// Writes all of `bytes` at `offset`, in as many calls as it takes.
+/// - Returns: 0, or the error's number; `ENOSPC` where nothing more could be written.
+package func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int32 {
+  var done = 0
+  while done < bytes.count {
+    // Linux writes at most 2 GiB - 4 KiB at once; short writes are normal.
+    let count = pwrite(descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30), offset + done)
+    if count > 0 {
+      done += count
+    } else if count == 0 || errno != EINTR {
+      return count == 0 ? ENOSPC : errno
+    }
+  }
+  return 0
+}
+
+/// Cuts a file, again when a signal comes between.
+func truncate(_ descriptor: Int32, to length: Int) -> Bool {
+  var result: Int32
+  repeat { result = ftruncate(descriptor, off_t(length)) } while result != 0 && errno == EINTR
+  return result == 0
 }
 
 /// Writes `data` under a temporary name in the same folder, fsyncs, renames, and fsyncs the folder.

@@ -43,9 +43,9 @@ public final class RunLock: @unchecked Sendable {
     gethostname(&name, name.count - 1)
     let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let owner = try JSONEncoder().encode(Owner(host: host, pid: getpid(), startTicks: Self.startTicks()))
-    let written = owner.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-    if written != owner.count || ftruncate(descriptor, off_t(owner.count)) != 0 {
-      let code = written >= 0 && written != owner.count ? ENOSPC : errno
+    var code = owner.withUnsafeBytes { writeAll(descriptor, $0, at: 0) }
+    if code == 0, !truncate(descriptor, to: owner.count) { code = errno }
+    if code != 0 {
       release()
       throw systemError(path, "cannot be written", code)
     }

@@ -71,6 +71,19 @@ enum ConfigurationFile {
     }
   }
 
+  /// Counts are multiplied with each other: none may be so large that the product has no number.
+  static func refuseHuge(_ tree: ConfigurationTree, at keys: [String], path: String) throws {
+    switch tree {
+    case .map(let entries): for (key, value) in entries { try refuseHuge(value, at: keys + [key], path: path) }
+    case .list(let values): for value in values { try refuseHuge(value, at: keys, path: path) }
+    case .integer(let value)
+    where !(-1 << 31...1 << 31).contains(value) && keys.last != "seed" && keys.last != "memory":
+      throw MartletError(
+        .configuration, "\(path): \(keys.joined(separator: ".")): \(value) is beyond 2^31; give a smaller number")
+    default: break
+    }
+  }
+
   static func explain(_ error: DecodingError, tree: ConfigurationTree) -> String {
     func place(_ path: [any CodingKey]) -> String {
       path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".").replacing(".[", with: "[")
@@ -163,6 +176,7 @@ extension Configuration {
     if tree["new_model"]?["shape"] != nil, tree["new_model"]?["shape"]?["vocabulary_size"] == nil {
       tree.set(["new_model", "shape", "vocabulary_size"], to: .integer(1))
     }
+    try ConfigurationFile.refuseHuge(tree, at: [], path: path)
     self = try ConfigurationFile.decode(
       Configuration.self, from: tree, defaults: ConfigurationTree(encoding: Configuration()),
       known: Self.knownKeys(), path: path)
@@ -215,6 +229,10 @@ extension Configuration {
       "knapsack needs samples_per_prompt and knapsack_maximum of at least 2")
     try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
     try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
+    let responses = Double(promptsPerStep) * Double(samplesPerPrompt) * Double(max(1, groups.refill))
+    try require(
+      groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
+      "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")
     try require(updateBatch >= 1, .updateBatch, "\(updateBatch) must be at least 1")
     try require(microBatchTokens >= 1, .microBatchTokens, "\(microBatchTokens) must be at least 1")
     try require(slots >= 1, .slots, "\(slots) must be at least 1")

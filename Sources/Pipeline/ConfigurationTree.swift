@@ -17,15 +17,15 @@ indirect enum ConfigurationTree: Equatable {
 
   static func == (a: ConfigurationTree, b: ConfigurationTree) -> Bool { a.json == b.json }
 
-  /// Reads one YAML document. Anchors, merge keys and tags are not expanded.
+  /// Reads one YAML document. Anchors are refused, merge keys and tags not expanded.
   /// - Throws: `MartletError` (configuration) with the line.
   init(yaml: String, path: String) throws {
     do {
-      guard let node = try Yams.compose(yaml: yaml) else {
-        self = .map([])
-        return
+      // Nodes know their anchors as long as the parser is there.
+      let parser = try Yams.Parser(yaml: yaml)
+      self = try withExtendedLifetime(parser) {
+        try parser.singleRoot().map { try Self.convert($0, path: path) } ?? .map([])
       }
-      self = try Self.convert(node, path: path)
     } catch let error as YamlError {
       throw MartletError(.configuration, "\(path): not YAML: \(String(describing: error)); mend the file")
     }
@@ -56,6 +56,10 @@ indirect enum ConfigurationTree: Equatable {
   }
 
   private static func convert(_ node: Node, path: String) throws -> ConfigurationTree {
+    // The parser has already put what an anchor names wherever an alias stands: nine of them can make a thousand million nodes.
+    if node.anchor != nil {
+      throw MartletError(.configuration, "\(path)\(line(node)): anchors and aliases are not supported; write it out")
+    }
     switch node {
     case .scalar(let scalar):
       return ConfigurationTree(scalar: scalar.string, quoted: scalar.style != .plain && scalar.style != .any)
@@ -69,7 +73,8 @@ indirect enum ConfigurationTree: Equatable {
         entries.append((name.string, try convert(value, path: path)))
       }
       return .map(entries)
-    case .alias: throw MartletError(.configuration, "\(path)\(line(node)): aliases are not supported; write it out")
+    case .alias:
+      throw MartletError(.configuration, "\(path)\(line(node)): anchors and aliases are not supported; write it out")
     }
   }
 

@@ -5,20 +5,23 @@ import Tensor
 
 /// What a stage has sampled so far, on disk: a run that ends, however that comes about, samples none of it again.
 final class EpisodeJournal {
-  /// Which trajectory of the run, and what it goes on from: another model, prompt, hint or setting makes another trajectory.
+  /// Which trajectory of the run, and what it goes on from: other weights, another prompt, hint, setting or interpreter makes
+  /// another trajectory, whatever the files are called.
   private struct Key: Codable, Hashable {
     var step: Int
     var id: String
     var sample: Int
     var start: String
 
-    init(_ request: SampleRequest, _ settings: SamplerSettings, model: String) {
+    init(_ request: SampleRequest, _ settings: SamplerSettings, model: String, means: String) {
       step = Int(settings.step)
       id = request.problem.id
       sample = request.sample
       var hash = SHA256()
-      hash.update("\(settings)".utf8)
-      hash.update(model.utf8)
+      for part in ["\(settings)", model, means, request.problem.gold] {
+        hash.update(part.utf8)
+        hash.update(CollectionOfOne<UInt8>(0))
+      }
       for token in request.promptTokens + (request.prefix?.tokens ?? []) {
         hash.update(withUnsafeBytes(of: token.littleEndian) { Array($0) })
       }
@@ -35,6 +38,8 @@ final class EpisodeJournal {
 
   private let place: String
   private let name: String
+  /// The identity of the model that samples; whoever changes its weights says so here.
+  var model: String
   /// What is appended to: a file a step, so that a step's go when a later checkpoint is whole.
   private var current: (step: Int, journal: Journal)?
   private var finished: [Key: Episode] = [:]
@@ -42,10 +47,12 @@ final class EpisodeJournal {
   private var executed: [Key: [Episode.Call]] = [:]
 
   /// `journal/<name>-<step>.log`; what a run left there counts when `resume` is true, else it is removed.
+  /// - Parameter model: as ``LoadedModel/identity(trained:pool:)`` gives it.
   /// - Throws: `MartletError` (io).
-  init(_ folder: RunFolder, name: String = "episodes", resume: Bool) throws {
+  init(_ folder: RunFolder, name: String = "episodes", model: String, resume: Bool) throws {
     place = folder.file("journal")
     self.name = name
+    self.model = model
     do {
       try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
     } catch {
@@ -90,7 +97,8 @@ final class EpisodeJournal {
   /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
     let journal = try journal(step: step)
-    let keys = requests.map { Key($0, engine.settings(step: step), model: engine.modelName) }
+    let (settings, means) = (engine.settings(step: step), engine.means)
+    let keys = requests.map { Key($0, settings, model: model, means: means) }
     var episodes = keys.map { finished[$0] }
     let open = requests.indices.filter { episodes[$0] == nil }
     var failure: (any Error)?

@@ -40,6 +40,17 @@ public struct LoadedModel {
     return adapted
   }
 
+  /// SHA-256 of what this model's samples depend on: its shape, its tokenizer and its weights, whatever file they came from.
+  /// - Parameter trained: whether those weights count that are trained; without them it stays the same for a whole run.
+  func identity(trained: Bool = true, pool: WorkerPool) -> String {
+    let weights = trained ? model.weights : FloatBuffer(sharing: model.weights, 0..<model.table.trainable.lowerBound)
+    var hash = SHA256()
+    hash.update("\(model.configuration)".utf8)
+    hash.update(files.tokenizer ?? Data())
+    hash.update(stateHash([weights], counters: [], pool: pool).utf8)
+    return hash.hexDigest()
+  }
+
   /// What `configuration` starts from: stored weights, or random ones keyed by its seed.
   static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
     if let path = configuration.model { return try load(path, valueHead: valueHead) }

@@ -118,11 +118,11 @@ public final class MetricsWriter {
     precondition(file >= 0, "MetricsWriter: closed")
     let bytes = Array(metrics.line.utf8)
     let end = lseek(file, 0, SEEK_END)
-    let written = Glibc.write(file, bytes, bytes.count)
-    guard written == bytes.count else {
-      let error = Self.failure(path, "cannot be written")
-      if written > 0 { ftruncate(file, end) }
-      throw error
+    let code = bytes.withUnsafeBytes { writeAll(file, $0, at: end) }
+    guard code == 0 else {
+      ftruncate(file, end)
+      errno = code
+      throw Self.failure(path, "cannot be written")
     }
     try board.write(step: metrics.step ?? 0, metrics.numbers)
   }

@@ -126,8 +126,11 @@ public struct Plan: Codable, Sendable, Equatable {
   private static func parts(_ input: PlanInput, _ scale: ModelScale, recomputes: Bool) -> [Part] {
     var parts = [Part(name: "weights", bytes: scale.weightBytes)]
     func add(_ name: String, _ bytes: Int) { if bytes > 0 { parts.append(Part(name: name, bytes: bytes)) } }
-    let rows = input.rows ?? max(input.microBatchTokens, input.maxSequenceTokens)
-    let targets = input.targets ?? rows
+    // Counts whose product is no number any more are beyond any memory: one that is refused as well takes their place.
+    let perRow = max(1, scale.activationBytesPerToken(recomputes: recomputes))
+    let rows = min(input.rows ?? max(input.microBatchTokens, input.maxSequenceTokens), (1 << 55) / perRow)
+    let targets = min(input.targets ?? rows, rows)
+    let cached = min(input.slots, max(1, (1 << 60) / (input.maxSequenceTokens * scale.cacheBytesPerToken)))
     var gradientBytes = 0
     if input.trains {
       // S parts are added as a binary tree: ceil(log2 S) sums wait beside the one being made.
@@ -147,7 +150,7 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.samples {
       // The panels lie in the gradients' memory where there is some.
       add("packed panels of sampling", max(0, scale.packedBytes - gradientBytes))
-      add("key and value caches", input.slots * input.maxSequenceTokens * scale.cacheBytesPerToken)
+      add("key and value caches", cached * input.maxSequenceTokens * scale.cacheBytesPerToken)
       add("scratch of sampling", scale.samplingBytes)
     }
     if input.hasReferenceModel {

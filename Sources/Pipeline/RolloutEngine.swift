@@ -9,6 +9,7 @@ final class RolloutEngine {
   let loaded: LoadedModel
   let builder: PromptBuilder
   let sampler: Sampler
+  private let interpreter: InterpreterHost?
   private let grader: Grader
   private let configuration: Configuration
   private let context: StageContext
@@ -21,7 +22,7 @@ final class RolloutEngine {
     self.configuration = configuration
     self.context = context
     builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
-    let interpreter =
+    interpreter =
       configuration.sampling.tools == .none ? nil : try context.interpreter(configuration.interpreter)
     sampler = Sampler(
       model: loaded.model, tokenizer: loaded.tokenizer, stopTokens: builder.stopTokens, pool: context.pool,
@@ -43,8 +44,14 @@ final class RolloutEngine {
     }
   }
 
-  /// The model as the configuration names it.
-  var modelName: String { configuration.model ?? "" }
+  /// What an episode depends on beside its model, its tokens and ``settings(step:)``: the arithmetic, the interpreter's
+  /// settings, and what it turned out to be on this machine.
+  var means: String {
+    guard let interpreter else { return "\(configuration.matmul)" }
+    let report = interpreter.report
+    let modules = report.preloaded.sorted { $0.key < $1.key }
+    return "\(configuration.matmul) \(interpreter.settings) \(report.tier) \(report.python) \(modules)"
+  }
 
   func settings(step: Int) -> SamplerSettings {
     let sampling = configuration.sampling

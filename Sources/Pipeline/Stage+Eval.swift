@@ -32,7 +32,8 @@ enum EvalStage {
     _ problems: [Problem], engine: RolloutEngine, configuration: Configuration, folder: RunFolder,
     context: StageContext
   ) throws {
-    let journal = try EpisodeJournal(folder, name: "eval", resume: context.resume)
+    let journal = try EpisodeJournal(
+      folder, name: "eval", model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval", engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))

@@ -38,7 +38,8 @@ enum HintStage {
     }
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    let journal = try EpisodeJournal(folder, resume: context.resume)
+    let journal = try EpisodeJournal(
+      folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     var maker = HintMaker(engine, journal: journal, configuration: configuration)
     let problems = try configuration.hint.episodes == nil ? Stage.problems(configuration.data, key: "data") : []
     func traces(of problems: [Problem]) throws -> [Episode] {

@@ -25,7 +25,8 @@ enum RFTStage {
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
     try folder.keep(configuration)
-    let journal = try EpisodeJournal(folder, resume: context.resume)
+    let journal = try EpisodeJournal(
+      folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling", engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(step: 0))

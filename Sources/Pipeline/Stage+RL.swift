@@ -16,11 +16,14 @@ enum RLStage {
     let engine = try RolloutEngine(
       run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
     let update = try PolicyUpdate(run)
-    let journal = try EpisodeJournal(folder, resume: context.resume)
+    // The weights that change are told apart by the state's hash, which every step's metrics hold anyway.
+    let fixed = run.loaded.identity(trained: false, pool: context.pool)
+    let journal = try EpisodeJournal(folder, model: fixed, resume: context.resume)
     let source = EpisodeSource(engine, problems: problems, journal: journal, configuration: configuration)
     while !run.isDone {
       let started = ContinuousClock.now
       engine.sampler.weightsChanged()
+      journal.model = fixed + (run.lastHash ?? run.hash())
       let (episodes, filtered): ([Episode], [Episode])
       do {
         (episodes, filtered) = try source.episodes(step: run.state.step, rates: run.state.successRates ?? [:])

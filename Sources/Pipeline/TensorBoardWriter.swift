@@ -1,3 +1,4 @@
+import Checkpoint
 import Foundation
 import Tensor
 
@@ -82,11 +83,11 @@ public final class TensorBoardWriter {
     record += message.bytes
     record += Self.littleEndian(Self.maskedChecksum(message.bytes))
     let end = lseek(file, 0, SEEK_END)
-    let written = Glibc.write(file, record, record.count)
-    guard written == record.count else {
-      let error = failure("cannot be written")
-      if written > 0 { ftruncate(file, end) }
-      throw error
+    let code = record.withUnsafeBytes { writeAll(file, $0, at: end) }
+    guard code == 0 else {
+      ftruncate(file, end)
+      errno = code
+      throw failure("cannot be written")
     }
   }
 

@@ -31,6 +31,8 @@ final class TrainingRun {
   let learner: Learner
   let metrics: MetricsWriter
   var state = TrainingState()
+  /// ``hash()`` after the last step; nil: this process has made none yet.
+  private(set) var lastHash: String?
   private let saver: CheckpointWriter
   /// The step of the newest checkpoint that is whole; -1: none.
   var savedStep: Int { saver.savedStep }
@@ -88,7 +90,9 @@ final class TrainingRun {
     state.step += 1
     var line = line
     if let timer = context.timer { line.add(profile: timer.take()) }
-    line["state_hash"] = .string(hash())
+    let hash = hash()
+    lastHash = hash
+    line["state_hash"] = .string(hash)
     try metrics.write(line)
     context.onEvent(.step(line))
     context.timer?.begin(.checkpoint)

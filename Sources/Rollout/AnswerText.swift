@@ -1,8 +1,33 @@
 /// Takes the dress off an answer: what never changes its value.
 enum AnswerText {
+  /// Bytes that are read here; an answer that is longer is math-verify's.
+  static let longest = 10_000
+
+  /// Characters that stand for LaTeX or ASCII, and those that nobody sees.
+  private static let characters: [Unicode.Scalar: String] = {
+    var table: [Unicode.Scalar: String] = [
+      "\u{2010}": "-", "\u{2011}": "-", "\u{2012}": "-", "\u{2013}": "-", "\u{2212}": "-", "\u{FE63}": "-",
+      "\u{FF0D}": "-", "\u{200B}": "", "\u{200C}": "", "\u{200D}": "", "\u{2060}": "", "\u{FEFF}": "",
+      "\u{B0}": "^\\circ",
+      "\u{B2}": "^2", "\u{B3}": "^3", "\u{BD}": "\\frac{1}{2}", "\u{BC}": "\\frac{1}{4}", "\u{BE}": "\\frac{3}{4}",
+      "\u{2153}": "\\frac{1}{3}", "\u{2154}": "\\frac{2}{3}", "\u{221E}": "\\infty ", "\u{2264}": "\\leq ",
+      "\u{2265}": "\\geq ", "\u{2205}": "\\emptyset ", "\u{222A}": "\\cup ", "\u{FF05}": "\\%", "\u{FF0F}": "/",
+    ]
+    for digit in UInt32(0)..<10 {
+      if let wide = Unicode.Scalar(0xFF10 + digit) { table[wide] = String(digit) }
+    }
+    return table
+  }()
+
+  /// With such characters written out.
+  static func plain(_ text: String) -> String {
+    if text.utf8.allSatisfy({ $0 < 0x80 }) { return text }
+    return text.unicodeScalars.reduce(into: "") { $0 += characters[$1] ?? String($1) }
+  }
+
   /// Math signs around it, spacing commands, sizes of brackets, names of the same fraction, a final full stop.
   static func normalized(_ answer: String) -> String {
-    var text = answer.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    var text = plain(answer).split(whereSeparator: \.isWhitespace).joined(separator: " ")
     for (found, replacement) in replacements where text.contains(found) {
       text = replace(text, found, with: replacement)
     }
@@ -19,9 +44,10 @@ enum AnswerText {
   }
 
   private static let replacements = [
-    ("\u{2212}", "-"), ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\cfrac", "\\frac"), ("\\left", ""),
+    ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\cfrac", "\\frac"), ("\\left", ""),
     ("\\right", ""), ("\\!", ""), ("\\,", ""), ("\\;", ""), ("\\:", ""), ("\\ ", " "), ("~", " "), ("{,}", ","),
-    ("\\displaystyle", ""), ("\\$", ""), ("{\\circ}", "\\circ"), ("\\degree", "^\\circ"), ("\u{B0}", "^\\circ"),
+    ("\\displaystyle", ""), ("\\$", ""), ("{\\circ}", "\\circ"), ("\\degree", "^\\circ"),
+    ("\\varnothing", "\\emptyset"),
   ]
 
   private static func replace(_ text: String, _ found: String, with replacement: String) -> String {
@@ -91,8 +117,8 @@ enum AnswerText {
     return nil
   }
 
-  /// Without a unit that cannot change the value: degrees, and `\text{...}` words after a number (a power of the unit,
-  /// `^2`, included).
+  /// Without a unit that cannot change the value: degrees, `\text{...}` words after a number (a power of the unit, `^2`,
+  /// included), or one bare word of four letters and more, as in `5 dollars`.
   static func withoutUnit(_ text: String) -> String {
     if text.hasSuffix("^\\circ") { return String(text.dropLast(6)) }
     if text.hasSuffix("^{\\circ}") { return String(text.dropLast(8)) }
@@ -103,17 +129,28 @@ enum AnswerText {
         continue
       }
       let unit = body[start...].dropFirst(command.count).dropLast()
-      let letters = unit.filter { !$0.isWhitespace && $0 != "." }
-      guard !letters.isEmpty, letters.allSatisfy({ $0.isLetter && $0.isASCII }) else { continue }
-      // Words that scale what they follow, or name a base, are not units.
-      let scales = [
-        "hundred", "thousand", "million", "billion", "trillion", "dozen", "percent", "base", "pi", "or", "and",
-      ]
-      let lowered = unit.lowercased()
-      if scales.contains(where: { word in lowered.split { !$0.isLetter }.contains { $0 == word } }) { continue }
+      guard isUnit(unit) else { continue }
       return String(text[..<start]).trimmingTrailingSpaces()
     }
+    let words = text.split(separator: " ")
+    if words.count == 2, words[1].count >= 4, words[0].last?.isNumber == true, isUnit(words[1]) {
+      return String(words[0])
+    }
     return text
+  }
+
+  /// Words that scale what they follow, or name a base, are no units.
+  private static let scales: Set<Substring> = [
+    "hundred", "thousand", "million", "billion", "trillion", "dozen", "dozens", "score", "percent", "base", "pi",
+    "or", "and", "half", "halves", "third", "thirds", "quarter", "quarters", "fourth", "fourths", "fifth", "fifths",
+    "tenth", "tenths", "hundredth", "hundredths", "thousandth", "thousandths", "squared", "cubed", "factorial",
+    "pair", "pairs", "times", "over", "plus", "minus", "mod", "modulo", "root", "roots",
+  ]
+
+  private static func isUnit(_ text: Substring) -> Bool {
+    let letters = text.filter { !$0.isWhitespace && $0 != "." }
+    guard !letters.isEmpty, letters.allSatisfy({ $0.isLetter && $0.isASCII }) else { return false }
+    return text.lowercased().split { !$0.isLetter }.allSatisfy { !scales.contains($0) }
   }
 
   /// The letter of a choice: `C`, `(C)`, `C.`

@@ -28,9 +28,14 @@ public final class InterpreterHost: @unchecked Sendable {
   /// - Throws: `MartletError` (configuration) when no Python is found, none of the asked tiers holds on this machine, or
   ///   a limit makes no sense.
   public init(settings: InterpreterSettings = InterpreterSettings()) throws {
-    guard settings.timeLimit > 0, settings.timeLimit.isFinite else {
+    guard settings.timeLimit > 0, settings.timeLimit <= 1e6 else {
       throw MartletError(
-        .configuration, "interpreter.time_limit: \(settings.timeLimit) is not a number of seconds above 0")
+        .configuration,
+        "interpreter.time_limit: \(settings.timeLimit) is not a number of seconds above 0 and up to 1,000,000")
+    }
+    guard (1...100_000).contains(settings.processLimit) else {
+      throw MartletError(
+        .configuration, "interpreter.processes: \(settings.processLimit) is not from 1 to 100,000")
     }
     guard settings.memoryBytes >= 64 << 20 else {
       throw MartletError(

@@ -20,13 +20,17 @@ extension Problem {
           "\(path):\(line): id: \"\(problem.id)\" is also that of line \(first); give each problem its own, or none")
       }
     }
+    // How often a hash was met: counting from 1 for each of a hundred thousand repeats would take minutes.
+    var met: [String: Int] = [:]
     for index in problems.indices where problems[index].id.isEmpty {
       let hash = String(sha256Hex(of: problems[index].prompt ?? problems[index].problem).prefix(16))
-      var (id, count) = (hash, 1)
+      var count = met[hash, default: 0] + 1
+      var id = count == 1 ? hash : "\(hash)-\(count)"
       while taken[id] != nil {
         count += 1
         id = "\(hash)-\(count)"
       }
+      met[hash] = count
       taken[id] = lines[index]
       problems[index].id = id
     }

@@ -140,6 +140,20 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     for (key, size) in sizes where size < 1 || size > 1 << 30 {
       return (key.rawValue, "\(size) is not between 1 and 2^30")
     }
+    // Far beyond any model, and small enough that no size worked out from them overflows.
+    let (c, q, kv) = (
+      Double(hiddenSize), Double(headCount) * Double(headWidth), Double(headWidth) * Double(keyValueHeadCount)
+    )
+    let layer = 2 * c * (q + kv) + 3 * c * Double(intermediateSize)
+    if layerCount > 1 << 14 || Double(layerCount) * (c + q + kv + Double(intermediateSize)) > 0x1p28
+      || 2 * c * Double(vocabularySize) + Double(layerCount) * layer > 0x1p46
+    {
+      return (
+        CodingKeys.layerCount.rawValue,
+        "\(layerCount) layers of hidden_size \(hiddenSize), intermediate_size \(intermediateSize), \(headCount) heads of "
+          + "\(headWidth) and \(vocabularySize) words are no model that can be built"
+      )
+    }
     if headCount % keyValueHeadCount != 0 {
       return (
         CodingKeys.keyValueHeadCount.rawValue,

@@ -15,14 +15,14 @@ struct Import: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
-    try checkTokenizer()
     func show(_ share: Double) {
       Console.shared.show(
         .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
     }
     let stored =
       try GGUFModel.isNamed(source)
-      ? GGUFModel.read(source, progress: show) : HuggingFaceFolder.read(source, progress: show)
+      ? GGUFModel.read(source, progress: show, check: checkTokenizer)
+      : HuggingFaceFolder.read(source, progress: show, check: checkTokenizer)
     try ModelFile.write(stored.model, files: stored.files, to: model)
     let table = stored.model.table
     Console.out(
@@ -30,20 +30,17 @@ struct Import: ParsableCommand {
   }
 
   /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
-  private func checkTokenizer() throws {
+  private func checkTokenizer(_ files: ModelFiles) throws {
     let isFile = GGUFModel.isNamed(source)
     let path = isFile ? source : source + "/tokenizer.json"
-    guard
-      let json = try isFile
-        ? GGUFModel.readHeader(source).files.tokenizer : HuggingFaceFolder.readHeader(source).files.tokenizer
-    else {
+    guard let json = files.tokenizer else {
       return Console.warning(
         isFile
-          ? "\(path): its vocabulary is of a kind that is not read; the model is imported, but it can only score tokens"
-          : "\(path): is missing; without it the model can only score tokens")
+          ? "\(path): its vocabulary is of a kind that is not read; the model can only be inspected and exported"
+          : "\(path): is missing; without it the model can only be inspected and exported")
     }
     do { _ = try Tokenizer(json: json, path: path) } catch let error as MartletError where error.status != .data {
-      Console.warning("\(error.message); the model is imported, but it can only score tokens")
+      Console.warning("\(error.message); the model can only be inspected and exported")
     }
   }
 }

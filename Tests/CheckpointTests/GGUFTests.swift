@@ -40,6 +40,25 @@ struct GGUFTests {
     #expect(try ModelSource.header(path).configuration == c)
   }
 
+  /// Whoever refuses the vocabulary does so before any weight is read, from the one reading of the tables.
+  @Test func theFilesAreCheckedFirst() throws {
+    struct Refused: Error {}
+    let path = try Samples.fixture("gguf/qwen2-bf16.gguf")
+    var seen: [Data?] = []
+    var shares: [Double] = []
+    #expect(throws: Refused.self) {
+      _ = try GGUFModel.read(
+        path, progress: { shares.append($0) },
+        check: {
+          seen.append($0.tokenizer)
+          throw Refused()
+        })
+    }
+    #expect(seen == [try GGUFModel.readHeader(path).files.tokenizer] && shares.isEmpty)
+    let stored = try GGUFModel.read(path, progress: { shares.append($0) }, check: { seen.append($0.tokenizer) })
+    #expect(seen.count == 2 && seen[1] == stored.files.tokenizer && shares.last == 1)
+  }
+
   @Test func everyCutIsRefused() throws {
     let bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/llama-q8.gguf")))
     let scratch = try Scratch()

@@ -183,11 +183,13 @@ struct ModelFileTests {
     Samples.failure(.data, mentions: "model.embed_tokens.weight", "[29, 14]", "[30, 14]") {
       _ = try ModelFile.read(scratch("model.h5"))
     }
-    wide.vocabularySize = 1 << 30
-    wide.hiddenSize = 1 << 30
-    wide.headWidth = 1 << 30
-    wide.layerCount = 1 << 30
+    wide.vocabularySize = 1 << 22
+    wide.hiddenSize = 1 << 20
+    wide.layerCount = 4
     try write(wide)
     Samples.failure(.data, mentions: "cannot hold") { _ = try ModelFile.read(scratch("model.h5")) }
+    wide.layerCount = 1 << 30
+    try write(wide)
+    Samples.failure(.data, mentions: "no model that can be built") { _ = try ModelFile.read(scratch("model.h5")) }
   }
 }

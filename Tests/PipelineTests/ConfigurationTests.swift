@@ -76,6 +76,24 @@ import Transformer
     #expect(message("run: a", ["sampling.topp=1"]).contains("did you mean sampling.top_p?"))
   }
 
+  /// What a few lines can make enormous is refused before it is made.
+  @Test func whatGrowsIsRefused() {
+    let laughs =
+      "a0: &b0 [x, x, x, x, x, x, x, x, x, x]\n"
+      + (1...4).map {
+        "a\($0): &b\($0) [" + [String](repeating: "*b\($0 - 1)", count: 10).joined(separator: ", ") + "]\n"
+      }
+      .joined()
+    #expect(message(laughs).contains("anchors and aliases are not supported"))
+    #expect(message("run: &a x\nmodel: *a\n").contains("anchors"))
+    for key in ["slots", "sampling.max_tokens", "hint.rounds"] {
+      #expect(message("run: a", ["\(key)=9223372036854775807"]).contains("\(key): 9223372036854775807 is beyond 2^31"))
+    }
+    #expect(
+      message("{prompts_per_step: 1000000, samples_per_prompt: 1000000}").contains("responses a step"))
+    #expect(message("run: a", ["seed=18446744073709551615", "interpreter.memory=8589934592"]) == "nothing was thrown")
+  }
+
   @Test func wrongKindsNameTheKeyAndWhatIsThere() {
     let number = message("steps: many")
     #expect(number.contains("steps") && number.contains("whole number") && number.contains("\"many\""))

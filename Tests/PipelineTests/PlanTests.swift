@@ -34,6 +34,27 @@ import Transformer
     #expect(training.reduce(0, +) == scale.trainingBytes(rows: 4096, targets: 4096))
   }
 
+  /// The largest counts that a configuration may have are refused for their memory, not multiplied until they trap.
+  @Test func enormousCountsAreRefused() {
+    var large = Self.half
+    (large.layerCount, large.hiddenSize, large.intermediateSize) = (1 << 10, 1 << 15, 1 << 17)
+    large.contextLength = 1 << 30
+    #expect(large.problem == nil)
+    for shape in [Self.demo, Self.half, large] {
+      var input = Self.reinforcement(shape)
+      (input.slots, input.microBatchTokens, input.maxSequenceTokens) = (1 << 31, 1 << 31, 1 << 30)
+      (input.gradientShards, input.responses) = (1 << 31, 1 << 31)
+      let plan = Plan(input, availableBytes: 1 << 44)
+      #expect(!plan.fits && plan.peakBytes > 1 << 44)
+    }
+    large.layerCount = 1 << 20
+    #expect(large.problem?.message.contains("no model that can be built") == true)
+    (large.layerCount, large.vocabularySize) = (1, 1 << 28)
+    #expect(large.problem == nil)
+    large.hiddenSize = 1 << 24
+    #expect(large.problem != nil)
+  }
+
   @Test func onlyWhatARunNeeds() {
     var input = Self.reinforcement(Self.demo)
     input.trains = false

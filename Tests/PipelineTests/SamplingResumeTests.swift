@@ -42,23 +42,13 @@ import Testing
     #expect(try program.end(killed).status == SIGKILL)
     #expect(!FileManager.default.fileExists(atPath: program.file("killed/" + result)) || stage == "hint")
 
-    // A mark on an episode that had ended: it is there at the end only if that episode is taken from the journal.
-    let journal = try Journal(path: log)
-    let records = try journal.records.compactMap { try JSONSerialization.jsonObject(with: $0) as? [String: Any] }
-    var marked = try #require(records.first { $0["episode"] != nil })
-    var episode = try #require(marked["episode"] as? [String: Any])
-    #expect(records.count { $0["episode"] != nil } < 24)
-    episode["problem"] = "taken from the journal"
-    marked["episode"] = episode
-    try journal.append(JSONSerialization.data(withJSONObject: marked))
-    journal.close()
-
+    #expect(try mark(log) < 24)
     let resumed = try program.end(program.start(arguments(stage, run: "killed") + ["--resume"]))
     #expect(resumed.status == 0, "\(resumed.errors)")
     #expect(!FileManager.default.fileExists(atPath: log))
     if stage == "eval" {
       let found = try episodes("killed/" + result)
-      #expect(found.count { $0["problem"] as? String == "taken from the journal" } == 1)
+      #expect(found.count { $0["problem"] as? String == Self.marking } == 1)
       let same = try zip(found, episodes("alone/" + result)).count { $0 == $1 }
       #expect(found.count == 24 && same == 23)
     } else {
@@ -66,6 +56,95 @@ import Testing
       #expect(try equal && !program.lines("alone/" + result).isEmpty)
       #expect(try episodes("killed/data.jsonl").count == 2)
     }
+  }
+
+  private static let marking = "taken from the journal"
+
+  /// Marks an episode that had ended: the mark is there at the end only if that episode is taken from the journal.
+  /// - Returns: how many had ended.
+  private func mark(_ log: String) throws -> Int {
+    let journal = try Journal(path: log)
+    defer { journal.close() }
+    let records = try journal.records.compactMap { try JSONSerialization.jsonObject(with: $0) as? [String: Any] }
+    var marked = try #require(records.first { $0["episode"] != nil })
+    var episode = try #require(marked["episode"] as? [String: Any])
+    episode["problem"] = Self.marking
+    marked["episode"] = episode
+    try journal.append(JSONSerialization.data(withJSONObject: marked))
+    return records.count { $0["episode"] != nil }
+  }
+
+  /// Runs a stage until an episode of its journal's `step` has ended, kills it, and marks the episode.
+  private func stop(_ arguments: [String], step: Int) throws {
+    let log = program.file("run/journal/\(arguments[0] == "eval" ? "eval" : "episodes")-\(step).log")
+    let killed = try program.start(arguments)
+    let ended = Data("\"episode\"".utf8)
+    while killed.isRunning, (try? Data(contentsOf: URL(fileURLWithPath: log)))?.range(of: ended) == nil {
+      usleep(2000)
+    }
+    kill(killed.processIdentifier, SIGKILL)
+    #expect(try program.end(killed).status == SIGKILL)
+    _ = try mark(log)
+  }
+
+  /// The demo's base in `m.h5`; `scaled` makes its last norm a little larger.
+  private func copyBase(scaled: Bool = false) throws {
+    let base = try ModelFile.read(TrainProgram.root + "/configs/demo/base.h5")
+    if scaled, let norm = base.model.table["model.norm.weight"] {
+      for index in norm.range { base.model.weights.pointer[index] *= 1.01 }
+    }
+    try ModelFile.write(base.model, files: base.files, to: program.file("m.h5"))
+  }
+
+  enum Change: String, CaseIterable {
+    case nothing, weights, gold
+    case limit = "interpreter.time_limit=2.5"
+    case packages = "interpreter.packages=[fractions]"
+    case tier = "interpreter.tier=T2"
+  }
+
+  /// An episode counts for what it came from: these weights, whatever their file is called, and this interpreter.
+  @Test(arguments: Change.allCases) func onlyTheSameIsTakenFromTheJournal(_ change: Change) throws {
+    try copyBase()
+    let arguments = try arguments("eval", run: "run") + ["--set", "model=m.h5"]
+    try stop(arguments, step: 0)
+    switch change {
+    case .nothing: break
+    case .weights: try copyBase(scaled: true)
+    case .gold:
+      let text = try String(contentsOfFile: program.file("p.jsonl"), encoding: .utf8)
+      try program.write("p.jsonl", text.replacing("\"gt_answer\": \"", with: "\"gt_answer\": \"1"))
+    case .limit, .packages, .tier: break
+    }
+    let other = change.rawValue.contains("=") ? ["--set", change.rawValue] : []
+    let resumed = try program.end(program.start(arguments + ["--resume"] + other))
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let found = try episodes("run/episodes/eval.jsonl")
+    #expect(found.count == 24)
+    #expect(found.count { $0["problem"] as? String == Self.marking } == (change == .nothing ? 1 : 0))
+  }
+
+  /// In rl the weights change: a step's episodes count for those that the steps before it have made. With the hint some
+  /// responses are right and some are not, so that there is something to learn.
+  @Test(arguments: [
+    (step: 0, change: ""), (step: 1, change: ""), (step: 0, change: "weights"),
+    (step: 1, change: "optimizer.learning_rate=2.0e-3"),
+  ]) func onlyTheSameStateTakesAStepsEpisodes(_ step: Int, _ change: String) throws {
+    try copyBase()
+    let settings = [
+      "model=m.h5", "samples_per_prompt=4", "update_batch=32", "steps=2", "optimizer.learning_rate=1.0e-3",
+      "save_every=\(change.isEmpty ? 1 : 0)",
+      "prompt.hint=Let us use python code to solve this problem.", "sampling.temperature=1.0",
+    ]
+    let arguments = try arguments("rl", run: "run") + settings.flatMap { ["--set", $0] }
+    try stop(arguments, step: step)
+    if change == "weights" { try copyBase(scaled: true) }
+    let other = change.contains("=") ? ["--set", change] : []
+    let resumed = try program.end(program.start(arguments + ["--resume"] + other))
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let found = try episodes("run/episodes/step-0000000\(step + 1).jsonl")
+    #expect(found.count == 32)
+    #expect(found.count { $0["problem"] as? String == Self.marking } == (change.isEmpty ? 1 : 0))
   }
 
   /// Other settings and other models ask for other episodes.

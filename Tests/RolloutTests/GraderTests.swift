@@ -51,6 +51,21 @@ private let easy: [(String, String, Verdict, GradeResult.How?)] = [
   (#"\( 5 \)"#, "5", .correct, .exact),
   ("5.", "5", .correct, .exact),
   ("52_8", "52_8", .correct, .exact),
+  ("5 dollars", "5", .correct, .numeric),
+  ("5", "5 apples.", .correct, .numeric),
+  ("5 hundredths", "5", .incorrect, .mathVerify),
+  (#"5\text{ squared}"#, "5", .incorrect, .mathVerify),
+  ("5 xy", "5", .incorrect, .mathVerify),
+  ("\u{2013}5", "-5", .correct, .exact),
+  ("5\u{200B}", "5", .correct, .exact),
+  ("\u{FF15}", "5", .correct, .exact),
+  ("\u{BD}", "0.5", .correct, .fraction),
+  ("2\u{BD}", "2.5", .correct, .fraction),
+  ("x\u{B2}", "x^2", .correct, .exact),
+  ("5\u{B0}", "5", .correct, .numeric),
+  ("\u{1F600}", "\u{1F600}", .correct, .exact),
+  (#"\emptyset"#, #"\varnothing"#, .correct, .exact),
+  ("1e400", "1E400", .correct, .numeric),
   ("", "5", .noAnswer, nil),
   ("  ", "5", .noAnswer, nil),
   ("5", "", .ungradable, nil),
@@ -83,6 +98,26 @@ private let algebra: [(String, String, Verdict)] = [
   (#"\cot(x)"#, #"\cot x"#, .correct),
   (#"2^{1009}"#, "$2^{1009}$", .correct),
   ("2^{1008}", "$2^{1009}$", .incorrect),
+  ("\u{2264}5", #"\leq 5"#, .correct),
+  (#"[1,2)\cup(3,4]"#, #"(3,4]\cup[1,2)"#, .correct),
+  ("]1,2[", "(1,2)", .incorrect),
+  (#"\{1,2\}"#, #"\{1,2,3\}"#, .incorrect),
+  (#"\begin{pmatrix}1&2\\3&5\end{pmatrix}"#, #"\begin{bmatrix}1 & 2\\ 3 & 4\end{bmatrix}"#, .incorrect),
+  (#"\log_2 8"#, "3", .correct),
+  (#"\binom{5}{2}"#, "10", .correct),
+  ("1e999999999", "5", .incorrect),
+  (#"\frac{1}{0}"#, "5", .incorrect),
+  (#"__import__('os').system('true')"#, "5", .incorrect),
+  (#"5}\boxed{6"#, "6", .incorrect),
+  ("5\0", "6", .incorrect),
+  (String(repeating: "}", count: 2000), "5", .incorrect),
+  (String(repeating: "{", count: 2000), "5", .timeout),
+  (#"\binom{10^9}{5\cdot10^8}"#, "5", .timeout),
+  ("100000000!", "5", .timeout),
+  ("5", "10^{10^{10}}", .timeout),
+  ("10^{10^{10}}", "10^{10^{10}}", .correct),
+  ("5", #"\frac{1}{"#, .ungradable),
+  ("5", "\u{1F600}", .ungradable),
   ("5", "???", .ungradable),
   ("9^{9^{9^{9}}}", "5", .timeout),
   ("5", "9^{9^{9^{9}}}", .timeout),
@@ -121,8 +156,11 @@ private let algebra: [(String, String, Verdict)] = [
 
   @Test func everythingEasyAgreesWithMathVerify() throws {
     // What Swift decides, math-verify must decide alike where it reads both sides. Where it does not, Swift is right by
-    // hand: it reads neither `e` notation nor a final full stop after a decimal, and takes `1 1/2` for a product.
-    let known = ["27.", "6.72e-5", "1 1/2", #"3 \text{ million}"#]
+    // hand: it reads neither `e` notation nor a final full stop after a decimal, no word as a unit and no character that
+    // stands for LaTeX, and takes `1 1/2` for a product.
+    let known = [
+      "27.", "6.72e-5", "1e400", "1 1/2", #"3 \text{ million}"#, "5 dollars", "5", "\u{BD}", "2\u{BD}", "5\u{B0}",
+    ]
     let worker = PythonWorker(kind: .grade)
     struct Reply: Decodable { var verdict: Verdict }
     for (answer, gold, verdict, how) in easy where how == .numeric || how == .fraction {

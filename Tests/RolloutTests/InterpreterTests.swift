@@ -9,6 +9,14 @@ enum SharedInterpreter {
   static let patient = Result { try InterpreterHost(settings: InterpreterSettings(timeLimit: 60)) }
   static let quick = Result { try InterpreterHost(settings: InterpreterSettings(timeLimit: 1)) }
   static func open(key: UInt64 = 7) throws -> InterpreterSession { try patient.get().open(key: key) }
+
+  private static let tiers = InterpreterSettings.Tier.allCases.map { tier in
+    (tier, Result { try InterpreterHost(settings: InterpreterSettings(timeLimit: 8, packages: [], tier: tier)) })
+  }
+  /// The interpreter of one tier.
+  static func host(_ tier: InterpreterSettings.Tier) throws -> InterpreterHost {
+    try #require(tiers.first { $0.0 == tier }).1.get()
+  }
 }
 
 @Suite struct InterpreterTests {

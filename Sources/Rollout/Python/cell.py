@@ -35,6 +35,20 @@ def open_output(descriptor):
     return Output(io.BufferedWriter(raw, 8192), encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
+def is_open(output):
+    try:
+        return not output.closed
+    except ValueError:  # detached
+        return False
+
+
+def say(text, output):
+    try:
+        print(text, file=output)
+    except BaseException:  # the block has closed it
+        print(text, file=open_output(1))
+
+
 def fresh_namespace():
     """The `__main__` that a trajectory's blocks share."""
     module = types.ModuleType("__main__")
@@ -121,9 +135,16 @@ def run(source, number, namespace, sources, output):
         verdict = ("ok", "ok", True)
     except SystemExit as leaving:
         code = leaving.code
-        if code is not None and not isinstance(code, int):
-            print(code, file=output)
-        verdict = ("exited", "exit status %s" % (code if isinstance(code, int) else 0 if code is None else 1), True)
+        if isinstance(code, int):
+            left = int.__and__(code, 255)  # as of a process; a subclass's own words are not asked for
+        else:
+            left = 0 if code is None else 1
+            if left:
+                try:
+                    say(str(code), output)
+                except BaseException:
+                    pass
+        verdict = ("exited", "exit status %d" % left, True)
     except BaseException as error:
         verdict = classify(error)
         if verdict[0] != "memory":
@@ -137,7 +158,7 @@ def run(source, number, namespace, sources, output):
                     sys.stdout.flush()
                 except BaseException:
                     pass
-            print(text, file=output)
+            say(text, output)
     for stream in (sys.stdout, sys.stderr, output):
         try:
             stream.flush()

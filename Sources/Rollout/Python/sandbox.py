@@ -4,6 +4,11 @@ Everything is a system call made through ctypes by a single-threaded process, so
 installed or found. Each function either does all it says or raises OSError: nothing here falls back by itself.
 """
 
+import builtins
+
+# As in zygote.py: what a block does to its builtins must not reach us.
+__builtins__ = dict(vars(builtins))
+
 import ctypes
 import errno
 import os
@@ -70,6 +75,12 @@ def unshare(flags):
 def mount(source, target, kind, flags, data=""):
     arguments = [x.encode() if x is not None else None for x in (source, target, kind)]
     check(libc.mount(*arguments, ctypes.c_ulong(flags), data.encode()), "mount %s" % target)
+
+
+def has_threads(unshare=libc.unshare):
+    """Whether this process has more than one, those of C libraries included. The call changes nothing: with one thread it has
+    nothing to do, with more it is refused."""
+    return unshare(CLONE_THREAD) != 0
 
 
 def map_user(inside, outside_user, outside_group):
@@ -234,23 +245,32 @@ NUMBERS = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "clone": (56, 220), "clone3": (435, 435),
     "ioctl": (16, 29), "prctl": (157, 167), "setpriority": (141, 140), "sched_setaffinity": (203, 122),
     "sched_setscheduler": (144, 119), "prlimit64": (302, 261), "fork": (57, None), "vfork": (58, None),
-    "setpgid": (109, 154),
+    "setpgid": (109, 154), "setrlimit": (160, 164), "fcntl": (72, 25), "inotify_init": (253, None),
+    "inotify_init1": (294, 26), "inotify_add_watch": (254, 27), "seccomp": (317, 277), "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118), "ioprio_set": (251, 30), "semop": (65, 193), "semtimedop": (220, 192),
+    "semctl": (66, 191), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187), "mq_unlink": (241, 181),
 }
 ALWAYS = """socket connect accept bind listen accept4 ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd
-pidfd_send_signal process_madvise process_mrelease unshare setns mount umount2 pivot_root chroot move_mount open_tree
+pidfd_send_signal process_madvise process_mrelease setns mount umount2 pivot_root chroot move_mount open_tree
 fsopen fsconfig fsmount fspick mount_setattr open_by_handle_at name_to_handle_at bpf perf_event_open userfaultfd keyctl
 add_key request_key kexec_load kexec_file_load init_module finit_module delete_module personality iopl ioperm modify_ldt
 swapon swapoff reboot sethostname setdomainname settimeofday clock_settime adjtimex clock_adjtime acct quotactl
 quotactl_fd syslog vhangup fanotify_init lookup_dcookie memfd_create memfd_secret shmget shmat shmctl msgget semget
-mq_open mlockall migrate_pages move_pages mbind set_mempolicy mknod mknodat setpriority sched_setscheduler""".split()
+mq_open mlockall migrate_pages move_pages mbind set_mempolicy mknod mknodat setpriority sched_setscheduler
+sched_setattr sched_setparam ioprio_set setrlimit seccomp semop semtimedop semctl msgsnd msgrcv msgctl mq_unlink""".split()
+# Denied values of an argument. TIOCSTI, TIOCLINUX. Who gets a signal when a descriptor is ready, and which, is sent past the
+# rules on kill: FIOSETOWN, SIOCSPGRP; F_SETOWN, F_SETSIG, F_SETOWN_EX, F_NOTIFY; F_SETLEASE keeps others waiting. PR_SET_SECCOMP
+# could make the runner's own calls lie to it.
+DENIED_VALUES = (("ioctl", 1, (0x5412, 0x541C, 0x8901, 0x8902)), ("fcntl", 1, (8, 10, 15, 1026, 1024)), ("prctl", 0, (22,)))
 # Without a mount namespace the files of the whole machine are in reach, and Landlock does not cover these.
 NO_NAMESPACE = """execve execveat truncate chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes
 futimesat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr flock rt_sigqueueinfo
-rt_tgsigqueueinfo pidfd_open sched_setaffinity""".split()
+rt_tgsigqueueinfo pidfd_open sched_setaffinity inotify_init inotify_init1 inotify_add_watch""".split()
 NO_LANDLOCK = """link linkat symlink symlinkat rename renameat renameat2 unlink unlinkat mkdir mkdirat rmdir creat open
 openat openat2""".split()
 MISSING = ["io_uring_setup", "io_uring_enter", "io_uring_register", "clone3"]
 SPACES = NEWNS | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET | 0x2000000 | 0x80
+CLONE_THREAD = 0x10000
 ALLOW, KILL_PROCESS, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 NUMBER, ARCHITECTURE, ARGUMENT = 0, 4, 16
 
@@ -291,10 +311,24 @@ def filter_program(denied, signals):
     emit(0x45, 0, 1, SPACES & ~0x80)
     deny()
     load(NUMBER)
-    emit(0x15, 0, 5, NUMBERS["ioctl"][ARM])
-    load(argument_low(1))
-    emit(0x15, 1, 0, 0x5412)  # TIOCSTI
-    emit(0x15, 0, 1, 0x541C)  # TIOCLINUX
+    for name, argument, values in DENIED_VALUES:
+        emit(0x15, 0, len(values) + 3, NUMBERS[name][ARM])
+        load(argument_low(argument))
+        for place, value in enumerate(values):
+            emit(0x15, len(values) - 1 - place, 0 if place < len(values) - 1 else 1, value)
+        deny()
+        load(NUMBER)
+    emit(0x15, 0, 4, NUMBERS["unshare"][ARM])
+    load(argument_low(0))
+    emit(0x15, 1, 0, CLONE_THREAD)  # see has_threads
+    deny()
+    load(NUMBER)
+    # Limits may be asked for, not set: those of its own process are what a block is held by, and what the next one needs.
+    emit(0x15, 0, 6, NUMBERS["prlimit64"][ARM])
+    load(argument_low(2))
+    emit(0x15, 0, 2, 0)
+    load(argument_low(2) + 4)
+    emit(0x15, 1, 0, 0)
     deny()
     load(NUMBER)
     if signals == "group":

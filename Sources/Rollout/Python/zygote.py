@@ -17,14 +17,18 @@ import builtins
 # Functions defined below look names up here, so a block that replaces `len` or `print` does not reach us.
 __builtins__ = dict(vars(builtins))
 
+import _signal
 import array
 import errno
+import faulthandler
+import fcntl
 import gc
 import importlib.machinery
 import json
 import mmap
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -37,8 +41,8 @@ import sandbox
 
 CONTROL = 3
 HEADER, CODE_LIMIT = 4096, 1 << 20
-PHASE, BACKUP, LENGTH, CELL, STATUS_LENGTH, KEEPER, STATUS = 0, 4, 8, 12, 16, 20, 32
-IDLE, READY, HANDOVER, DONE = 0, 1, 2, 3
+PHASE, BACKUP, LENGTH, CELL, STATUS_LENGTH, KEEPER, TURN, SPENT, STATUS = 0, 4, 8, 12, 16, 20, 24, 28, 32
+PREPARE, READY, RUN, HANDOVER, DONE = 0, 1, 2, 3, 4
 PREPARE_LIMIT = 30.0  # seconds a runner may take to fork its backup under load
 SELF_STOP = signal.SIGSTOP
 
@@ -115,19 +119,22 @@ def runner(page, pipe_end, settings, readable, key):
 def serve(page, output, namespace, sources, settings):
     # Own names for what a block may replace; it can still find them, and then only hurts its own trajectory.
     fork, kill, getpid, leave, wait, fstat = os.fork, os.kill, os.getpid, os._exit, os.waitpid, os.fstat
-    getstate, setstate, threads, usage = random.getstate, random.setstate, sys._current_frames, os.times
-    run_cell, scoped, patient_fork = cell.run, settings["scoped"], fork_patiently
+    getstate, setstate, has_threads, usage = random.getstate, random.setstate, sandbox.has_threads, os.times
+    run_cell, scoped, patient_fork, calm = cell.run, settings["scoped"], fork_patiently, Calm()
+    is_open, open_output, getppid, sleep = cell.is_open, cell.open_output, os.getppid, time.sleep
     pipe = fstat(1)
     pipe = (pipe.st_dev, pipe.st_ino)
-    set_limit, kind, cpu = sandbox.resource.setrlimit, sandbox.resource.RLIMIT_CPU, settings["time"]
-    hard = sandbox.resource.getrlimit(kind)[1]
     parent_death = settings["tier"] != "T3"
     backup = 0
     killed = []  # backups of earlier blocks, until they are collected
     fresh = True  # no variables yet: another runner is as good as a backup
     while True:
-        kill(getpid() if scoped else 0, SELF_STOP)
-        # Continued: there is a block to run. A backup that wakes here has just become the runner.
+        # A block may continue processes whose turn it is not: they stop again.
+        while True:
+            kill(getpid() if scoped else 0, SELF_STOP)
+            if get_word(page, PHASE) == PREPARE and get_word(page, TURN) == getpid():
+                break
+        # There is a block to run. A backup that wakes here has just become the runner.
         if parent_death:
             sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)
         if backup:
@@ -150,22 +157,38 @@ def serve(page, output, namespace, sources, settings):
                 continue
             del state
         fresh = False
+        me = getpid()
+        spent = usage()
+        set_word(page, SPENT, int(spent.user + spent.system))
         set_word(page, BACKUP, backup)
         set_word(page, PHASE, READY)
-        me = getpid()
-        kill(me if scoped else 0, SELF_STOP)
-        spent = usage()
-        set_limit(kind, (int(spent.user + spent.system + cpu) + 2, hard))
-        status, detail, keep = run_cell(code.decode("utf-8", "replace"), number, namespace, sources, output)
+        while True:
+            kill(me if scoped else 0, SELF_STOP)
+            if get_word(page, PHASE) == RUN:
+                break
+        if not is_open(output):
+            output = open_output(1)
+        try:
+            status, detail, keep = run_cell(code.decode("utf-8", "replace"), number, namespace, sources, output)
+        except BaseException:  # of a signal's handler, after the block's last line
+            status, detail, keep = "error", "exception", True
         if getpid() != me:
             leave(0)  # a child that the block forked and that came to the block's end
-        if len(threads()) > 1:
+        while True:
+            try:
+                if calm.restored():
+                    break
+            except BaseException:  # of a trace function, as the call begins
+                pass
+        if has_threads():
             # Threads do not outlive their block: a fork takes the variables along and leaves them behind.
             state = getstate()
             set_word(page, PHASE, HANDOVER)
             if patient_fork(fork) != 0:
                 leave(0)
             setstate(state)
+            while getppid() == me:  # stopping the group would stop it before it is gone
+                sleep(0.0002)
             backup = 0
         try:
             now = fstat(1)
@@ -178,6 +201,36 @@ def serve(page, output, namespace, sources, settings):
         set_word(page, STATUS_LENGTH, len(text))
         set_word(page, KEEPER, getpid())
         set_word(page, PHASE, DONE)
+
+
+class Calm:
+    """What a block has asked the kernel and Python to do to it later, taken back: timers, signal handlers, trace functions."""
+
+    def __init__(self):
+        # Those written in C: signal.py calls builtins, which a block may have replaced.
+        self.tools = (_signal.getsignal, _signal.signal, _signal.setitimer, _signal.pthread_sigmask, sys.settrace,
+                      sys.setprofile, faulthandler.cancel_dump_traceback_later)
+        self.handlers = {number: _signal.getsignal(number) for number in range(1, 65)}
+        self.mask = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self.timers = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)
+
+    def restored(self, ignore=_signal.SIG_IGN, set_mask=_signal.SIG_SETMASK):
+        """False when a handler came in between and raised: to be tried again."""
+        try:
+            handler, set_handler, set_timer, mask, trace, profile, no_dump = self.tools
+            for timer in self.timers:
+                set_timer(timer, 0)
+            trace(None)
+            profile(None)
+            no_dump()
+            for number, wanted in self.handlers.items():
+                if handler(number) is not wanted and wanted is not None:
+                    set_handler(number, ignore)  # also forgets one that waits
+                    set_handler(number, wanted)
+            mask(set_mask, self.mask)
+            return True
+        except BaseException:
+            return False
 
 
 def fork_patiently(fork, clock=time.monotonic, sleep=time.sleep):
@@ -222,7 +275,6 @@ class Guardian:
     def start(self):
         """A runner with empty variables."""
         self.fresh = True
-        set_word(self.page, PHASE, IDLE)
         self.runner = os.fork()
         if self.runner == 0:
             try:
@@ -356,10 +408,12 @@ class Guardian:
             lost = "" if self.fresh else "; the session's variables were lost"
             self.begin_again()
             return self.reply(status, what + lost, 0, b"", b"", 0)
+        fcntl.fcntl(self.pipe_end, fcntl.F_SETFL, 0)  # shared with the runner, whose block may have set flags
+        self.limit_processor_time()
         started = time.monotonic()
         end = started + settings["time"]
         output = Collected(settings["output"], settings["flood"])
-        set_word(page, PHASE, IDLE)
+        set_word(page, PHASE, RUN)
         self.resume(self.runner)
         outcome = None
         while outcome is None:
@@ -398,7 +452,8 @@ class Guardian:
         """Lets the runner fork its backup. False when there is no runner that answers."""
         if not self.runner:
             return False
-        set_word(self.page, PHASE, IDLE)
+        set_word(self.page, TURN, self.runner)
+        set_word(self.page, PHASE, PREPARE)
         end = time.monotonic() + PREPARE_LIMIT
         self.resume(self.runner)
         while time.monotonic() < end and self.runner not in self.exits:
@@ -412,6 +467,17 @@ class Guardian:
                 return self.backup in self.descendants() and self.backup != self.runner
             self.resume(self.runner)
         return False
+
+    def limit_processor_time(self):
+        """The block's, above what the runner has used; it may not set limits itself."""
+        try:
+            _, hard = resource.prlimit(self.runner, resource.RLIMIT_CPU)
+            soft = get_word(self.page, SPENT) + int(self.settings["time"]) + 2
+            if hard != resource.RLIM_INFINITY:
+                soft = min(soft, hard)
+            resource.prlimit(self.runner, resource.RLIMIT_CPU, (soft, hard))
+        except ProcessLookupError:
+            pass  # found to have ended by whoever waits for it
 
     def settle(self):
         """Ends what a block that ended well has left: after the reply, since nothing but the next block waits for it."""
@@ -445,7 +511,8 @@ class Guardian:
                 return status, detail[:200], keep == "1"
         except ValueError:
             pass
-        return "sandbox_error", "protocol: no verdict", False
+        # The runner always writes one: this is the block's doing, and to be judged as such.
+        return "crashed", "no verdict", False
 
     def outcome_of_exit(self):
         status, usage = self.exits[self.runner]
@@ -568,7 +635,9 @@ attack("signal parent", lambda: os.kill(os.getppid(), 18))
 attack("keyctl", lambda: call(219 if arm else 250, 0, -3, 0))
 attack("bpf", lambda: call(280 if arm else 321, 5, 0, 0))
 attack("io_uring", lambda: call(425, 1, 0))
-attack("descriptors", lambda: any(readable(n) for n in range(3, 256)))
+import fcntl, resource
+attack("limits of the parent", lambda: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (64, 64)))
+attack("signals from descriptors", lambda: fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid()))
 def readable(n):
     try:
         os.fstat(n)
