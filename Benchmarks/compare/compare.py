@@ -8,6 +8,7 @@
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -52,8 +53,8 @@ def physical_cores():
     return min(len(cores) or os.cpu_count(), len(os.sched_getaffinity(0)))
 
 
-# Without these glibc gives large tensors back to the system after each use, and PyTorch spends its time on page faults: a step
-# of `wide` took TRL 78 s instead of 30 s.
+# Without these glibc gives large tensors back to the system after each use, and PyTorch spends much of its time on page faults:
+# a step of `wide` took TRL 78 s without and 30 s with them, on a machine that others used, too.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 
 
@@ -62,8 +63,13 @@ def run(command, threads, more={}):
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", **more)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            # Whoever is stopped while waiting leaves nobody behind.
+            if process.returncode is None:
+                process.kill()
         output.seek(0)
         if process.returncode != 0:
             errors.seek(0)
@@ -136,6 +142,7 @@ def main():
     for name in ("prompts", "samples", "prompt", "tokens"):
         parser.add_argument(f"--{name}", type=int, help=f"instead of the case's own {name} (GRPO)")
     a = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = a.case or [name for name, works in CASES.items() if a.model or works[0][0]]
     results = []
     for name in chosen:

@@ -1,8 +1,7 @@
 """Measures one piece of work with transformers, PEFT or TRL, and prints a JSON object: value, unit, what was chosen.
 
 Each at its best reasonable setting on a CPU: fp32, the faster one of PyTorch's two attentions, the given threads, no
-gradient checkpointing, no padding, fused AdamW, nothing logged or saved. `compare.py` adds the environment. One run to
-warm up is not counted.
+gradient checkpointing, no padding, fused AdamW, nothing logged or saved. `compare.py` adds the environment. One run to warm up is not counted.
 """
 
 import argparse
@@ -142,6 +141,7 @@ def grpo_step(model, a):
         tokenizer_file=os.path.join(a.model, "tokenizer.json"), eos_token=models.END, pad_token=models.END)
     texts = models.prompts(tokenizer, a.prompts * (a.repeats + 1), a.prompt)
     times = []
+    pieces = PIECES if a.prompts * a.samples % PIECES == 0 else 1
 
     class Times(TrainerCallback):
         def on_step_begin(self, *_, **__):
@@ -157,7 +157,7 @@ def grpo_step(model, a):
             callbacks=[Times()],
             args=GRPOConfig(
                 output_dir=folder, use_cpu=True, bf16=False, gradient_checkpointing=False, max_steps=a.repeats + 1,
-                per_device_train_batch_size=a.prompts * a.samples // PIECES, gradient_accumulation_steps=PIECES,
+                per_device_train_batch_size=a.prompts * a.samples // pieces, gradient_accumulation_steps=pieces,
                 num_generations=a.samples,
                 max_completion_length=a.tokens, beta=0.0, num_iterations=1, loss_type="grpo", learning_rate=1e-6,
                 logging_strategy="no", save_strategy="no", report_to="none", disable_tqdm=True))
