@@ -145,6 +145,16 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = a.case or [name for name, works in CASES.items() if a.model or works[0][0]]
     results = []
+    try:
+        run_cases(a, chosen, results)
+    finally:
+        # What was measured before somebody ended the rest is not lost.
+        if results:
+            print(table(results))
+
+
+def run_cases(a, chosen, results):
+    """Appends what each case measures."""
     for name in chosen:
         for shape, work, sizes in CASES[name]:
             if shape is None and a.model is None:
@@ -157,7 +167,6 @@ def main():
             if a.json:
                 with open(a.json, "w") as file:
                     json.dump({"threads": a.threads, "results": results}, file, indent=1)
-    print(table(results))
 
 
 if __name__ == "__main__":

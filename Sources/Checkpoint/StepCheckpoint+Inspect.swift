@@ -3,8 +3,8 @@ import Tensor
 import Transformer
 
 /// What a step folder holds.
-public struct StepSummary: Sendable {
-  public struct Entry: Sendable, Equatable {
+public struct StepSummary: Encodable, Sendable {
+  public struct Entry: Encodable, Sendable, Equatable {
     /// `parameters`, `first_moment`, `second_moment`, `first_moment_8bit`, `second_moment_8bit`.
     public let kind: String
     /// A parameter's, or `codes` and `scales` of a moment in 8 bits.
@@ -21,6 +21,13 @@ public struct StepSummary: Sendable {
   public let entries: [Entry]
   public let bytes: Int
   public let files: [String]
+
+  enum CodingKeys: String, CodingKey {
+    case configuration = "config"
+    case step
+    case optimizerStep = "optimizer_step"
+    case entries, bytes, files
+  }
 }
 
 extension StepCheckpoint {

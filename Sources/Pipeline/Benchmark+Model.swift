@@ -100,7 +100,7 @@ struct ModelBench {
     }
     let middle = start + steps / 2
     let operations = Double(rows) * (scale.forwardOperations(contextLength: middle) + scale.headOperations)
-    let bytes = scale.packedBytes + rows * middle * scale.cacheBytesPerToken
+    let bytes = pass.packedBytes + rows * middle * scale.cacheBytesPerToken
     return Benchmark.Result(
       "decode_\(rows)\(apart ? "_apart" : "")", Double(rows * steps) / taken, "tokens/s",
       limit: Double(rows) / slower(operations: operations, bytes: bytes))
@@ -116,7 +116,7 @@ struct ModelBench {
     let operations = Double(count) * scale.forwardOperations(contextLength: count / 2)
     return Benchmark.Result(
       "prefill", Double(count) / taken, "tokens/s",
-      limit: Double(count) / slower(operations: operations, bytes: scale.packedBytes))
+      limit: Double(count) / slower(operations: operations, bytes: pass.packedBytes))
   }
 
   /// Megabytes a second of writing a model file, synced, and of reading it back, verified.

@@ -15,12 +15,8 @@ public func attentionBackward(
   statistics: UnsafePointer<Float>, sequences: [AttentionSequence], shape: AttentionShape, scratch: AttentionScratch,
   pool: WorkerPool
 ) {
-  let K = shape.keyValueHeadCount
-  let D = shape.headWidth
-  let longest = sequences.reduce(0) { max($0, $1.length) }
-  guard longest > 0 else { return }
-  let plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: longest)
-  let positions = PackedPositions(sequences, width: D)
+  guard let positions = PackedPositions(sequences, shape: shape) else { return }
+  let (plan, K, D) = (positions.plan, shape.keyValueHeadCount, shape.headWidth)
   let families = familyStarts(sequences)
   forEachItem(
     (families.count - 1) * K,

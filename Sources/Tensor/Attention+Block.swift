@@ -263,7 +263,7 @@ struct AttentionRun {
 func copyFloats(_ target: UnsafeMutablePointer<Float>, _ source: UnsafePointer<Float>, _ count: Int) {
   var index = 0
   while index &+ 8 <= count {
-    SwiGLUKernel.store(SwiGLUKernel.load(source + index), target + index)
+    storeEight(loadEight(source + index), target + index)
     index &+= 8
   }
   while index < count {

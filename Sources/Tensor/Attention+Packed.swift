@@ -22,12 +22,8 @@ public func attention(
   sequences: [AttentionSequence], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?,
   scratch: AttentionScratch, pool: WorkerPool
 ) {
-  let K = shape.keyValueHeadCount
-  let D = shape.headWidth
-  let longest = sequences.reduce(0) { max($0, $1.length) }
-  guard longest > 0 else { return }
-  let plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: longest)
-  let positions = PackedPositions(sequences, width: D)
+  guard let positions = PackedPositions(sequences, shape: shape) else { return }
+  let (plan, K, D) = (positions.plan, shape.keyValueHeadCount, shape.headWidth)
   forEachItem(
     sequences.count * K, scratchFloats: plan.floatCount + positions.panelFloats + 2 * positions.rowFloats,
     scratch: scratch, pool: pool
@@ -55,7 +51,8 @@ public func attention(
 
 /// Keys or values by position, of sequences that may have their first positions elsewhere.
 struct PackedPositions {
-  let width: Int
+  /// Blocks that any of the sequences fits in.
+  let plan: AttentionBlockPlan
   /// Floats of the longest sequence's panels.
   let panelFloats: Int
   /// Floats of the longest sequence that has a prefix, one row behind the other.
@@ -67,12 +64,16 @@ struct PackedPositions {
     var pages: PositionPages { PositionPages(first, stride: 16 * stride) }
   }
 
-  init(_ sequences: [AttentionSequence], width: Int) {
-    self.width = width
+  private var width: Int { plan.headWidth }
+
+  /// nil: there are no rows.
+  init?(_ sequences: [AttentionSequence], shape: AttentionShape) {
     let longest = sequences.reduce(0) { max($0, $1.length) }
+    guard longest > 0 else { return nil }
+    plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: longest)
     let longestPrefixed = sequences.reduce(0) { $1.prefix.isEmpty ? $0 : max($0, $1.length) }
-    panelFloats = KeyValueStore.pageCount(length: longest) * 16 * width
-    rowFloats = longestPrefixed * width
+    panelFloats = KeyValueStore.pageCount(length: longest) * 16 * shape.headWidth
+    rowFloats = longestPrefixed * shape.headWidth
   }
 
   /// The rows at positions 0, 1, ...: where they are, or gathered where a prefix lies elsewhere.

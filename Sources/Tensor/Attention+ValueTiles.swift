@@ -19,6 +19,21 @@ extension AttentionTile {
     /// The values of position p and those behind it in its page.
     @inline(__always)
     func value(_ p: Int) -> UnsafePointer<Float> { values[p >> 4] + ((p & 15) &* valueStride &+ column) }
+
+    /// Calls `body` with the positions start..<end and their values, page by page; `start` is the first of a page.
+    @inline(__always)
+    func forEach(from start: Int, to end: Int, _ body: (_ p: Int, _ value: UnsafePointer<Float>) -> Void) {
+      var p = start
+      while p < end {
+        var v = value(p)
+        let stop = min(end, p &+ 16)
+        while p < stop {
+          body(p, v)
+          v += valueStride
+          p &+= 1
+        }
+      }
+    }
   }
 
   /// Positions start..<end of a chain between two restarts.
@@ -58,23 +73,15 @@ extension AttentionTile {
     var e = part.begin(chains.open + 4 &* width)
     var f = part.begin(chains.open + 5 &* width)
     let common = max(part.start, min(part.end, chains.ends[0]))
-    var w = chains.weights + part.start
-    var p = part.start
-    while p < common {
-      var v = chains.value(p)
-      let stop = min(common, p &+ 16)
-      while p < stop {
-        let row = Lanes(v)
-        a = a.addingProduct(Lanes(repeating: w[0]), row)
-        b = b.addingProduct(Lanes(repeating: w[stride]), row)
-        c = c.addingProduct(Lanes(repeating: w[2 &* stride]), row)
-        d = d.addingProduct(Lanes(repeating: w[3 &* stride]), row)
-        e = e.addingProduct(Lanes(repeating: w[4 &* stride]), row)
-        f = f.addingProduct(Lanes(repeating: w[5 &* stride]), row)
-        v += chains.valueStride
-        w += 1
-        p &+= 1
-      }
+    chains.forEach(from: part.start, to: common) { p, value in
+      let w = chains.weights + p
+      let row = Lanes(value)
+      a = a.addingProduct(Lanes(repeating: w[0]), row)
+      b = b.addingProduct(Lanes(repeating: w[stride]), row)
+      c = c.addingProduct(Lanes(repeating: w[2 &* stride]), row)
+      d = d.addingProduct(Lanes(repeating: w[3 &* stride]), row)
+      e = e.addingProduct(Lanes(repeating: w[4 &* stride]), row)
+      f = f.addingProduct(Lanes(repeating: w[5 &* stride]), row)
     }
     // Past the first row's last key each row goes on alone: a masked value must not be touched.
     @inline(__always)
@@ -105,23 +112,16 @@ extension AttentionTile {
     var c = part.begin(chains.open + width)
     var d = part.begin(chains.open + (width &+ 16))
     let common = max(part.start, min(part.end, chains.ends[0]))
-    var w = chains.weights + part.start
-    var p = part.start
-    while p < common {
-      var v = chains.value(p)
-      let stop = min(common, p &+ 16)
-      while p < stop {
-        let (x, y) = (Lanes(repeating: w[0]), Lanes(repeating: w[stride]))
-        let (r, s) = (Lanes(v), Lanes(v + 16))
-        a = a.addingProduct(x, r)
-        b = b.addingProduct(x, s)
-        c = c.addingProduct(y, r)
-        d = d.addingProduct(y, s)
-        v += chains.valueStride
-        w += 1
-        p &+= 1
-      }
+    chains.forEach(from: part.start, to: common) { p, value in
+      let w = chains.weights + p
+      let (x, y) = (Lanes(repeating: w[0]), Lanes(repeating: w[stride]))
+      let (r, s) = (Lanes(value), Lanes(value + 16))
+      a = a.addingProduct(x, r)
+      b = b.addingProduct(x, s)
+      c = c.addingProduct(y, r)
+      d = d.addingProduct(y, s)
     }
+    var p = common
     let last = min(part.end, chains.ends[1])
     while p < last {
       let y = Lanes(repeating: chains.weights[stride &+ p])
@@ -146,19 +146,12 @@ extension AttentionTile {
       var b = part.begin(chains.open + (column &+ 16))
       var c = part.begin(chains.open + (column &+ 32))
       var d = part.begin(chains.open + (column &+ 48))
-      var p = part.start
-      while p < last {
-        var v = chains.value(p) + column
-        let stop = min(last, p &+ 16)
-        while p < stop {
-          let w = Lanes(repeating: weights[p])
-          a = a.addingProduct(w, Lanes(v))
-          b = b.addingProduct(w, Lanes(v + 16))
-          c = c.addingProduct(w, Lanes(v + 32))
-          d = d.addingProduct(w, Lanes(v + 48))
-          v += chains.valueStride
-          p &+= 1
-        }
+      chains.forEach(from: part.start, to: last) { p, value in
+        let (w, v) = (Lanes(repeating: weights[p]), value + column)
+        a = a.addingProduct(w, Lanes(v))
+        b = b.addingProduct(w, Lanes(v + 16))
+        c = c.addingProduct(w, Lanes(v + 32))
+        d = d.addingProduct(w, Lanes(v + 48))
       }
       let (total, open) = (chains.total + column, chains.open + column)
       part.finish(a, total, open)
@@ -169,22 +162,15 @@ extension AttentionTile {
     }
     while column &+ 16 <= columns {
       var a = part.begin(chains.open + column)
-      var p = part.start
-      while p < last {
-        var v = chains.value(p) + column
-        let stop = min(last, p &+ 16)
-        while p < stop {
-          a = a.addingProduct(Lanes(repeating: weights[p]), Lanes(v))
-          v += chains.valueStride
-          p &+= 1
-        }
+      chains.forEach(from: part.start, to: last) { p, value in
+        a = a.addingProduct(Lanes(repeating: weights[p]), Lanes(value + column))
       }
       part.finish(a, chains.total + column, chains.open + column)
       column &+= 16
     }
     while column < columns {
       var sum = part.goesOn ? chains.open[column] : 0
-      for p in part.start..<max(part.start, last) { sum.addProduct(weights[p], chains.value(p)[column]) }
+      chains.forEach(from: part.start, to: last) { p, value in sum.addProduct(weights[p], value[column]) }
       if !part.closes {
         chains.open[column] = sum
       } else {

@@ -111,3 +111,14 @@ package func scalarTreeSum(_ partial: [Float]) -> Float {
   }
   return sums[0]
 }
+
+/// Reads eight floats; no alignment is needed.
+@inline(__always)
+func loadEight(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
+  UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
+}
+
+@inline(__always)
+func storeEight(_ value: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
+  UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD8<Float>.self)
+}

@@ -95,7 +95,6 @@ private struct EightBitBlock {
 }
 
 /// Two numbers in [0, 1) for each of eight neighbours: a hash of step and place, by the finalizer of MurmurHash3 (A. Appleby).
-/// Rounding needs no better ones, and Philox would cost more than the rest of the update.
 struct RoundingChances {
   let first, second: SIMD8<Float>
 

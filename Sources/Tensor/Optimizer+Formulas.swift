@@ -80,13 +80,3 @@ struct AdamWStep {
     weight = weight * kept + (stepSize * first) / denominator
   }
 }
-
-@inline(__always)
-func loadEight(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
-  UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
-}
-
-@inline(__always)
-func storeEight(_ value: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
-  UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD8<Float>.self)
-}

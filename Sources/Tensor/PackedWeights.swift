@@ -14,6 +14,9 @@ public struct PackedWeights: @unchecked Sendable {
   }
 
   var panelCount: Int { (outputs + 15) / 16 }
+
+  /// Bytes of the panels.
+  public var byteCount: Int { panelCount * inputs * format.stepBytes }
 }
 
 /// Packs `weight` [outputs, inputs], row-major, into panels.
@@ -80,11 +83,10 @@ private func packPanel(
 @inline(__always)
 private func transpose8x8(_ source: UnsafePointer<Float>, _ stride: Int, _ target: UnsafeMutablePointer<Float>) {
   @inline(__always) func row(_ i: Int) -> SIMD8<Float> {
-    UnsafeRawPointer(source + i &* stride).loadUnaligned(as: SIMD8<Float>.self)
+    loadEight(source + i &* stride)
   }
   @inline(__always) func put(_ j: Int, _ low: SIMD4<Float>, _ high: SIMD4<Float>) {
-    UnsafeMutableRawPointer(target + j &* 16).storeBytes(
-      of: SIMD8(lowHalf: low, highHalf: high), as: SIMD8<Float>.self)
+    storeEight(SIMD8(lowHalf: low, highHalf: high), target + j &* 16)
   }
   // Rows i and i + 4 side by side, then two rounds of interleaving inside the halves.
   @inline(__always) func halves(_ i: Int) -> (SIMD4<Float>, SIMD4<Float>) {

@@ -149,13 +149,13 @@ private func rotate(
   let sines = turns + half
   var index = 0
   while index &+ 8 <= half {
-    let a = SwiGLUKernel.load(x + index)
-    let b = SwiGLUKernel.load(upper + index)
-    let cosine = SwiGLUKernel.load(turns + index)
-    var sine = SwiGLUKernel.load(sines + index)
+    let a = loadEight(x + index)
+    let b = loadEight(upper + index)
+    let cosine = loadEight(turns + index)
+    var sine = loadEight(sines + index)
     if backwards { sine = -sine }
-    SwiGLUKernel.store(a * cosine - b * sine, x + index)
-    SwiGLUKernel.store(b * cosine + a * sine, upper + index)
+    storeEight(a * cosine - b * sine, x + index)
+    storeEight(b * cosine + a * sine, upper + index)
     index &+= 8
   }
   while index < half {

@@ -49,22 +49,12 @@ enum SwiGLUKernel {
     return ((dY * up) * slope, dY * (gate * s))
   }
 
-  @inline(__always)
-  static func load(_ pointer: UnsafePointer<Float>) -> SIMD8<Float> {
-    UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self)
-  }
-
-  @inline(__always)
-  static func store(_ vector: SIMD8<Float>, _ pointer: UnsafeMutablePointer<Float>) {
-    UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: SIMD8<Float>.self)
-  }
-
   static func forward(
     _ y: UnsafeMutablePointer<Float>, gate: UnsafePointer<Float>, up: UnsafePointer<Float>, count: Int
   ) {
     var index = 0
     while index &+ 8 <= count {
-      store(forward(load(gate + index), load(up + index)), y + index)
+      storeEight(forward(loadEight(gate + index), loadEight(up + index)), y + index)
       index &+= 8
     }
     while index < count {
@@ -79,9 +69,9 @@ enum SwiGLUKernel {
   ) {
     var index = 0
     while index &+ 8 <= count {
-      let d = backward(load(dY + index), gate: load(gate + index), up: load(up + index))
-      store(d.dGate, dGate + index)
-      store(d.dUp, dUp + index)
+      let d = backward(loadEight(dY + index), gate: loadEight(gate + index), up: loadEight(up + index))
+      storeEight(d.dGate, dGate + index)
+      storeEight(d.dUp, dUp + index)
       index &+= 8
     }
     while index < count {

@@ -36,9 +36,6 @@ final class KeyValueCache {
 
   deinit { tables.deallocate() }
 
-  /// Pages that are held by somebody.
-  var usedPages: Int { holders.count }
-
   /// What a layer's attention reads; valid until pages are next taken or copied.
   func store(slot: Int, layer: Int) -> KeyValueStore {
     KeyValueStore(pages: tables + slot * pageLimit, offset: layer * layerFloats)

@@ -24,6 +24,8 @@ struct Linear {
 /// The seven linear layers of one decoder layer.
 struct LayerLinears {
   let query, key, value, output, gate, up, down: Linear
+
+  var all: [Linear] { [query, key, value, output, gate, up, down] }
 }
 
 /// A run of rows of the head's table: logits `outputs`.
@@ -130,6 +132,12 @@ final class PackedModel {
     valueHead = nil
     layerInScratch = -1
     allocator.reset()
+  }
+
+  /// Bytes of the panels of layers and head that are there.
+  var packedBytes: Int {
+    let linears = resting.flatMap { $0?.all ?? [] } + headBlocks.compactMap { $0?.linear }
+    return linears.reduce(0) { $0 + ($1.packed?.byteCount ?? 0) }
   }
 
   /// The matrices of a layer. Valid until another layer is asked for, unless everything is resident.

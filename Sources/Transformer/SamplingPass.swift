@@ -54,6 +54,9 @@ public final class SamplingPass {
     cache = KeyValueCache(model.configuration, slots: slotCount, limit: capacity)
   }
 
+  /// Bytes of packed weights that a step reads; those of the first step are there after it.
+  public var packedBytes: Int { packed.packedBytes }
+
   /// V, the length of a row of logits.
   public var vocabularySize: Int { model.configuration.vocabularySize }
 

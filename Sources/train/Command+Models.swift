@@ -83,29 +83,8 @@ struct Inspect: ParsableCommand {
     var hash: String
   }
 
-  private struct StepContents: Encodable {
-    struct Entry: Encodable {
-      var kind: String
-      var name: String
-      var shape: [Int]
-      var type: String
-    }
-    var config: ModelConfiguration
-    var step: Int
-    var optimizer_step: Int?
-    var entries: [Entry]
-    var bytes: Int
-    var files: [String]
-  }
-
   private func show(_ summary: StepSummary) throws {
-    if json {
-      let contents = StepContents(
-        config: summary.configuration, step: summary.step, optimizer_step: summary.optimizerStep,
-        entries: summary.entries.map { .init(kind: $0.kind, name: $0.name, shape: $0.shape, type: $0.type) },
-        bytes: summary.bytes, files: summary.files)
-      return Console.out(try oneLine(contents))
-    }
+    if json { return Console.out(try oneLine(summary)) }
     try show(summary.configuration)
     for entry in summary.entries { Console.out("\(entry.type)  \(entry.kind)/\(entry.name)  \(entry.shape)") }
     let optimizer = summary.optimizerStep.map { "\($0) steps of the optimizer" } ?? "no optimizer"
