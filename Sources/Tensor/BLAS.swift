@@ -21,16 +21,30 @@ enum BLAS {
   /// OpenBLAS runs in the calling thread from here on, for LAPACK too.
   static let singleThreaded: Void = openblas_set_num_threads(1)
 
-  static let panelRows = 256
-  static let panelColumns = 256
+  /// The most rows, and columns, of a panel; all panels of a product are about alike. Large ones are packed less often, but
+  /// there must be enough of them for all threads.
+  static let panelLimits = (large: 512, small: 256)
+  static let enoughPanels = 8
   /// A product of one panel has its sum cut into up to four parts of at least this many steps, added up in order.
   static let partSteps = 1024
 
+  /// Cuts `count` into panels; a size that is a multiple of 8 fits OpenBLAS's kernels.
+  static func evenPanels(_ count: Int, limit: Int) -> (count: Int, size: Int) {
+    let panels = (count + limit - 1) / limit
+    let size = ((count + panels - 1) / panels + 7) / 8 * 8
+    return ((count + size - 1) / size, size)
+  }
+
   static func multiply(_ p: Product, pool: WorkerPool) {
     _ = singleThreaded
-    let rowPanels = (p.rows + panelRows - 1) / panelRows
-    let columnPanels = (p.columns + panelColumns - 1) / panelColumns
-    let panels = rowPanels * columnPanels
+    var rowPanels = evenPanels(p.rows, limit: panelLimits.large)
+    var columnPanels = evenPanels(p.columns, limit: panelLimits.large)
+    if rowPanels.count * columnPanels.count < enoughPanels {
+      rowPanels = evenPanels(p.rows, limit: panelLimits.small)
+      columnPanels = evenPanels(p.columns, limit: panelLimits.small)
+    }
+    let (panelRows, panelColumns) = (rowPanels.size, columnPanels.size)
+    let panels = rowPanels.count * columnPanels.count
     let parts = panels > 1 ? 1 : max(1, min(4, p.steps / partSteps))
     let partSize = p.rows * p.columns
     let others = UnsafeMutablePointer<Float>.allocate(capacity: (parts - 1) * partSize)
@@ -38,7 +52,7 @@ enum BLAS {
     let shared = SharedMutable(others)
     pool.run(panels * parts) { task in
       let (part, panel) = (task / panels, task % panels)
-      let (row, column) = (panel / columnPanels * panelRows, panel % columnPanels * panelColumns)
+      let (row, column) = (panel / columnPanels.count * panelRows, panel % columnPanels.count * panelColumns)
       let steps = p.steps * part / parts..<p.steps * (part + 1) / parts
       let (c, cStride) = part == 0 ? (p.c, p.cStride) : (shared.pointer + (part - 1) * partSize, p.columns)
       cblas_sgemm(

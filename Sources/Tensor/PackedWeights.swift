@@ -42,23 +42,15 @@ public func packWeights(
       withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * inputs) { wide in
         guard let wide = wide.baseAddress else { return }
         packPanel(source, rows: rows, inputs: inputs, into: wide)
-        takeUpperHalves(wide, count: 16 * inputs, into: target.pointer + panel * 8 * inputs)
+        let narrow = UnsafeMutableRawPointer(target.pointer + panel * 8 * inputs)
+        for step in 0..<inputs {
+          BFloat16Panel.write(wide + step &* 16, to: narrow + step &* BFloat16Panel.stepBytes)
+        }
       }
     }
   }
   return PackedWeights(
     storage: UnsafeRawPointer(storage), format: narrow ? .bfloat16 : .float32, outputs: outputs, inputs: inputs)
-}
-
-/// - Parameter count: a multiple of 16.
-private func takeUpperHalves(_ wide: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<Float>) {
-  let raw = UnsafeMutableRawPointer(target)
-  var index = 0
-  while index < count {
-    let bits = UnsafeRawPointer(wide + index).loadUnaligned(as: SIMD8<UInt32>.self)
-    raw.storeBytes(of: SIMD8<UInt16>(truncatingIfNeeded: bits &>> 16), toByteOffset: 2 &* index, as: SIMD8<UInt16>.self)
-    index &+= 8
-  }
 }
 
 /// target[k][r] = source[r][k] for up to 16 rows; the others are zeros.

@@ -25,17 +25,25 @@ enum Float32Panel: PanelReader {
   }
 }
 
+/// A step is 8 words: word i holds number i in its lower half and number i + 8 in its upper half. A shift and a mask widen them,
+/// where halves side by side would have to cross the register.
 enum BFloat16Panel: PanelReader {
   @inline(__always) static var stepBytes: Int { 32 }
 
+  private static var upper: SIMD8<UInt32> { SIMD8(repeating: 0xffff_0000) }
+
   @inline(__always)
   static func read(_ step: UnsafeRawPointer) -> (SIMD8<Float>, SIMD8<Float>) {
-    @inline(__always)
-    func wide(_ offset: Int) -> SIMD8<Float> {
-      let halves = step.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt16>.self)
-      return unsafeBitCast(SIMD8<UInt32>(truncatingIfNeeded: halves) &<< 16, to: SIMD8<Float>.self)
-    }
-    return (wide(0), wide(16))
+    let words = step.loadUnaligned(as: SIMD8<UInt32>.self)
+    return (unsafeBitCast(words &<< 16, to: SIMD8<Float>.self), unsafeBitCast(words & upper, to: SIMD8<Float>.self))
+  }
+
+  /// Writes 16 numbers, whose lower halves are 0, as a step.
+  @inline(__always)
+  static func write(_ numbers: UnsafePointer<Float>, to step: UnsafeMutableRawPointer) {
+    let first = unsafeBitCast(loadEight(numbers), to: SIMD8<UInt32>.self)
+    let second = unsafeBitCast(loadEight(numbers + 8), to: SIMD8<UInt32>.self)
+    step.storeBytes(of: (first &>> 16) | (second & upper), as: SIMD8<UInt32>.self)
   }
 }
 

@@ -10,6 +10,8 @@ import Testing
       LinearTests.Case(rows: 64, outputs: 256, inputs: 128), LinearTests.Case(rows: 600, outputs: 300, inputs: 40),
       // One panel whose sum is cut into two and into four parts.
       LinearTests.Case(rows: 2500, outputs: 40, inputs: 33), LinearTests.Case(rows: 4100, outputs: 12, inputs: 17),
+      // Enough panels of the large size, for dX and for dW.
+      LinearTests.Case(rows: 1100, outputs: 20, inputs: 1100), LinearTests.Case(rows: 9, outputs: 1100, inputs: 1100),
     ]
 
   struct Operands {
