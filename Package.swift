@@ -1,11 +1,12 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every target speaks to the machine's vector unit and treats a warning as an error.
+// Every target treats a warning as an error, and all but the program's first lines speak to the machine's vector unit.
+let plain: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 #if arch(x86_64)
-  let vector: [SwiftSetting] = [.treatAllWarnings(as: .error), .unsafeFlags(["-target-cpu", "haswell"])]
+  let vector = plain + [.unsafeFlags(["-target-cpu", "haswell"])]
 #else
-  let vector: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+  let vector = plain
 #endif
 let exact: [CSetting] = [.unsafeFlags(["-ffp-contract=off", "-O2", "-Wall", "-Wextra", "-Werror"])]
 
@@ -30,6 +31,7 @@ let package = Package(
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(name: "CIntrinsics", cSettings: exact),
+    .target(name: "CProcessor", cSettings: exact),
     .target(name: "CSandbox", cSettings: exact),
 
     module("Tensor", ["COpenBLAS", "CIntrinsics"]),
@@ -39,10 +41,8 @@ let package = Package(
     module("Cluster", ["Tensor"]),
     module("Rollout", ["Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
     module("Pipeline", ["Tensor", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Yams"]),
-    .executableTarget(
-      name: "train",
-      dependencies: ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: vector),
+    module("Commands", ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .executableTarget(name: "train", dependencies: ["Commands", "CProcessor"], swiftSettings: plain),
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: vector),
     tests("Tensor", ["Tensor"]),

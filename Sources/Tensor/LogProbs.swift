@@ -37,20 +37,32 @@ public func rowMaximum(_ row: UnsafePointer<Float>, count: Int) -> Float {
   return first.maximum(second).treeMaximum + 0
 }
 
+/// Elements of a row whose exponentials are summed on their own, to draw from the row.
+package let exponentialBlock = 256
+
 /// Maximum and ln sum exp(x - maximum) of a row. The sum has 16 lanes (lane = index mod 16) and the fixed tree. NaN propagates.
-public func logSumExp(_ row: UnsafePointer<Float>, count: Int) -> (maximum: Float, logSum: Float) {
+///
+/// - Parameter blockSums: if given, receives the sum of exp(x - maximum) of each block of `exponentialBlock` elements; lanes and
+///   tree as for the row.
+public func logSumExp(
+  _ row: UnsafePointer<Float>, count: Int, blockSums: UnsafeMutablePointer<Float>? = nil
+) -> (maximum: Float, logSum: Float) {
   let maximum = rowMaximum(row, count: count)
   var sums = Lanes(repeating: 0)
   let shift = Lanes(repeating: maximum)
-  var index = 0
-  while index &+ 16 <= count {
-    sums = sums + vectorExpOfNonPositive(Lanes(row + index) - shift)
-    index &+= 16
-  }
-  if index < count {
-    // Padding gives exp(-inf) = 0, and a sum that began with +0 does not change when +0 is added.
-    let tail = Lanes(row + index, count: count &- index, padding: -.infinity)
-    sums = sums + vectorExpOfNonPositive(tail - shift)
+  for start in stride(from: 0, to: count, by: exponentialBlock) {
+    let end = min(start &+ exponentialBlock, count)
+    var own = Lanes(repeating: 0)
+    var index = start
+    while index < end {
+      // Padding gives exp(-inf) = 0, and a sum that began with +0 does not change when +0 is added.
+      let x = index &+ 16 <= end ? Lanes(row + index) : Lanes(row + index, count: end &- index, padding: -.infinity)
+      let e = vectorExpOfNonPositive(x - shift)
+      sums = sums + e
+      own = own + e
+      index &+= 16
+    }
+    blockSums?[start / exponentialBlock] = own.treeSum
   }
   return (maximum, exactLog(sums.treeSum))
 }

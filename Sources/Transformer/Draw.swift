@@ -82,17 +82,12 @@ private func drawGreedy(_ logits: UnsafeMutablePointer<Float>, count: Int) -> Dr
 private func drawInOrder(
   _ x: UnsafeMutablePointer<Float>, count: Int, uniform: Double
 ) -> (index: Int, logProb: Float) {
-  let (maximum, logSum) = logSumExp(x, count: count)
-  guard maximum.isFinite, logSum.isFinite else { return (0, .nan) }
-  let block = 256
+  let block = exponentialBlock
   let blocks = (count + block - 1) / block
-  let index = withUnsafeTemporaryAllocation(of: Float.self, capacity: blocks) { sums in
-    var total = 0.0
-    for number in 0..<blocks {
-      let start = number * block
-      sums[number] = sumOfExponentials(x + start, count: min(block, count - start), maximum: maximum)
-      total += Double(sums[number])
-    }
+  return withUnsafeTemporaryAllocation(of: Float.self, capacity: blocks) { sums in
+    let (maximum, logSum) = logSumExp(x, count: count, blockSums: sums.baseAddress)
+    guard maximum.isFinite, logSum.isFinite else { return (0, .nan) }
+    let total = sums.reduce(0.0) { $0 + Double($1) }
     let threshold = uniform * total
     var reached = 0.0
     var number = 0
@@ -110,9 +105,8 @@ private func drawInOrder(
       reached += Double(weight)
       if reached > threshold { break }
     }
-    return last
+    return (last, (x[last] - maximum) - logSum)
   }
-  return (index, (x[index] - maximum) - logSum)
 }
 
 /// A logit and its id; the more probable first, then the lower id.

@@ -2,9 +2,9 @@ import ArgumentParser
 import Pipeline
 import Tensor
 
-@main
-struct Train: ParsableCommand {
-  static let configuration = CommandConfiguration(
+/// The program `train`.
+public struct Train: ParsableCommand {
+  public static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Teaches small language models to reason with a Python interpreter.",
     version: Martlet.version,
     groupedSubcommands: [
@@ -22,8 +22,10 @@ struct Train: ParsableCommand {
         ]),
     ])
 
+  public init() {}
+
   /// Runs the command line and exits with the contract's status.
-  static func main() {
+  public static func main() {
     Signals.install()
     do {
       var command = try parseAsRoot()
