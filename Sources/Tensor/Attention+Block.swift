@@ -13,6 +13,10 @@ struct AttentionBlockPlan {
 
   /// Positions after which the sum over values starts anew.
   static let restart = 512
+  /// Pages of keys that all rows of a block pass over together.
+  static let bandPages = 16
+  /// Positions whose values all rows and columns pass over together, a divisor of `restart`.
+  static let bandPositions = 64
 
   init(shape: AttentionShape, keyCount: Int, rowCount: Int) {
     let panels = (keyCount + 15) / 16
@@ -157,32 +161,40 @@ struct AttentionRun {
     let D = shape.headWidth
     let stride = plan.scoreStride
     let end = rows.lowerBound &+ tiledCount(rows.count, fillsUp: fillsUp)
-    // A panel stays in the first cache while all tiles pass over it.
-    var page = pages.lowerBound
-    while end > rows.lowerBound && page < pages.upperBound {
-      let panel = panels[page]
-      var tile = rows.lowerBound
-      while tile < end {
-        if page &* 16 < counts[tile &+ 5] {
-          AttentionTile.scoresOfSix(
-            scores + tile &* stride + page &* 16, stride: stride, query: vectors + tile &* D, panel: panel, width: D,
-            scale: scale)
+    let last = pages.upperBound &- 1
+    var first = pages.lowerBound
+    while first < pages.upperBound {
+      // All rows pass over a few pages while those are in a cache near by.
+      let band = first..<min(first &+ AttentionBlockPlan.bandPages, pages.upperBound)
+      if end > rows.lowerBound {
+        for page in band {
+          var tile = rows.lowerBound
+          var next = panels[min(page &+ 2, last)]
+          while tile < end {
+            if page &* 16 < counts[tile &+ 5] {
+              AttentionTile.scoresOfSix(
+                scores + tile &* stride + page &* 16, stride: stride, query: vectors + tile &* D, panel: panels[page],
+                next: next, width: D, scale: scale)
+              // Once is enough.
+              next = panels[page]
+            }
+            tile &+= AttentionTile.rows
+          }
         }
-        tile &+= AttentionTile.rows
       }
-      page &+= 1
-    }
-    var row = end
-    while row &+ 2 <= rows.upperBound {
-      AttentionTile.scoresOfTwo(
-        scores + row &* stride, stride: stride, query: vectors + row &* D, panels: panels,
-        pages: seen(pages, counts[row &+ 1]), width: D, scale: scale)
-      row &+= 2
-    }
-    if row < rows.upperBound {
-      AttentionTile.scoresOfOne(
-        scores + row &* stride, query: vectors + row &* D, panels: panels, pages: seen(pages, counts[row]), width: D,
-        scale: scale)
+      var row = end
+      while row &+ 2 <= rows.upperBound {
+        AttentionTile.scoresOfTwo(
+          scores + row &* stride, stride: stride, query: vectors + row &* D, panels: panels,
+          pages: seen(band, counts[row &+ 1]), lastPage: last, width: D, scale: scale)
+        row &+= 2
+      }
+      if row < rows.upperBound {
+        AttentionTile.scoresOfOne(
+          scores + row &* stride, query: vectors + row &* D, panels: panels, pages: seen(band, counts[row]),
+          lastPage: last, width: D, scale: scale)
+      }
+      first = band.upperBound
     }
   }
 
@@ -215,22 +227,27 @@ struct AttentionRun {
     let limit = min(positions.upperBound, counts[rows.upperBound - 1])
     var start = positions.lowerBound
     while start < limit {
-      let end = min((start / restart + 1) * restart, positions.upperBound)
-      let part = AttentionTile.Part(
-        start: start, end: end, goesOn: start % restart != 0, closes: closes || end % restart == 0,
-        isFirst: start < restart)
+      let end = min((start / AttentionBlockPlan.bandPositions + 1) * AttentionBlockPlan.bandPositions, positions.upperBound)
+      /// What tiles do whose last row is `last`.
+      @inline(__always)
+      func part(_ last: Int) -> AttentionTile.Part {
+        let isLast = closes && end >= min(counts[last], positions.upperBound)
+        return AttentionTile.Part(
+          start: start, end: end, goesOn: start % restart != 0, closes: isLast || end % restart == 0,
+          isFirst: start < restart)
+      }
       @inline(__always)
       func chains(_ row: Int, _ column: Int) -> AttentionTile.Chains {
         AttentionTile.Chains(
           total: totals + row &* D + column, open: open + row &* D + column, width: D,
           weights: weights + row &* plan.scoreStride, stride: plan.scoreStride, ends: counts + row, values: values,
-          column: column, valueStride: valueStride)
+          lastPage: (limit &- 1) >> 4, column: column, valueStride: valueStride)
       }
       var row = rows.lowerBound
       while row < tiled {
         var column = 0
         while column < wide && start < counts[row &+ 5] {
-          AttentionTile.valuesOfSix(chains(row, column), part)
+          AttentionTile.valuesOfSix(chains(row, column), part(row &+ 5))
           column &+= 16
         }
         row &+= AttentionTile.rows
@@ -238,20 +255,20 @@ struct AttentionRun {
       while row &+ 2 <= rows.upperBound {
         var column = 0
         while column &+ 32 <= D && start < counts[row &+ 1] {
-          AttentionTile.valuesOfTwo(chains(row, column), part)
+          AttentionTile.valuesOfTwo(chains(row, column), part(row &+ 1))
           column &+= 32
         }
         for row in row...row &+ 1 where start < counts[row] && column < D {
-          AttentionTile.valuesOfOne(chains(row, column), part, columns: D - column)
+          AttentionTile.valuesOfOne(chains(row, column), part(row), columns: D - column)
         }
         row &+= 2
       }
       if row < rows.upperBound && start < counts[row] {
-        AttentionTile.valuesOfOne(chains(row, 0), part, columns: D)
+        AttentionTile.valuesOfOne(chains(row, 0), part(row), columns: D)
       }
       if wide < D {
         for row in rows.lowerBound..<min(tiled, rows.upperBound) where start < counts[row] {
-          AttentionTile.valuesOfOne(chains(row, wide), part, columns: D - wide)
+          AttentionTile.valuesOfOne(chains(row, wide), part(row), columns: D - wide)
         }
       }
       start = end

@@ -1,21 +1,28 @@
+import CIntrinsics
+
 /// Register tiles of attention: six rows by sixteen columns in twelve vectors of eight.
 ///
 /// Every element is one chain of fused multiply-adds in the order of the index that is summed over, so tiles of any
 /// shape give the same bits.
+///
+/// Pages lie anywhere, so no processor guesses the next one: tiles ask for it a page or more ahead.
 enum AttentionTile {
   static let rows = 6
 
   /// scores[r][0..<16] = (chain over d of query[r][d] * panel[d][0..<16]) * scale, r in 0..<6; queries are `width` apart.
+  /// - Parameter next: the panel to be read soon.
   @inline(never)
   static func scoresOfSix(
     _ scores: UnsafeMutablePointer<Float>, stride: Int, query: UnsafePointer<Float>, panel: UnsafePointer<Float>,
-    width: Int, scale: Float
+    next: UnsafePointer<Float>, width: Int, scale: Float
   ) {
     var a = Lanes(repeating: 0)
     var (b, c, d, e, f) = (a, a, a, a, a)
     var q = query
     var p = panel
+    var ahead = next
     for _ in 0..<width {
+      martlet_prefetch(ahead)
       let keys = Lanes(p)
       a = a.addingProduct(Lanes(repeating: q[0]), keys)
       b = b.addingProduct(Lanes(repeating: q[width]), keys)
@@ -25,6 +32,7 @@ enum AttentionTile {
       f = f.addingProduct(Lanes(repeating: q[5 &* width]), keys)
       q += 1
       p += 16
+      ahead += 16
     }
     let factor = Lanes(repeating: scale)
     (a * factor).store(scores)
@@ -39,7 +47,7 @@ enum AttentionTile {
   @inline(never)
   static func scoresOfTwo(
     _ scores: UnsafeMutablePointer<Float>, stride: Int, query: UnsafePointer<Float>, panels: PositionPages,
-    pages: Range<Int>, width: Int, scale: Float
+    pages: Range<Int>, lastPage: Int, width: Int, scale: Float
   ) {
     let factor = Lanes(repeating: scale)
     let other = query + width
@@ -48,9 +56,12 @@ enum AttentionTile {
       // The last one goes with itself.
       let next = min(page &+ 1, pages.upperBound &- 1)
       let (p, r) = (panels[page], panels[next])
+      let (ahead, further) = (panels[min(page &+ 2, lastPage)], panels[min(page &+ 3, lastPage)])
       var a = Lanes(repeating: 0)
       var (b, c, d) = (a, a, a)
       for index in 0..<width {
+        martlet_prefetch(ahead + 16 &* index)
+        martlet_prefetch(further + 16 &* index)
         let (x, y) = (Lanes(repeating: query[index]), Lanes(repeating: other[index]))
         let (k, l) = (Lanes(p + 16 &* index), Lanes(r + 16 &* index))
         a = a.addingProduct(x, k)
@@ -70,7 +81,7 @@ enum AttentionTile {
   @inline(never)
   static func scoresOfOne(
     _ scores: UnsafeMutablePointer<Float>, query: UnsafePointer<Float>, panels: PositionPages, pages: Range<Int>,
-    width: Int, scale: Float
+    lastPage: Int, width: Int, scale: Float
   ) {
     let factor = Lanes(repeating: scale)
     var page = pages.lowerBound
@@ -78,7 +89,13 @@ enum AttentionTile {
       var a = Lanes(repeating: 0)
       var (b, c, d) = (a, a, a)
       let (p, q, r, s) = (panels[page], panels[page &+ 1], panels[page &+ 2], panels[page &+ 3])
+      let (t, u) = (panels[min(page &+ 4, lastPage)], panels[min(page &+ 5, lastPage)])
+      let (v, w) = (panels[min(page &+ 6, lastPage)], panels[min(page &+ 7, lastPage)])
       for index in 0..<width {
+        martlet_prefetch(t + 16 &* index)
+        martlet_prefetch(u + 16 &* index)
+        martlet_prefetch(v + 16 &* index)
+        martlet_prefetch(w + 16 &* index)
         let x = Lanes(repeating: query[index])
         a = a.addingProduct(x, Lanes(p + 16 &* index))
         b = b.addingProduct(x, Lanes(q + 16 &* index))

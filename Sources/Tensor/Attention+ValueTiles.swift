@@ -1,3 +1,5 @@
+import CIntrinsics
+
 extension AttentionTile {
   /// The sums over values of some rows: total[r] is made of chains over p of weights[r][p] * values[p][column...].
   struct Chains {
@@ -12,6 +14,8 @@ extension AttentionTile {
     /// Positions that each row sees; they do not decrease.
     let ends: UnsafePointer<Int>
     let values: PositionPages
+    /// The last of them that there is.
+    let lastPage: Int
     let column: Int
     /// Floats from position to position.
     let valueStride: Int
@@ -20,15 +24,21 @@ extension AttentionTile {
     @inline(__always)
     func value(_ p: Int) -> UnsafePointer<Float> { values[p >> 4] + ((p & 15) &* valueStride &+ column) }
 
+    /// Pages ahead that are asked for: 64 positions take about as long as memory does to answer.
+    private static var pagesAhead: Int { 4 }
+
     /// Calls `body` with the positions start..<end and their values, page by page; `start` is the first of a page.
     @inline(__always)
     func forEach(from start: Int, to end: Int, _ body: (_ p: Int, _ value: UnsafePointer<Float>) -> Void) {
       var p = start
       while p < end {
         var v = value(p)
+        var ahead = values[min((p >> 4) &+ Self.pagesAhead, lastPage)] + column
         let stop = min(end, p &+ 16)
         while p < stop {
+          martlet_prefetch(ahead)
           body(p, v)
+          ahead += valueStride
           v += valueStride
           p &+= 1
         }

@@ -16,7 +16,7 @@ public func linear(
   let plan = GridPlan(
     rows: rows, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount,
     // Panels of a long reduction, few at a time, stay in the cache for all rows.
-    rowChunk: inputs > LinearProduct.blockSteps ? nil : LinearProduct.chunkRows)
+    rowChunk: inputs > LinearProduct.blockSteps ? nil : LinearProduct.chunkRows(inputs: inputs))
   pool.run(plan.taskCount) { task in
     let part = plan.part(task)
     product.run(rows: part.rows, panels: part.columns)
@@ -36,15 +36,27 @@ private struct LinearProduct: @unchecked Sendable {
   static let blockSteps = 1024
   /// How far ahead of itself a single tile asks for weights.
   static let prefetchBytes = 2048
-  /// Rows that share one pass over the panels.
-  static let chunkRows = 96
+  /// Rows that share one pass over the panels: what a piece of them takes leaves room for a panel in the second-level cache.
+  static func chunkRows(inputs: Int) -> Int { max(96, min(256, 65_536 / inputs)) }
 
   func run(rows: Range<Int>, panels: Range<Int>) {
     let inputs = weights.inputs
+    let stripPanels = Tile.stripPanels(rows: rows.count)
+    if stripPanels > 1 {
+      var panel = panels.lowerBound
+      while panel + stripPanels <= min(panels.upperBound, weights.outputs / 16) {
+        tile(rows: rows, panel: panel, step: 0, steps: inputs).runStrip(
+          rows: rows.count, panelBytes: inputs * weights.format.stepBytes)
+        panel += stripPanels
+      }
+      for rest in panel..<panels.upperBound { multiply(rows: rows, panel: rest, step: 0, steps: inputs) }
+      return
+    }
     let blocks = (inputs + LinearProduct.blockSteps + 511) / (LinearProduct.blockSteps + 512)
     let blockSteps = ((inputs + blocks - 1) / blocks + 7) & ~7
     // Chunks alike: a small last one would have the weights pass by for little.
-    let chunks = (rows.count + LinearProduct.chunkRows - 1) / LinearProduct.chunkRows
+    let limit = LinearProduct.chunkRows(inputs: inputs)
+    let chunks = (rows.count + limit - 1) / limit
     let chunkRows = ((rows.count + chunks - 1) / chunks + 5) / 6 * 6
     for step in stride(from: 0, to: inputs, by: blockSteps) {
       let steps = min(blockSteps, inputs - step)
@@ -58,9 +70,13 @@ private struct LinearProduct: @unchecked Sendable {
   }
 
   private func multiply(rows: Range<Int>, panel: Int, step: Int, steps: Int) {
+    tile(rows: rows, panel: panel, step: step, steps: steps)
+      .sweep(rows: rows.count, width: min(16, weights.outputs - panel * 16))
+  }
+
+  private func tile(rows: Range<Int>, panel: Int, step: Int, steps: Int) -> Tile {
     let inputs = weights.inputs
     let column = panel * 16
-    let width = min(16, weights.outputs - column)
     let isLast = step + steps == inputs
     let stepBytes = weights.format.stepBytes
     let block = weights.storage + (panel * inputs + step) * stepBytes
@@ -68,10 +84,9 @@ private struct LinearProduct: @unchecked Sendable {
     // asks for what comes soon.
     let tiles = Tile.count(rows: rows.count)
     let ahead = tiles == 1 ? LinearProduct.prefetchBytes : inputs * stepBytes
-    let tile = Tile(
+    return Tile(
       a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block, format: weights.format,
       c: y + rows.lowerBound * yStride + column, cStride: yStride, steps: steps, continues: step > 0,
       bias: isLast ? bias.map { $0 + column } : nil, prefetch: block + ahead, prefetchStep: stepBytes / tiles)
-    tile.sweep(rows: rows.count, width: width)
   }
 }

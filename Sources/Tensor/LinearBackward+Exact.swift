@@ -13,6 +13,8 @@ struct InputGradient: @unchecked Sendable {
   static let blockSteps = 512
   static let chunkRows = 96
   static let groupPanels = 4
+  /// Up to so many inputs chains are faster than OpenBLAS.
+  static let fewInputs = 32
 
   func run(rows: Range<Int>, panels: Range<Int>) {
     let capacity = min(outputs, InputGradient.blockSteps) * 16 * min(panels.count, InputGradient.groupPanels)

@@ -11,7 +11,8 @@ public enum MatmulMode: String, Codable, Sendable, CaseIterable {
 /// dX[m, k] = (accumulate ? dX[m, k] : 0) + sum over n of dY[m, n] w[n, k].
 ///
 /// `exact`: one fused-multiply-add chain over n = 0, 1, ..., from 0 or from dX's value, so a row's result depends on that
-/// row alone and a reduction may be continued by a second call. `mixed` and `blas`: OpenBLAS.
+/// row alone and a reduction may be continued by a second call. `mixed` and `blas`: OpenBLAS, but for the few inputs of an
+/// adapter's rank, for which its packing of dY costs more than the product.
 /// dX is [rows, inputs], dY [rows, outputs], `weight` [outputs, inputs] as the parameter table holds it, unpacked.
 public func linearBackwardInput(
   _ dX: UnsafeMutablePointer<Float>, dXStride: Int, dY: UnsafePointer<Float>, dYStride: Int, rows: Int,
@@ -21,7 +22,7 @@ public func linearBackwardInput(
     rows >= 1 && outputs >= 1 && inputs >= 1 && dXStride >= inputs && dYStride >= outputs,
     "linearBackwardInput: dX [\(rows), \(inputs)] with stride \(dXStride), dY [\(rows), \(outputs)] with stride \(dYStride)"
   )
-  guard mode == .exact else {
+  guard mode == .exact || inputs <= InputGradient.fewInputs else {
     BLAS.multiply(
       BLAS.Product(
         a: dY, aStride: dYStride, aTransposed: false, b: weight, bStride: inputs, bTransposed: false, c: dX,

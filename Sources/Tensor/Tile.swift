@@ -111,23 +111,23 @@ struct Tile {
   }
 
   @inline(__always)
-  private func start(_ row: Int) -> (SIMD8<Float>, SIMD8<Float>) {
+  func start(_ row: Int, panel: Int = 0) -> (SIMD8<Float>, SIMD8<Float>) {
     guard continues else { return (.zero, .zero) }
-    let c = UnsafeRawPointer(c + row &* cStride)
+    let c = UnsafeRawPointer(c + (row &* cStride &+ panel &* 16))
     return (
       c.loadUnaligned(as: SIMD8<Float>.self), c.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
     )
   }
 
   @inline(__always)
-  private func finish(_ row: Int, _ low: SIMD8<Float>, _ high: SIMD8<Float>) {
+  func finish(_ row: Int, panel: Int = 0, _ low: SIMD8<Float>, _ high: SIMD8<Float>) {
     var (low, high) = (low, high)
     if let bias {
-      let bias = UnsafeRawPointer(bias)
+      let bias = UnsafeRawPointer(bias + panel &* 16)
       low += bias.loadUnaligned(as: SIMD8<Float>.self)
       high += bias.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
     }
-    let c = UnsafeMutableRawPointer(c + row &* cStride)
+    let c = UnsafeMutableRawPointer(c + (row &* cStride &+ panel &* 16))
     c.storeBytes(of: low, as: SIMD8<Float>.self)
     c.storeBytes(of: high, toByteOffset: 32, as: SIMD8<Float>.self)
   }

@@ -163,7 +163,7 @@ final class PackedModel {
   }
 
   /// The matrix with its adapter's share, if it has one; valid until the next is asked for.
-  private func merged(_ p: LayerPointers, _ projection: Projection) -> UnsafePointer<Float> {
+  func merged(_ p: LayerPointers, _ projection: Projection) -> UnsafePointer<Float> {
     let c = model.configuration
     guard let adapters = c.adapters, let adapter = p.adapter(projection), let mergeScratch else {
       return UnsafePointer(p[projection])

@@ -133,36 +133,23 @@ extension TrainingPass {
       withExtendedLifetime(storage) {}
     }
     add(gradient.b, dY, down.pointer, outputs, adapters.rank)
-    let up = adapterInput(adapters, adapter, dY: dY, outputs: outputs)
+    let up = scaled(adapters, rows: batch.tokens.count) { up in
+      linearBackwardInput(
+        up, dXStride: adapters.rank, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: adapter.b,
+        outputs: outputs, inputs: adapters.rank, accumulate: false, mode: matmul, pool: pool)
+    }
     add(gradient.a, up.pointer, x, adapters.rank, inputs)
     withExtendedLifetime((down, up)) {}
   }
 
-  /// dX = dY (W + scale B A) over all rows, or that added.
+  /// dX = dY W over all rows, or that added; W with its adapter's share.
   private func inputGradient(
     _ projection: Projection, _ p: LayerPointers, _ dX: Pointer, dY: UnsafePointer<Float>, accumulate: Bool = false
   ) {
     let (outputs, inputs) = projection.shape(model.configuration)
     linearBackwardInput(
-      dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: p[projection],
+      dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: packed.merged(p, projection),
       outputs: outputs, inputs: inputs, accumulate: accumulate, mode: matmul, pool: pool)
-    guard let adapters = model.configuration.adapters, let adapter = p.adapter(projection) else { return }
-    let up = adapterInput(adapters, adapter, dY: dY, outputs: outputs)
-    linearBackwardInput(
-      dX, dXStride: inputs, dY: up.pointer, dYStride: adapters.rank, rows: batch.tokens.count, weight: adapter.a,
-      outputs: adapters.rank, inputs: inputs, accumulate: true, mode: matmul, pool: pool)
-    withExtendedLifetime(up) {}
-  }
-
-  /// scale dY B, [N, rank].
-  private func adapterInput(
-    _ adapters: LowRankAdapters, _ adapter: AdapterPointers, dY: UnsafePointer<Float>, outputs: Int
-  ) -> FloatBuffer {
-    scaled(adapters, rows: batch.tokens.count) { up in
-      linearBackwardInput(
-        up, dXStride: adapters.rank, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: adapter.b,
-        outputs: outputs, inputs: adapters.rank, accumulate: false, mode: matmul, pool: pool)
-    }
   }
 
   private func scaled(_ adapters: LowRankAdapters, rows: Int, _ fill: (Pointer) -> Void) -> FloatBuffer {
