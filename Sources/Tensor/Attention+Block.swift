@@ -227,7 +227,8 @@ struct AttentionRun {
     let limit = min(positions.upperBound, counts[rows.upperBound - 1])
     var start = positions.lowerBound
     while start < limit {
-      let end = min((start / AttentionBlockPlan.bandPositions + 1) * AttentionBlockPlan.bandPositions, positions.upperBound)
+      let band = AttentionBlockPlan.bandPositions
+      let end = min((start / band + 1) * band, positions.upperBound)
       /// What tiles do whose last row is `last`.
       @inline(__always)
       func part(_ last: Int) -> AttentionTile.Part {

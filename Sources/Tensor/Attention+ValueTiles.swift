@@ -24,8 +24,18 @@ extension AttentionTile {
     @inline(__always)
     func value(_ p: Int) -> UnsafePointer<Float> { values[p >> 4] + ((p & 15) &* valueStride &+ column) }
 
-    /// Pages ahead that are asked for: 64 positions take about as long as memory does to answer.
-    private static var pagesAhead: Int { 4 }
+    /// Where to ask for the next band while passing over the page of position p: one line a position, which makes the whole band
+    /// over all columns. A page that lies in one piece is asked for line by line, other values where this pass will read them.
+    @inline(__always)
+    private func ahead(_ p: Int) -> (UnsafePointer<Float>, step: Int) {
+      let band = AttentionBlockPlan.bandPositions
+      guard valueStride == width else {
+        return (values[min((p &+ band) >> 4, lastPage)] + column, valueStride)
+      }
+      let line = column / 16 &* band &+ p % band
+      let page = (p / band &+ 1) &* (band / 16) &+ line / width
+      return (values[min(page, lastPage)] + line % width &* 16, 16)
+    }
 
     /// Calls `body` with the positions start..<end and their values, page by page; `start` is the first of a page.
     @inline(__always)
@@ -33,12 +43,12 @@ extension AttentionTile {
       var p = start
       while p < end {
         var v = value(p)
-        var ahead = values[min((p >> 4) &+ Self.pagesAhead, lastPage)] + column
+        var (ahead, step) = ahead(p)
         let stop = min(end, p &+ 16)
         while p < stop {
           martlet_prefetch(ahead)
+          ahead += step
           body(p, v)
-          ahead += valueStride
           v += valueStride
           p &+= 1
         }

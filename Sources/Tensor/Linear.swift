@@ -41,15 +41,15 @@ private struct LinearProduct: @unchecked Sendable {
 
   func run(rows: Range<Int>, panels: Range<Int>) {
     let inputs = weights.inputs
-    let stripPanels = Tile.stripPanels(rows: rows.count)
-    if stripPanels > 1 {
-      var panel = panels.lowerBound
-      while panel + stripPanels <= min(panels.upperBound, weights.outputs / 16) {
-        tile(rows: rows, panel: panel, step: 0, steps: inputs).runStrip(
-          rows: rows.count, panelBytes: inputs * weights.format.stepBytes)
-        panel += stripPanels
+    let strip = Tile.stripPanels(rows: rows.count)
+    let whole = panels.lowerBound..<max(panels.lowerBound, min(panels.upperBound, weights.outputs / 16))
+    if strip > 1 && whole.count >= strip {
+      for panel in stride(from: whole.lowerBound, to: whole.upperBound, by: strip) {
+        // The last strip goes over panels again rather than leave some to be read alone.
+        tile(rows: rows, panel: min(panel, whole.upperBound - strip), step: 0, steps: inputs)
+          .runStrip(rows: rows.count, panelBytes: inputs * weights.format.stepBytes)
       }
-      for rest in panel..<panels.upperBound { multiply(rows: rows, panel: rest, step: 0, steps: inputs) }
+      for rest in whole.upperBound..<panels.upperBound { multiply(rows: rows, panel: rest, step: 0, steps: inputs) }
       return
     }
     let blocks = (inputs + LinearProduct.blockSteps + 511) / (LinearProduct.blockSteps + 512)

@@ -30,7 +30,8 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
       Case(rows: 9, outputs: 31, inputs: 1537),
       Case(rows: 14, outputs: 35, inputs: 3001), Case(rows: 500, outputs: 3, inputs: 20),
       // Strips of several panels, with some left over.
-      Case(rows: 1, outputs: 150, inputs: 33), Case(rows: 1, outputs: 96, inputs: 1200), Case(rows: 3, outputs: 75, inputs: 70),
+      Case(rows: 1, outputs: 150, inputs: 33), Case(rows: 1, outputs: 96, inputs: 1200),
+      Case(rows: 3, outputs: 75, inputs: 70),
       Case(rows: 2, outputs: 1000, inputs: 128), Case(rows: 1703, outputs: 37, inputs: 29),
     ]
 
