@@ -34,8 +34,6 @@ private struct LinearProduct: @unchecked Sendable {
   /// Steps of the reduction taken at once: a piece of a panel (64 KB) and of a chunk of rows stay in the second-level
   /// cache. The chain is not cut: the next piece goes on from what y holds.
   static let blockSteps = 1024
-  /// How far ahead of itself a single tile asks for weights.
-  static let prefetchBytes = 2048
   /// Rows that share one pass over the panels: what a piece of them takes leaves room for a panel in the second-level cache.
   static func chunkRows(inputs: Int) -> Int { max(96, min(256, 65_536 / inputs)) }
 
@@ -83,7 +81,7 @@ private struct LinearProduct: @unchecked Sendable {
     // Along all tiles of this panel together, ask once for every line of the next one. A single tile reads all from memory: it
     // asks for what comes soon.
     let tiles = Tile.count(rows: rows.count)
-    let ahead = tiles == 1 ? LinearProduct.prefetchBytes : inputs * stepBytes
+    let ahead = tiles == 1 ? Tile.prefetchBytes : inputs * stepBytes
     return Tile(
       a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block, format: weights.format,
       c: y + rows.lowerBound * yStride + column, cStride: yStride, steps: steps, continues: step > 0,

@@ -33,7 +33,8 @@ extension Tile {
     }
   }
 
-  private static let prefetchBytes = 2048
+  /// How far ahead of itself a tile asks for weights that it is the only one to read.
+  static let prefetchBytes = 2048
 
   /// 1 row by 4 panels: 8 accumulators.
   @inline(never)
