@@ -86,7 +86,7 @@ build: deps  ## build .build/release/train
 	swift build -c release --product train
 
 test: deps  ## build and run every test (FILTER=name: those that match)
-	$(TEST) $(if $(FILTER),--filter $(FILTER))
+	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
 
 # A finished demo is removed and made again; an interrupted one goes on where it stopped.
 demo: build  ## the main job: a small model learns to use Python; ends in a table and report.html

@@ -24,10 +24,18 @@ struct Import: ParsableCommand {
       ? GGUFModel.read(source, progress: show, check: checkTokenizer)
       : HuggingFaceFolder.read(source, progress: show, check: checkTokenizer)
     try ModelFile.write(stored.model, files: stored.files, to: model)
-    let table = stored.model.table
+    let (table, vocabulary) = (stored.model.table, stored.model.configuration.vocabularySize)
+    if let json = stored.files.tokenizer, let tokenizer = try? Tokenizer(json: json, path: source),
+      tokenizer.vocabularyCount > vocabulary
+    {
+      Console.warning(
+        "\(source): the tokenizer has \(tokenizer.vocabularyCount) ids, the model only \(vocabulary); \(Self.limits)")
+    }
     Console.out(
       "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(weightsHash(stored.model))")
   }
+
+  private static let limits = "the model can only be inspected, exported and asked to score tokens"
 
   /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
   private func checkTokenizer(_ files: ModelFiles) throws {
@@ -36,11 +44,11 @@ struct Import: ParsableCommand {
     guard let json = files.tokenizer else {
       return Console.warning(
         isFile
-          ? "\(path): its vocabulary is of a kind that is not read; the model can only be inspected and exported"
-          : "\(path): is missing; without it the model can only be inspected and exported")
+          ? "\(path): its vocabulary is of a kind that is not read; \(Self.limits)"
+          : "\(path): is missing; without it \(Self.limits)")
     }
     do { _ = try Tokenizer(json: json, path: path) } catch let error as MartletError where error.status != .data {
-      Console.warning("\(error.message); the model can only be inspected and exported")
+      Console.warning("\(error.message); \(Self.limits)")
     }
   }
 }
@@ -165,8 +173,7 @@ struct Score: ParsableCommand {
 
   func run() throws {
     try Scorer.score(
-      LoadedModel.load(model, valueHead: false), input: files.input, output: files.output, temperature: temperature,
-      pool: threads.pool())
+      model: model, input: files.input, output: files.output, temperature: temperature, pool: threads.pool())
   }
 }
 

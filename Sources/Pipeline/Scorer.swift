@@ -41,14 +41,21 @@ public enum Scorer {
     var kept: [[Int32]?]?
   }
 
-  /// Scores every line of `input`.
+  /// Scores every line of `input`. A model without a tokenizer of its own scores tokens and episodes; only texts need one.
   /// - Parameter temperature: overrides that of an episode.
   /// - Throws: `MartletError` (data) with file and line.
   public static func score(
-    _ loaded: LoadedModel, input: String, output: String, temperature: Float?, pool: WorkerPool
+    model path: String, input: String, output: String, temperature: Float?, pool: WorkerPool
   ) throws {
-    let shape = loaded.model.configuration
-    let pass = TrainingPass(model: loaded.model, gradients: nil, matmul: .mixed, pool: pool)
+    let stored = try ModelSource.load(path, valueHead: false)
+    let shape = stored.model.configuration
+    let pass = TrainingPass(model: stored.model, gradients: nil, matmul: .mixed, pool: pool)
+    var tokenizer: Tokenizer?
+    func encode(_ text: String) throws -> [Int32] {
+      let found = try tokenizer ?? LoadedModel(stored: stored, path: path).tokenizer
+      tokenizer = found
+      return found.encode(text)
+    }
     let file = try JSONLinesFile(output)
     var waiting: [Work] = []
     var rows = 0
@@ -58,7 +65,8 @@ public enum Scorer {
       rows = 0
     }
     try JSONLines.forEach(input, as: Line.self) { line, number in
-      let work = try work(line, loaded, temperature, "\(input):\(number)")
+      let tokens = try line.tokens ?? line.text.map(encode) ?? []
+      let work = try work(tokens, line, shape.vocabularySize, temperature, "\(input):\(number)")
       guard work.tokens.count <= shape.contextLength else {
         throw MartletError(
           .data, "\(input):\(number): \(work.tokens.count) tokens, but the model's context holds \(shape.contextLength)"
@@ -72,11 +80,12 @@ public enum Scorer {
     try file.close()
   }
 
-  private static func work(_ line: Line, _ loaded: LoadedModel, _ temperature: Float?, _ place: String) throws -> Work {
-    guard let tokens = line.tokens ?? line.text.map({ loaded.tokenizer.encode($0) }), !tokens.isEmpty else {
+  private static func work(
+    _ tokens: [Int32], _ line: Line, _ vocabulary: Int, _ temperature: Float?, _ place: String
+  ) throws -> Work {
+    guard !tokens.isEmpty else {
       throw MartletError(.data, "\(place): needs \"tokens\" or \"text\" with something in it; nothing can be scored")
     }
-    let vocabulary = loaded.model.configuration.vocabularySize
     if let bad = tokens.first(where: { $0 < 0 || $0 >= vocabulary }) {
       throw MartletError(.data, "\(place): token \(bad) is outside of the vocabulary of \(vocabulary)")
     }

@@ -56,6 +56,22 @@ import Testing
     #expect(prompt.status == 65 && prompt.errors.contains("problem long: "), "\(prompt.errors)")
   }
 
+  @Test func tokensAreScoredWithoutATokenizer() throws {
+    let model = try program.makeModel()
+    let bare = program.file("bare.h5")
+    try ModelFile.write(ModelFile.read(model).model, files: ModelFiles(), to: bare)
+    try program.write("tokens.jsonl", "{\"tokens\": [1, 2, 3, 4]}\n")
+    for (path, output) in [(model, "a"), (bare, "b")] {
+      let scored = try program.run("score", path, "--input", "tokens.jsonl", "--output", output)
+      #expect(scored.status == 0, "\(scored.errors)")
+    }
+    let scores = try ["a", "b"].map { try String(contentsOfFile: program.file($0), encoding: .utf8) }
+    #expect(scores[0].contains("logprobs") && scores[0] == scores[1])
+    try program.write("text.jsonl", "{\"text\": \"one\"}\n")
+    let text = try program.run("score", bare, "--input", "text.jsonl", "--output", "c")
+    #expect(text.status == 65 && text.errors.contains("has no tokenizer.json"), "\(text.errors)")
+  }
+
   @Test func filesThatAreNotThereAre74() throws {
     let model = try program.makeModel()
     try program.write("a.jsonl", "{\"text\": \"one\"}\n")
