@@ -19,17 +19,16 @@ struct Import: ParsableCommand {
       Console.shared.show(
         .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
     }
+    var ids = 0
+    func check(_ files: ModelFiles) throws { ids = try checkTokenizer(files) }
     let stored =
       try GGUFModel.isNamed(source)
-      ? GGUFModel.read(source, progress: show, check: checkTokenizer)
-      : HuggingFaceFolder.read(source, progress: show, check: checkTokenizer)
+      ? GGUFModel.read(source, progress: show, check: check)
+      : HuggingFaceFolder.read(source, progress: show, check: check)
     try ModelFile.write(stored.model, files: stored.files, to: model)
     let (table, vocabulary) = (stored.model.table, stored.model.configuration.vocabularySize)
-    if let json = stored.files.tokenizer, let tokenizer = try? Tokenizer(json: json, path: source),
-      tokenizer.vocabularyCount > vocabulary
-    {
-      Console.warning(
-        "\(source): the tokenizer has \(tokenizer.vocabularyCount) ids, the model only \(vocabulary); \(Self.limits)")
+    if ids > vocabulary {
+      Console.warning("\(source): the tokenizer has \(ids) ids, the model only \(vocabulary); \(Self.limits)")
     }
     Console.out(
       "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(weightsHash(stored.model))")
@@ -38,17 +37,22 @@ struct Import: ParsableCommand {
   private static let limits = "the model can only be inspected, exported and asked to score tokens"
 
   /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
-  private func checkTokenizer(_ files: ModelFiles) throws {
+  /// - Returns: how many ids it has; 0 where none is read.
+  private func checkTokenizer(_ files: ModelFiles) throws -> Int {
     let isFile = GGUFModel.isNamed(source)
     let path = isFile ? source : source + "/tokenizer.json"
     guard let json = files.tokenizer else {
-      return Console.warning(
+      Console.warning(
         isFile
           ? "\(path): its vocabulary is of a kind that is not read; \(Self.limits)"
           : "\(path): is missing; without it \(Self.limits)")
+      return 0
     }
-    do { _ = try Tokenizer(json: json, path: path) } catch let error as MartletError where error.status != .data {
+    do {
+      return try Tokenizer(json: json, path: path).vocabularyCount
+    } catch let error as MartletError where error.status != .data {
       Console.warning("\(error.message); \(Self.limits)")
+      return 0
     }
   }
 }
