@@ -9,6 +9,8 @@ SHARE = $(DESTDIR)$(PREFIX)/share/martlet
 TRAIN = .build/release/train
 PYTHON ?= python3
 SWIFT_MINIMUM = 6.3
+# Loaded by the interpreter's zygote, which is a Python program.
+SNAPSHOT = .build/libMartletSnapshot.so
 
 # pkg-config is how SwiftPM finds the two libraries in Debian's folders.
 APT_PACKAGES = libopenblas-dev liblapacke-dev libhdf5-dev pkg-config python3-venv
@@ -82,10 +84,15 @@ packages:
 	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements.txt; \
 	cp requirements.txt $@
 
-build: deps  ## build .build/release/train
+build: deps $(SNAPSHOT)  ## build .build/release/train
 	swift build -c release --product train
 
-test: deps  ## build and run every test (FILTER=name: those that match)
+# Not a product of the package: those are linked with Swift's runtime, which has no place in a Python process.
+$(SNAPSHOT): Sources/Rollout/Python/snapshot.c | deps
+	@mkdir -p $(@D)
+	$(or $(shell command -v clang),$(CC)) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
+
+test: deps $(SNAPSHOT)  ## build and run every test (FILTER=name: those that match)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
 
 # A finished demo is removed and made again; an interrupted one goes on where it stopped.
@@ -115,7 +122,7 @@ kills: build  ## kill and resume a short run a thousand times and compare its en
 install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), its Python into PREFIX/share/martlet
 	@[ -x $(TRAIN) ] || { echo "$(TRAIN) is missing: run make build first"; exit 1; }
 	install -D -m 755 $(TRAIN) $(DESTDIR)$(PREFIX)/bin/train
-	install -D -m 644 -t $(SHARE)/Python Sources/Rollout/Python/*.py
+	install -D -m 644 -t $(SHARE)/Python Sources/Rollout/Python/*.py $(SNAPSHOT)
 	.venv/bin/python3 -m venv --without-pip --clear $(SHARE)/venv
 	cp -R .venv/lib $(SHARE)/venv/
 

@@ -152,9 +152,11 @@ public struct Checkup: Codable, Sendable, Equatable {
       }
       let report = host.report
       let reasons = report.reasons.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: "; ")
-      if reasons.isEmpty { return Finding("sandbox", .ok, "tier \(report.tier), Landlock \(report.landlock)") }
+      var found = "tier \(report.tier), Landlock \(report.landlock)"
+      if !report.unshared.isEmpty { found += "; blocks start slower, memory is not shared (\(report.unshared))" }
+      if reasons.isEmpty { return Finding("sandbox", .ok, found) }
       return Finding(
-        "sandbox", .warning, "tier \(report.tier), Landlock \(report.landlock); better tiers do not hold: \(reasons)",
+        "sandbox", .warning, "\(found); better tiers do not hold: \(reasons)",
         remedy: "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1); see docs/sandbox.md")
     } catch {
       return Finding("sandbox", .failed, "\(error)", remedy: "read docs/sandbox.md: which tier needs what")

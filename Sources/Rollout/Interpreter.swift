@@ -58,7 +58,7 @@ public final class InterpreterHost: @unchecked Sendable {
     lock.lock()
     defer { lock.unlock() }
     return zygote?.report
-      ?? SandboxReport(tier: "none", landlock: 0, python: "", preloaded: [:], missing: [], reasons: [:])
+      ?? SandboxReport(tier: "none", landlock: 0, python: "", preloaded: [:], missing: [], reasons: [:], unshared: "")
   }
 
   /// A trajectory's own interpreter, with empty variables. `key` seeds `random` and `numpy.random`.
@@ -119,6 +119,7 @@ public final class InterpreterHost: @unchecked Sendable {
     var missing: [String]?
     var python: String?
     var reasons: [String: String]?
+    var unshared: String?
     var failed: [String: String]?
   }
 
@@ -130,6 +131,7 @@ public final class InterpreterHost: @unchecked Sendable {
       "tiers": settings.tiersToTry, "time": settings.timeLimit, "memory": settings.memoryBytes,
       "output": settings.outputBytes, "flood": settings.outputLimit, "processes": settings.processLimit,
       "readable": settings.readableFolders, "preload": settings.packages,
+      "library": PythonRuntime.snapshotLibrary ?? "",
     ]
     let text = String(decoding: try JSONSerialization.data(withJSONObject: orders), as: UTF8.self)
     let (control, far) = try InterpreterSocket.pair(stream: false)
@@ -147,7 +149,7 @@ public final class InterpreterHost: @unchecked Sendable {
       if let tier = hello.ready {
         let report = SandboxReport(
           tier: tier, landlock: hello.landlock ?? 0, python: hello.python ?? "", preloaded: hello.preloaded ?? [:],
-          missing: hello.missing ?? [], reasons: hello.reasons ?? [:])
+          missing: hello.missing ?? [], reasons: hello.reasons ?? [:], unshared: hello.unshared ?? "")
         return Zygote(process: process, control: control, report: report)
       }
       let reasons = (hello.failed ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
@@ -164,7 +166,7 @@ public final class InterpreterHost: @unchecked Sendable {
   }
 
   private static let noReport = SandboxReport(
-    tier: "none", landlock: 0, python: "", preloaded: [:], missing: [], reasons: [:])
+    tier: "none", landlock: 0, python: "", preloaded: [:], missing: [], reasons: [:], unshared: "")
 
   private static func end(_ zygote: Zygote) {
     zygote.control.shutDown()

@@ -37,6 +37,13 @@ package enum PythonRuntime {
         + "or keep the program in its build folder")
   }
 
+  /// The library that makes the zygote cheap to fork (`snapshot.c`); nil where only `swift build` was run.
+  static var snapshotLibrary: String? {
+    let name = "libMartletSnapshot.so"
+    return programFolders.lazy.flatMap { ["\($0)/.build/\(name)", "\($0)/share/martlet/Python/\(name)"] }
+      .first { FileManager.default.isReadableFile(atPath: $0) }
+  }
+
   /// The Python to run.
   /// - Throws: `MartletError` (configuration) when `setting` cannot run or nothing is found.
   package static func python(_ setting: String?) throws -> String {

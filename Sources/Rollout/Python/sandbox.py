@@ -55,6 +55,26 @@ def fork_into(spaces):
                                    *[ctypes.c_long(0)] * 4), "clone")
 
 
+def load_snapshot(library):
+    """The function that `share_memory` wants, from a library that the private root hides later; or why there is none."""
+    try:
+        return ctypes.CDLL(library).martlet_snapshot if library else "libMartletSnapshot.so: not found"
+    except OSError as error:
+        return str(error)
+
+
+def share_memory(snapshot):
+    """Makes forks cheap: the writable memory becomes a file's, whose pages no fork copies the table of (snapshot.c).
+    Returns "", or why it could not; then pages of 2 MB take the file's place where the kernel has them."""
+    if not isinstance(snapshot, str):
+        code = snapshot()
+        if code == 0:
+            return ""
+        snapshot = os.strerror(code)
+    use_huge_pages()
+    return snapshot
+
+
 def use_huge_pages():
     """Moves this process's memory into pages of 2 MB where the kernel can (Linux 6.1): a fork copies a table entry a page.
     Costs nothing but time where it cannot."""

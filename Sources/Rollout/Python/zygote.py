@@ -1,7 +1,7 @@
 """The interpreter's processes. Started once by the trainer with a socket on descriptor 3.
 
     launcher      makes namespaces and a private root, waits (tier T3 only)
-      zygote      imports numpy, sympy, ...; freezes the heap; forks a guardian for each trajectory
+      zygote      imports numpy, sympy, ...; moves its memory into a file; forks a guardian for each trajectory
         guardian  one a trajectory, first process of its own PID namespace; owns clock, pipes and verdicts; runs no
                   model code and is out of its reach
           runner  holds the trajectory's variables and runs its blocks, confined for good
@@ -984,6 +984,7 @@ def main():
     if chosen is None:
         tell({"failed": reasons})
         os._exit(78)
+    snapshot = sandbox.load_snapshot(settings["library"])
     enter(chosen, readable)
     settings["tier"] = "T3" if chosen == "T3-net" else chosen
     settings["scoped"] = sandbox.signals_are_scoped(settings["tier"])
@@ -991,10 +992,11 @@ def main():
     settle(chosen)
     gc.collect()
     gc.freeze()
-    sandbox.use_huge_pages()
+    unshared = sandbox.share_memory(snapshot)
     zygote = Zygote(settings, readable)
     tell({"ready": chosen, "landlock": sandbox.landlock_version(), "preloaded": versions, "missing": missing,
-          "python": "%d.%d.%d" % sys.version_info[:3], "reasons": reasons})
+          "python": "%d.%d.%d" % sys.version_info[:3], "reasons": reasons,
+          "unshared": unshared})
     zygote.serve()
 
 
