@@ -41,7 +41,12 @@ let package = Package(
     module("Cluster", ["Tensor"]),
     module("Rollout", ["Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
     module("Pipeline", ["Tensor", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Yams"]),
-    module("Commands", ["Pipeline", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    module(
+      "Commands",
+      [
+        "Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .executableTarget(name: "train", dependencies: ["Commands", "CProcessor"], swiftSettings: plain),
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: vector),
