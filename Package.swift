@@ -1,23 +1,27 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every target treats a warning as an error, and all but the program's first lines speak to the machine's vector unit.
+// Every target treats a warning as an error, and all run on every processor of the architecture but for the kernels of one
+// instruction set.
 let plain: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let avx2: [SwiftSetting] = plain + [.define("MARTLET_AVX2"), .unsafeFlags(["-target-cpu", "haswell"])]
 #if arch(x86_64)
-  let vector = plain + [.unsafeFlags(["-target-cpu", "haswell"])]
+  let instructionSets: [Target.Dependency] = ["KernelsAVX2", "KernelsPortable"]
 #else
-  let vector = plain
+  let instructionSets: [Target.Dependency] = ["KernelsPortable"]
 #endif
 let exact: [CSetting] = [.unsafeFlags(["-ffp-contract=off", "-O2", "-Wall", "-Wextra", "-Werror"])]
 
-func module(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: vector)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, resources: [Resource] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, resources: resources, swiftSettings: plain)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: dependencies + ["TestSupport"],
-    resources: [.copy("Fixtures")], swiftSettings: vector)
+    resources: [.copy("Fixtures")], swiftSettings: plain)
 }
 
 let package = Package(
@@ -34,7 +38,10 @@ let package = Package(
     .target(name: "CProcessor", cSettings: exact),
     .target(name: "CSandbox", cSettings: exact),
 
-    module("Tensor", ["COpenBLAS", "CIntrinsics"]),
+    // The kernels are one source, compiled once for each instruction set; `Tensor` chooses.
+    module("TensorBase", ["COpenBLAS", "CIntrinsics"]),
+    module("KernelsPortable", ["TensorBase", "CIntrinsics"], path: "Sources/Kernels"),
+    module("Tensor", ["TensorBase", "COpenBLAS", "CProcessor"] + instructionSets),
     module("Transformer", ["Tensor"]),
     module("Checkpoint", ["Transformer", "Tensor", "CHDF5"]),
     module("PPO", ["Tensor"]),
@@ -47,10 +54,10 @@ let package = Package(
         "Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .executableTarget(name: "train", dependencies: ["Commands", "CProcessor"], swiftSettings: plain),
+    .executableTarget(name: "train", dependencies: ["Commands"], swiftSettings: plain),
 
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: vector),
-    tests("Tensor", ["Tensor"]),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: plain),
+    tests("Tensor", ["Tensor", "KernelsPortable"]),
     tests("Transformer", ["Transformer", "Tensor"]),
     tests("Checkpoint", ["Checkpoint", "Transformer", "Tensor"]),
     tests("PPO", ["PPO"]),
@@ -60,12 +67,19 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
+#if arch(x86_64)
+  package.targets += [
+    // A link to Sources/Kernels.
+    .target(name: "KernelsAVX2", dependencies: ["TensorBase", "CIntrinsics"], swiftSettings: avx2)
+  ]
+#endif
+
 // Only for `make fuzz`: its main function is libFuzzer's.
 if Context.environment["MARTLET_FUZZ"] != nil {
   package.targets += [
     .target(name: "CFuzzMain", path: "Fuzz/main"),
     .executableTarget(
       name: "fuzz", dependencies: ["CFuzzMain", "Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor"],
-      path: "Fuzz", exclude: ["main", "corpus"], swiftSettings: vector + [.unsafeFlags(["-parse-as-library"])]),
+      path: "Fuzz", exclude: ["main", "corpus"], swiftSettings: plain + [.unsafeFlags(["-parse-as-library"])]),
   ]
 }

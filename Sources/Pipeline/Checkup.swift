@@ -53,7 +53,6 @@ public struct Checkup: Codable, Sendable, Equatable {
     }.joined()
   }
 
-  /// A processor without AVX2 never comes here: the program's first lines refuse it.
   private static func processor() -> Finding {
     #if arch(x86_64)
       let information = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
@@ -62,7 +61,12 @@ public struct Checkup: Codable, Sendable, Equatable {
       }
       let flags = Set((value("flags") ?? "").split(separator: " "))
       let name = value("model name")?.trimmingCharacters(in: .whitespaces) ?? "x86-64"
-      return Finding("processor", .ok, "\(name): AVX2, FMA" + (flags.contains("avx512f") ? ", AVX-512" : ""))
+      guard kernelName == "portable" else {
+        return Finding("processor", .ok, "\(name): AVX2, FMA" + (flags.contains("avx512f") ? ", AVX-512" : ""))
+      }
+      return Finding(
+        "processor", .warning, "\(name): the portable kernels, the same bits at a fraction of the speed",
+        remedy: "use a machine with AVX2 and FMA (Intel since 2013, AMD since 2015), and leave MARTLET_KERNELS unset")
     #else
       return Finding("processor", .ok, "64-bit ARM: NEON")
     #endif

@@ -1,3 +1,5 @@
+import TensorBase
+
 /// The twin of `attention` for one row and head, one element at a time: equal bits.
 /// - Parameters: query [D]; keys and values [positions seen][D].
 package func scalarAttention(
@@ -11,14 +13,14 @@ package func scalarAttention(
   }
   let maximum = ScalarLogProbs.maximum(scores)
   let weights = scores.map { exactExp($0 - maximum) }
-  var sums = [Float](repeating: 0, count: Lanes.count)
-  for (position, weight) in weights.enumerated() { sums[position % Lanes.count] += weight }
+  var sums = [Float](repeating: 0, count: laneCount)
+  for (position, weight) in weights.enumerated() { sums[position % laneCount] += weight }
   let sum = scalarTreeSum(sums)
   let out = query.indices.map { d in
     var total: Float = 0
-    for start in stride(from: 0, to: weights.count, by: AttentionBlockPlan.restart) {
+    for start in stride(from: 0, to: weights.count, by: AttentionShape.restart) {
       var part: Float = 0
-      for position in start..<min(start + AttentionBlockPlan.restart, weights.count) {
+      for position in start..<min(start + AttentionShape.restart, weights.count) {
         part.addProduct(weights[position], values[position][d])
       }
       total = start == 0 ? part : total + part

@@ -1,3 +1,5 @@
+import TensorBase
+
 // The oracles of the matrix products: plain loops, one chain an output, in the contract's order.
 
 /// `linear` as its definition reads; `weight` is [outputs, inputs], unpacked.

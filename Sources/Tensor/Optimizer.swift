@@ -1,3 +1,5 @@
+import TensorBase
+
 /// Changes weights by their gradients: AdamW or SGD in PyTorch's formulas and order, after clipping to a global norm.
 ///
 /// Weights, gradients and moments are flat buffers of the same length, walked in blocks of 65,536 elements; the result
@@ -93,32 +95,12 @@ public final class Optimizer {
       nonisolated(unsafe) let sums = sums.baseAddress!
       pool.run(blocks) { block in
         let start = block * blockCount
-        sums[block] = sumOfSquares(values.pointer + start, count: min(blockCount, values.count - start))
+        sums[block] = kernels.sumOfSquares(values.pointer + start, count: min(blockCount, values.count - start))
       }
       var sum = 0.0
       for block in 0..<blocks { sum += sums[block] }
       return sum.squareRoot()
     }
-  }
-
-  private static func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
-    var (low, high) = (SIMD4<Double>.zero, SIMD4<Double>.zero)
-    var index = 0
-    while index &+ 8 <= count {
-      let raw = UnsafeRawPointer(values + index)
-      let first = SIMD4<Double>(raw.loadUnaligned(as: SIMD4<Float>.self))
-      let second = SIMD4<Double>(raw.loadUnaligned(fromByteOffset: 16, as: SIMD4<Float>.self))
-      low += first * first
-      high += second * second
-      index &+= 8
-    }
-    while index < count {
-      let value = Double(values[index])
-      if index & 7 < 4 { low[index & 3] += value * value } else { high[index & 3] += value * value }
-      index &+= 1
-    }
-    let pairs = low + high
-    return (pairs[0] + pairs[2]) + (pairs[1] + pairs[3])
   }
 
   /// Calls `body` with pieces of at most a block, each wholly decayed or not at all.

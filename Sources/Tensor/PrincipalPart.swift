@@ -1,4 +1,5 @@
 import COpenBLAS
+import TensorBase
 
 /// Splits `weight` [outputs, inputs] into its best approximation of rank `rank` and the rest, for PiSSA (Meng et al. 2024,
 /// arXiv:2404.02948, equations 2-4): weight becomes W - scale * B A, with

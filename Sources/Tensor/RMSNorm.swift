@@ -1,23 +1,17 @@
+import TensorBase
+
 /// Root mean square layer normalisation (Zhang & Sennrich 2019): y = weight * (x * r), r = 1 / sqrt(mean(x^2) + epsilon).
 ///
 /// A row has `groups` runs of `width` elements, one behind the other, each normalised by itself with the same `weight`
 /// [width]: one group for the model's norms, one a head for query and key norms. `y` may be `x`.
 /// - Parameter rstd: receives r, [rows, groups]; the backward pass needs it.
 public func rmsNorm(
-  _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int,
-  weight: UnsafePointer<Float>, rows: Int, groups: Int = 1, width: Int, epsilon: Float,
-  rstd: UnsafeMutablePointer<Float>?, pool: WorkerPool
+  _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, weight: UnsafePointer<Float>,
+  rows: Int, groups: Int = 1, width: Int, epsilon: Float, rstd: UnsafeMutablePointer<Float>?, pool: WorkerPool
 ) {
-  forEachRow(rows, elements: groups * width, pool: pool) { row in
-    var group = 0
-    while group < groups {
-      let offset = group &* width
-      let reciprocal = RMSNormKernel.forward(
-        y + row &* yStride + offset, x: x + row &* xStride + offset, weight: weight, width: width, epsilon: epsilon)
-      if let rstd { rstd[row &* groups &+ group] = reciprocal }
-      group &+= 1
-    }
-  }
+  kernels.rmsNorm(
+    y, yStride: yStride, x: x, xStride: xStride, weight: weight, rows: rows, groups: groups, width: width,
+    epsilon: epsilon, rstd: rstd, pool: pool)
 }
 
 /// Backward of `rmsNorm`: adds to `dX` and, if given, to `dWeight` [width].
@@ -27,141 +21,19 @@ public func rmsNorm(
 /// dWeight is one chain over rows (and groups inside a row) that goes on from the value it has, so neither threads nor
 /// cuts into micro-batches matter. `x` is the input of the forward pass, `rstd` what it saved.
 public func rmsNormBackward(
-  dX: UnsafeMutablePointer<Float>, dXStride: Int, dWeight: UnsafeMutablePointer<Float>?,
-  dY: UnsafePointer<Float>, dYStride: Int, x: UnsafePointer<Float>, xStride: Int,
-  weight: UnsafePointer<Float>, rstd: UnsafePointer<Float>, rows: Int, groups: Int = 1, width: Int,
-  pool: WorkerPool
+  dX: UnsafeMutablePointer<Float>, dXStride: Int, dWeight: UnsafeMutablePointer<Float>?, dY: UnsafePointer<Float>,
+  dYStride: Int, x: UnsafePointer<Float>, xStride: Int, weight: UnsafePointer<Float>, rstd: UnsafePointer<Float>,
+  rows: Int, groups: Int = 1, width: Int, pool: WorkerPool
 ) {
-  if let dWeight {
-    // Threads take columns: a chain over rows must not be cut.
-    let columns = max(16, (width / (4 * pool.threadCount) + 15) & ~15)
-    pool.run((width + columns - 1) / columns) { task in
-      let range = task &* columns..<min(width, (task &+ 1) &* columns)
-      var row = 0
-      while row < rows {
-        var group = 0
-        while group < groups {
-          RMSNormKernel.backwardWeight(
-            dWeight, dY: dY + row &* dYStride + group &* width, x: x + row &* xStride + group &* width,
-            reciprocal: rstd[row &* groups &+ group], columns: range)
-          group &+= 1
-        }
-        row &+= 1
-      }
-    }
-  }
-  forEachRow(rows, elements: groups * width, pool: pool) { row in
-    var group = 0
-    while group < groups {
-      let offset = group &* width
-      RMSNormKernel.backwardInput(
-        dX + row &* dXStride + offset, dY: dY + row &* dYStride + offset, x: x + row &* xStride + offset,
-        weight: weight, reciprocal: rstd[row &* groups &+ group], width: width)
-      group &+= 1
-    }
-  }
-}
-
-enum RMSNormKernel {
-  /// 1 / sqrt(mean of squares + epsilon) of one run; 16 lanes of chains, then the tree.
-  @inline(__always)
-  static func reciprocalRoot(_ x: UnsafePointer<Float>, width: Int, epsilon: Float) -> Float {
-    1 / (laneProduct(x, x, width: width) / Float(width) + epsilon).squareRoot()
-  }
-
-  /// Sum of a[i] * b[i], 16 lanes of chains, then the tree.
-  @inline(__always)
-  static func laneProduct(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, width: Int) -> Float {
-    var sums = Lanes(repeating: 0)
-    var index = 0
-    while index &+ 16 <= width {
-      sums = sums.addingProduct(Lanes(a + index), Lanes(b + index))
-      index &+= 16
-    }
-    if index < width {
-      let rest = width &- index
-      sums = sums.addingProduct(
-        Lanes(a + index, count: rest, padding: 0), Lanes(b + index, count: rest, padding: 0))
-    }
-    return sums.treeSum
-  }
-
-  @inline(__always)
-  static func forward(
-    _ y: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>, weight: UnsafePointer<Float>, width: Int,
-    epsilon: Float
-  ) -> Float {
-    let reciprocal = reciprocalRoot(x, width: width, epsilon: epsilon)
-    let factor = Lanes(repeating: reciprocal)
-    var index = 0
-    while index &+ 16 <= width {
-      (Lanes(weight + index) * (Lanes(x + index) * factor)).store(y + index)
-      index &+= 16
-    }
-    while index < width {
-      y[index] = weight[index] * (x[index] * reciprocal)
-      index &+= 1
-    }
-    return reciprocal
-  }
-
-  /// dX += r w dY - x r^3 / width * sum(w dY x).
-  @inline(__always)
-  static func backwardInput(
-    _ dX: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, x: UnsafePointer<Float>,
-    weight: UnsafePointer<Float>, reciprocal: Float, width: Int
-  ) {
-    var sums = Lanes(repeating: 0)
-    var index = 0
-    while index &+ 16 <= width {
-      sums = sums.addingProduct(Lanes(weight + index) * Lanes(dY + index), Lanes(x + index))
-      index &+= 16
-    }
-    if index < width {
-      let rest = width &- index
-      let product =
-        Lanes(weight + index, count: rest, padding: 0) * Lanes(dY + index, count: rest, padding: 0)
-      sums = sums.addingProduct(product, Lanes(x + index, count: rest, padding: 0))
-    }
-    let pull = -(sums.treeSum / Float(width) * reciprocal * reciprocal)
-    let factor = Lanes(repeating: reciprocal)
-    let pullLanes = Lanes(repeating: pull)
-    index = 0
-    while index &+ 16 <= width {
-      let direct = (Lanes(weight + index) * Lanes(dY + index)).addingProduct(Lanes(x + index), pullLanes)
-      Lanes(dX + index).addingProduct(direct, factor).store(dX + index)
-      index &+= 16
-    }
-    while index < width {
-      let direct = (weight[index] * dY[index]).addingProduct(x[index], pull)
-      dX[index].addProduct(direct, reciprocal)
-      index &+= 1
-    }
-  }
-
-  /// dWeight[i] += dY[i] (x[i] r) for columns `columns` of one run: one link of the chain over rows.
-  @inline(__always)
-  static func backwardWeight(
-    _ dWeight: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, x: UnsafePointer<Float>, reciprocal: Float,
-    columns: Range<Int>
-  ) {
-    let factor = Lanes(repeating: reciprocal)
-    var index = columns.lowerBound
-    while index &+ 16 <= columns.upperBound {
-      Lanes(dWeight + index).addingProduct(Lanes(dY + index), Lanes(x + index) * factor).store(dWeight + index)
-      index &+= 16
-    }
-    while index < columns.upperBound {
-      dWeight[index].addProduct(dY[index], x[index] * reciprocal)
-      index &+= 1
-    }
-  }
+  kernels.rmsNormBackward(
+    dX: dX, dXStride: dXStride, dWeight: dWeight, dY: dY, dYStride: dYStride, x: x, xStride: xStride, weight: weight,
+    rstd: rstd, rows: rows, groups: groups, width: width, pool: pool)
 }
 
 /// The twin of `rmsNorm` for one run, lanes written out: equal bits.
 package func scalarRMSNorm(_ x: [Float], weight: [Float], epsilon: Float) -> (y: [Float], reciprocal: Float) {
-  var sums = [Float](repeating: 0, count: Lanes.count)
-  for (index, value) in x.enumerated() { sums[index % Lanes.count].addProduct(value, value) }
+  var sums = [Float](repeating: 0, count: laneCount)
+  for (index, value) in x.enumerated() { sums[index % laneCount].addProduct(value, value) }
   let reciprocal = 1 / (scalarTreeSum(sums) / Float(x.count) + epsilon).squareRoot()
   return (zip(weight, x).map { $0 * ($1 * reciprocal) }, reciprocal)
 }

@@ -71,8 +71,7 @@ func mergeAdapter(
     target.update(from: weight + row * inputs, count: inputs)
     for r in 0..<rank {
       let factor = scale * adapter.b[row * rank + r]
-      let a = adapter.a + r * inputs
-      for column in 0..<inputs { target[column] = target[column].addingProduct(factor, a[column]) }
+      addProduct(target, factor, adapter.a + r * inputs, count: inputs)
     }
   }
   if let pool { pool.run(outputs) { row($0) } } else { for index in 0..<outputs { row(index) } }

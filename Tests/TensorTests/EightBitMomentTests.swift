@@ -1,6 +1,7 @@
+import Tensor
 import Testing
 
-@testable import Tensor
+@testable import KernelsPortable
 
 @Suite struct EightBitMomentTests {
   /// What code `code` of `levels` stands for, for a scale of 1.

@@ -1,6 +1,7 @@
+import Tensor
 import Testing
 
-@testable import Tensor
+@testable import KernelsPortable
 
 @Suite struct SharedPagesTests {
   struct Case: CustomTestStringConvertible, Sendable {

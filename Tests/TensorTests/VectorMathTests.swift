@@ -1,4 +1,5 @@
 import Foundation
+import KernelsPortable
 import Tensor
 import Testing
 

@@ -1,9 +1,9 @@
-// In C, since the linker may take a specialised Swift generic from a target that is compiled for newer processors.
 #ifndef MARTLET_CPROCESSOR_H
 #define MARTLET_CPROCESSOR_H
 
-/// Ends the program with status 78 and a remedy where the processor lacks instructions that the kernels are compiled for; `doctor`
-/// gets it as a finding, too.
-void martlet_require_processor(int count, char *const *arguments);
+#include <stdbool.h>
+
+/// Whether this processor, and the system it runs, have AVX2, FMA and the rest of x86-64-v3.
+bool martlet_processor_is_x86_64_v3(void);
 
 #endif

@@ -1,4 +1,5 @@
 import CIntrinsics
+import TensorBase
 
 /// What the forward pass writes.
 struct AttentionOutput {

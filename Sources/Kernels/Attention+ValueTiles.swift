@@ -1,4 +1,5 @@
 import CIntrinsics
+import TensorBase
 
 extension AttentionTile {
   /// The sums over values of some rows: total[r] is made of chains over p of weights[r][p] * values[p][column...].

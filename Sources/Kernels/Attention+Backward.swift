@@ -1,52 +1,48 @@
-/// Backward of packed attention: overwrites dQuery, adds to dKey and dValue.
-///
-///     P = exp(s - max) / sum,   dV_p += sum_r P_rp dOut_r,   dS = P (dOut . v_p - dOut . out) scale
-///     dQ_r = sum_p dS_rp k_p,   dK_p += sum_r dS_rp q_r
-///
-/// dKey and dValue of a position are one chain over (position of the query, head of the group) in order, going on from
-/// the value they have: threads change nothing, and a shared prefix can take from several sequences in turn.
-/// - Parameters: dQuery, dOut, out and query [rows, H, D]; dKey, dValue, key, value [rows, K, D]; statistics
-///   [rows, H, 2] of the forward pass. dQuery may be `query`'s memory only if nothing else reads it.
-public func attentionBackward(
-  dQuery: UnsafeMutablePointer<Float>, dQueryStride: Int, dKey: UnsafeMutablePointer<Float>, dKeyStride: Int,
-  dValue: UnsafeMutablePointer<Float>, dValueStride: Int, dOut: UnsafePointer<Float>, dOutStride: Int,
-  out: UnsafePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-  key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
-  statistics: UnsafePointer<Float>, sequences: [AttentionSequence], shape: AttentionShape, scratch: AttentionScratch,
-  pool: WorkerPool
-) {
-  guard let positions = PackedPositions(sequences, shape: shape) else { return }
-  let (plan, K, D) = (positions.plan, shape.keyValueHeadCount, shape.headWidth)
-  let families = familyStarts(sequences)
-  forEachItem(
-    (families.count - 1) * K,
-    scratchFloats: plan.backwardFloatCount + 2 * (positions.panelFloats + positions.rowFloats), scratch: scratch,
-    pool: pool
-  ) { item, memory in
-    let head = item % K
-    let own = head * D
-    let keyPanels = memory + plan.backwardFloatCount
-    let valuePanels = keyPanels + positions.panelFloats
-    let gathered = valuePanels + positions.panelFloats
-    for sequence in sequences[families[item / K]..<families[item / K + 1]] {
-      let first = sequence.rows.lowerBound
-      let keys = positions.rows(sequence, of: key + own, stride: keyStride, gathered: gathered)
-      let values = positions.rows(
-        sequence, of: value + own, stride: valueStride, gathered: gathered + positions.rowFloats)
-      let run = AttentionRun(
-        query: query + first * queryStride, queryStride: queryStride, shape: shape, keyValueHead: head,
-        firstPosition: sequence.prefix.count, rowCount: sequence.rows.count * shape.groupSize)
-      let gradients = AttentionGradients(
-        dQuery: dQuery + first * dQueryStride, dQueryStride: dQueryStride,
-        dKey: dKey + own, dKeyStride: dKeyStride, dValue: dValue + own, dValueStride: dValueStride, sequence: sequence,
-        dOut: dOut + first * dOutStride, dOutStride: dOutStride, out: out + first * outStride, outStride: outStride,
-        keys: keys, keyPanels: positions.panels(keyPanels, keys, sequence),
-        valuePanels: positions.panels(valuePanels, values, sequence),
-        statistics: statistics + first * shape.headCount * 2)
-      var start = 0
-      while start < run.rowCount {
-        run.backward(rows: start..<min(start + plan.rows, run.rowCount), gradients, plan, memory)
-        start += plan.rows
+import TensorBase
+
+extension Table {
+  package static func attentionBackward(
+    dQuery: UnsafeMutablePointer<Float>, dQueryStride: Int, dKey: UnsafeMutablePointer<Float>, dKeyStride: Int,
+    dValue: UnsafeMutablePointer<Float>, dValueStride: Int, dOut: UnsafePointer<Float>, dOutStride: Int,
+    out: UnsafePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
+    key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
+    statistics: UnsafePointer<Float>, sequences: [AttentionSequence], shape: AttentionShape, scratch: AttentionScratch,
+    pool: WorkerPool
+  ) {
+    guard let positions = PackedPositions(sequences, shape: shape) else { return }
+    let (plan, K, D) = (positions.plan, shape.keyValueHeadCount, shape.headWidth)
+    let families = familyStarts(sequences)
+    forEachItem(
+      (families.count - 1) * K,
+      scratchFloats: plan.backwardFloatCount + 2 * (positions.panelFloats + positions.rowFloats), scratch: scratch,
+      pool: pool
+    ) { item, memory in
+      let head = item % K
+      let own = head * D
+      let keyPanels = memory + plan.backwardFloatCount
+      let valuePanels = keyPanels + positions.panelFloats
+      let gathered = valuePanels + positions.panelFloats
+      for sequence in sequences[families[item / K]..<families[item / K + 1]] {
+        let first = sequence.rows.lowerBound
+        let keys = positions.rows(sequence, of: key + own, stride: keyStride, gathered: gathered)
+        let values = positions.rows(
+          sequence, of: value + own, stride: valueStride, gathered: gathered + positions.rowFloats)
+        let run = AttentionRun(
+          query: query + first * queryStride, queryStride: queryStride, shape: shape, keyValueHead: head,
+          firstPosition: sequence.prefix.count, rowCount: sequence.rows.count * shape.groupSize)
+        let gradients = AttentionGradients(
+          dQuery: dQuery + first * dQueryStride, dQueryStride: dQueryStride,
+          dKey: dKey + own, dKeyStride: dKeyStride, dValue: dValue + own, dValueStride: dValueStride,
+          sequence: sequence,
+          dOut: dOut + first * dOutStride, dOutStride: dOutStride, out: out + first * outStride, outStride: outStride,
+          keys: keys, keyPanels: positions.panels(keyPanels, keys, sequence),
+          valuePanels: positions.panels(valuePanels, values, sequence),
+          statistics: statistics + first * shape.headCount * 2)
+        var start = 0
+        while start < run.rowCount {
+          run.backward(rows: start..<min(start + plan.rows, run.rowCount), gradients, plan, memory)
+          start += plan.rows
+        }
       }
     }
   }

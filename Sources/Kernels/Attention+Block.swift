@@ -1,4 +1,5 @@
 import CIntrinsics
+import TensorBase
 
 /// Sizes of one block of query rows, and where its parts lie in scratch memory.
 ///
@@ -11,11 +12,9 @@ struct AttentionBlockPlan {
   let scoreStride: Int
   let headWidth: Int
 
-  /// Positions after which the sum over values starts anew.
-  static let restart = 512
   /// Pages of keys that all rows of a block pass over together.
   static let bandPages = 16
-  /// Positions whose values all rows and columns pass over together, a divisor of `restart`.
+  /// Positions whose values all rows and columns pass over together, a divisor of `AttentionShape.restart`.
   static let bandPositions = 64
 
   init(shape: AttentionShape, keyCount: Int, rowCount: Int) {
@@ -223,7 +222,7 @@ struct AttentionRun {
     let D = shape.headWidth
     let tiled = rows.lowerBound &+ tiledCount(rows.count, fillsUp: fillsUp)
     let wide = D / 16 * 16
-    let restart = AttentionBlockPlan.restart
+    let restart = AttentionShape.restart
     let limit = min(positions.upperBound, counts[rows.upperBound - 1])
     var start = positions.lowerBound
     while start < limit {

@@ -1,3 +1,5 @@
+import TensorBase
+
 /// Exponentials in single precision, written out so that every machine gives the same bits.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, and e^r = 1 + r + r^2 q(r) with q the minimax polynomial of degree 4
@@ -21,7 +23,7 @@ enum ExpConstants {
 
 /// e^x. Exactly 0 below -87.3, infinity above 88.72283, NaN stays NaN, e^0 is exactly 1.
 @inline(__always)
-public func vectorExp(_ x: SIMD8<Float>) -> SIMD8<Float> {
+package func vectorExp(_ x: SIMD8<Float>) -> SIMD8<Float> {
   typealias C = ExpConstants
   let t = SIMD8(repeating: C.magic).addingProduct(x, SIMD8(repeating: C.log2e))
   let n = t - SIMD8(repeating: C.magic)
@@ -62,32 +64,21 @@ private func expPolynomial(_ r: SIMD8<Float>) -> SIMD8<Float> {
   return SIMD8(repeating: 1).addingProduct(p, r)
 }
 
-/// e^x with the bits of `vectorExp`.
-public func exactExp(_ x: Float) -> Float {
-  typealias C = ExpConstants
-  if x.isNaN { return x }
-  if x < C.lowest { return 0 }
-  if x > C.highest { return .infinity }
-  let t = C.magic.addingProduct(x, C.log2e)
-  let n = t - C.magic
-  let r = x.addingProduct(n, -C.ln2High).addingProduct(n, -C.ln2Low)
-  var p = C.c5.addingProduct(C.c6, r)
-  p = C.c4.addingProduct(p, r)
-  p = C.c3.addingProduct(p, r)
-  p = C.c2.addingProduct(p, r)
-  p = Float(1).addingProduct(p, r)
-  let y = Float(1).addingProduct(p, r)
-  return Float(bitPattern: y.bitPattern &+ ((t.bitPattern &- 127) &<< 23))
+extension Table {
+  package static func exactExp(_ x: Float) -> Float {
+    typealias C = ExpConstants
+    if x.isNaN { return x }
+    if x < C.lowest { return 0 }
+    if x > C.highest { return .infinity }
+    let t = C.magic.addingProduct(x, C.log2e)
+    let n = t - C.magic
+    let r = x.addingProduct(n, -C.ln2High).addingProduct(n, -C.ln2Low)
+    var p = C.c5.addingProduct(C.c6, r)
+    p = C.c4.addingProduct(p, r)
+    p = C.c3.addingProduct(p, r)
+    p = C.c2.addingProduct(p, r)
+    p = Float(1).addingProduct(p, r)
+    let y = Float(1).addingProduct(p, r)
+    return Float(bitPattern: y.bitPattern &+ ((t.bitPattern &- 127) &<< 23))
+  }
 }
-
-/// ln x in single precision: worked out in double precision and rounded once.
-public func exactLog(_ x: Float) -> Float { Float(exactLog(Double(x))) }
-
-/// sin x in single precision: worked out in double precision and rounded once.
-public func exactSin(_ x: Float) -> Float { Float(exactSin(Double(x))) }
-
-/// cos x in single precision: worked out in double precision and rounded once.
-public func exactCos(_ x: Float) -> Float { Float(exactCos(Double(x))) }
-
-/// x to the power of `exponent` for x > 0, worked out in double precision and rounded once.
-public func exactPow(_ x: Float, _ exponent: Float) -> Float { Float(exactPow(Double(x), Double(exponent))) }

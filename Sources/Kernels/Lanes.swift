@@ -1,3 +1,5 @@
+import TensorBase
+
 /// Sixteen logical lanes: the element at index i of a row always belongs to lane i mod 16, on every instruction set.
 ///
 /// Sums over a row are sixteen chains, one a lane, joined by `treeSum`. `SIMD.sum()` and `SIMD.max()` are never used:
@@ -93,23 +95,6 @@ package struct Lanes: Sendable {
 @inline(__always)
 package func exactMaximum(_ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
   a.replacing(with: b, where: (b .> a) .| (b .!= b))
-}
-
-@inline(__always)
-package func exactMaximum(_ a: Float, _ b: Float) -> Float {
-  b > a || b.isNaN ? b : a
-}
-
-/// The written-out twin of `Lanes.treeSum` over sixteen partial sums.
-package func scalarTreeSum(_ partial: [Float]) -> Float {
-  precondition(partial.count == Lanes.count, "\(partial.count) partial sums; the tree joins \(Lanes.count)")
-  var sums = partial
-  var half = Lanes.count / 2
-  while half > 0 {
-    for lane in 0..<half { sums[lane] += sums[lane + half] }
-    half /= 2
-  }
-  return sums[0]
 }
 
 /// Reads eight floats; no alignment is needed.

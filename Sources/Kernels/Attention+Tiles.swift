@@ -1,4 +1,5 @@
 import CIntrinsics
+import TensorBase
 
 /// Register tiles of attention: six rows by sixteen columns in twelve vectors of eight.
 ///

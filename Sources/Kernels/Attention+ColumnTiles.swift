@@ -1,3 +1,5 @@
+import TensorBase
+
 extension AttentionTile {
   /// Adds a block of rows to six positions: target[j][0..<16] goes on as a chain over r in starts[j]..<rows of
   /// weights[r][j] * vectors[r][0..<16]. `starts` must not decrease.

@@ -1,17 +1,17 @@
 /// Cuts a grid of rows x columns into tasks: a few a thread for balance, none too small to be worth handing over.
-struct GridPlan {
-  let rows: Int
-  let columns: Int
-  let rowsPerTask: Int
-  let columnsPerTask: Int
-  let columnTasks: Int
-  let taskCount: Int
+package struct GridPlan {
+  package let rows: Int
+  package let columns: Int
+  package let rowsPerTask: Int
+  package let columnsPerTask: Int
+  package let columnTasks: Int
+  package let taskCount: Int
 
   /// - Parameters:
   ///   - workPerCell: multiply-adds of one row and one column.
   ///   - rowChunk: rows that share a pass over the columns. Enough of them for all threads, and only rows are cut: so each is
   ///     read by one task alone.
-  init(
+  package init(
     rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int, rowChunk: Int? = nil
   ) {
     self.rows = rows
@@ -37,7 +37,7 @@ struct GridPlan {
     taskCount = columnTasks * ((rows + rowsPerTask - 1) / rowsPerTask)
   }
 
-  func part(_ task: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+  package func part(_ task: Int) -> (rows: Range<Int>, columns: Range<Int>) {
     let row = task / columnTasks * rowsPerTask
     let column = task % columnTasks * columnsPerTask
     return (row..<min(row + rowsPerTask, rows), column..<min(column + columnsPerTask, columns))

@@ -1,9 +1,9 @@
 import COpenBLAS
 
 /// OpenBLAS as one thread's matrix product: our workers take panels of c whose size never depends on their number.
-enum BLAS {
+package enum BLAS {
   /// c = a b, or c += a b. `a` is [rows, steps], `b` [steps, columns], each possibly stored transposed.
-  struct Product: @unchecked Sendable {
+  package struct Product: @unchecked Sendable {
     let a: UnsafePointer<Float>
     let aStride: Int
     let aTransposed: Bool
@@ -16,10 +16,21 @@ enum BLAS {
     let columns: Int
     let steps: Int
     let accumulate: Bool
+
+    package init(
+      a: UnsafePointer<Float>, aStride: Int, aTransposed: Bool, b: UnsafePointer<Float>, bStride: Int,
+      bTransposed: Bool, c: UnsafeMutablePointer<Float>, cStride: Int, rows: Int, columns: Int, steps: Int,
+      accumulate: Bool
+    ) {
+      (self.a, self.aStride, self.aTransposed) = (a, aStride, aTransposed)
+      (self.b, self.bStride, self.bTransposed) = (b, bStride, bTransposed)
+      (self.c, self.cStride, self.accumulate) = (c, cStride, accumulate)
+      (self.rows, self.columns, self.steps) = (rows, columns, steps)
+    }
   }
 
   /// OpenBLAS runs in the calling thread from here on, for LAPACK too.
-  static let singleThreaded: Void = openblas_set_num_threads(1)
+  package static let singleThreaded: Void = openblas_set_num_threads(1)
 
   /// The most rows, and columns, of a panel; all panels of a product are about alike. Large ones are packed less often, but
   /// there must be enough of them for all threads.
@@ -35,7 +46,7 @@ enum BLAS {
     return ((count + size - 1) / size, size)
   }
 
-  static func multiply(_ p: Product, pool: WorkerPool) {
+  package static func multiply(_ p: Product, pool: WorkerPool) {
     _ = singleThreaded
     var rowPanels = evenPanels(p.rows, limit: panelLimits.large)
     var columnPanels = evenPanels(p.columns, limit: panelLimits.large)

@@ -1,14 +1,5 @@
 import Synchronization
-
-/// How the numbers of a panel are held.
-enum PanelFormat {
-  case float32
-  /// The upper halves of numbers whose lower halves are 0: the same numbers in half the memory.
-  case bfloat16
-
-  /// Bytes of one step, 16 numbers.
-  var stepBytes: Int { self == .float32 ? Float32Panel.stepBytes : BFloat16Panel.stepBytes }
-}
+import TensorBase
 
 /// Reads one step of a panel, 16 numbers.
 protocol PanelReader {
@@ -47,27 +38,28 @@ enum BFloat16Panel: PanelReader {
   }
 }
 
-/// Whether all of `count` numbers are also numbers of bfloat16.
-package func areBFloat16(_ numbers: UnsafePointer<Float>, count: Int, pool: WorkerPool) -> Bool {
-  let numbers = Shared(numbers)
-  let chunk = 1 << 16
-  let failed = Atomic<Bool>(false)
-  pool.run((count + chunk - 1) / chunk) { task in
-    if failed.load(ordering: .relaxed) { return }
-    let start = task * chunk
-    let end = min(start + chunk, count)
-    var lower = SIMD8<UInt32>(repeating: 0)
-    var index = start
-    while index &+ 8 <= end {
-      lower |= UnsafeRawPointer(numbers.pointer + index).loadUnaligned(as: SIMD8<UInt32>.self)
-      index &+= 8
+extension Table {
+  package static func areBFloat16(_ numbers: UnsafePointer<Float>, count: Int, pool: WorkerPool) -> Bool {
+    let numbers = Shared(numbers)
+    let chunk = 1 << 16
+    let failed = Atomic<Bool>(false)
+    pool.run((count + chunk - 1) / chunk) { task in
+      if failed.load(ordering: .relaxed) { return }
+      let start = task * chunk
+      let end = min(start + chunk, count)
+      var lower = SIMD8<UInt32>(repeating: 0)
+      var index = start
+      while index &+ 8 <= end {
+        lower |= UnsafeRawPointer(numbers.pointer + index).loadUnaligned(as: SIMD8<UInt32>.self)
+        index &+= 8
+      }
+      var rest = lower[0] | lower[1] | lower[2] | lower[3] | lower[4] | lower[5] | lower[6] | lower[7]
+      while index < end {
+        rest |= numbers.pointer[index].bitPattern
+        index &+= 1
+      }
+      if rest & 0xffff != 0 { failed.store(true, ordering: .relaxed) }
     }
-    var rest = lower[0] | lower[1] | lower[2] | lower[3] | lower[4] | lower[5] | lower[6] | lower[7]
-    while index < end {
-      rest |= numbers.pointer[index].bitPattern
-      index &+= 1
-    }
-    if rest & 0xffff != 0 { failed.store(true, ordering: .relaxed) }
+    return !failed.load(ordering: .relaxed)
   }
-  return !failed.load(ordering: .relaxed)
 }

@@ -1,4 +1,5 @@
 import CIntrinsics
+import TensorBase
 
 /// A strip: one to three rows by several neighbouring panels, each read from memory along its whole length.
 ///

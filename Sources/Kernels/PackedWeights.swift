@@ -1,56 +1,37 @@
-/// Weights [outputs, inputs] laid out for `linear`: panel p holds outputs 16 p ..< 16 p + 16 as [inputs][16]; the last
-/// panel is padded with zeros. The storage is the caller's.
-public struct PackedWeights: @unchecked Sendable {
-  let storage: UnsafeRawPointer
-  let format: PanelFormat
-  public let outputs: Int
-  public let inputs: Int
+import TensorBase
 
-  /// The number of floats of storage that a weight of this shape takes.
-  /// - Parameter narrow: as 16-bit numbers.
-  public static func floatCount(outputs: Int, inputs: Int, narrow: Bool = false) -> Int {
-    let count = (outputs + 15) / 16 * 16 * inputs
-    return narrow ? count / 2 : count
-  }
-
-  var panelCount: Int { (outputs + 15) / 16 }
-
-  /// Bytes of the panels.
-  public var byteCount: Int { panelCount * inputs * format.stepBytes }
-}
-
-/// Packs `weight` [outputs, inputs], row-major, into panels.
-/// - Parameter narrow: hold the upper half of each number only; all lower halves must be 0.
-public func packWeights(
-  _ weight: UnsafePointer<Float>, outputs: Int, inputs: Int, into storage: UnsafeMutablePointer<Float>,
-  narrow: Bool = false, pool: WorkerPool
-) -> PackedWeights {
-  precondition(outputs >= 1 && inputs >= 1, "packWeights: shape [\(outputs), \(inputs)] must be positive")
-  let panels = (outputs + 15) / 16
-  let weight = Shared(weight)
-  let target = SharedMutable(storage)
-  let panelsPerTask = max(1, min(panels / (4 * pool.threadCount), 65_536 / inputs))
-  pool.run((panels + panelsPerTask - 1) / panelsPerTask) { task in
-    let range = task * panelsPerTask..<min((task + 1) * panelsPerTask, panels)
-    for panel in range {
-      let source = weight.pointer + panel * 16 * inputs
-      let rows = min(16, outputs - panel * 16)
-      guard narrow else {
-        packPanel(source, rows: rows, inputs: inputs, into: target.pointer + panel * 16 * inputs)
-        continue
-      }
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * inputs) { wide in
-        guard let wide = wide.baseAddress else { return }
-        packPanel(source, rows: rows, inputs: inputs, into: wide)
-        let narrow = UnsafeMutableRawPointer(target.pointer + panel * 8 * inputs)
-        for step in 0..<inputs {
-          BFloat16Panel.write(wide + step &* 16, to: narrow + step &* BFloat16Panel.stepBytes)
+extension Table {
+  package static func packWeights(
+    _ weight: UnsafePointer<Float>, outputs: Int, inputs: Int, into storage: UnsafeMutablePointer<Float>,
+    narrow: Bool = false, pool: WorkerPool
+  ) -> PackedWeights {
+    precondition(outputs >= 1 && inputs >= 1, "packWeights: shape [\(outputs), \(inputs)] must be positive")
+    let panels = (outputs + 15) / 16
+    let weight = Shared(weight)
+    let target = SharedMutable(storage)
+    let panelsPerTask = max(1, min(panels / (4 * pool.threadCount), 65_536 / inputs))
+    pool.run((panels + panelsPerTask - 1) / panelsPerTask) { task in
+      let range = task * panelsPerTask..<min((task + 1) * panelsPerTask, panels)
+      for panel in range {
+        let source = weight.pointer + panel * 16 * inputs
+        let rows = min(16, outputs - panel * 16)
+        guard narrow else {
+          packPanel(source, rows: rows, inputs: inputs, into: target.pointer + panel * 16 * inputs)
+          continue
+        }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * inputs) { wide in
+          guard let wide = wide.baseAddress else { return }
+          packPanel(source, rows: rows, inputs: inputs, into: wide)
+          let narrow = UnsafeMutableRawPointer(target.pointer + panel * 8 * inputs)
+          for step in 0..<inputs {
+            BFloat16Panel.write(wide + step &* 16, to: narrow + step &* BFloat16Panel.stepBytes)
+          }
         }
       }
     }
+    return PackedWeights(
+      storage: UnsafeRawPointer(storage), format: narrow ? .bfloat16 : .float32, outputs: outputs, inputs: inputs)
   }
-  return PackedWeights(
-    storage: UnsafeRawPointer(storage), format: narrow ? .bfloat16 : .float32, outputs: outputs, inputs: inputs)
 }
 
 /// target[k][r] = source[r][k] for up to 16 rows; the others are zeros.

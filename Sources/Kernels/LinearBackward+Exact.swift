@@ -1,3 +1,5 @@
+import TensorBase
+
 /// dX = dY w as chains over n: panels of 16 inputs of `weight` are copied into a cache-sized block, then every row's
 /// tile runs over it.
 struct InputGradient: @unchecked Sendable {

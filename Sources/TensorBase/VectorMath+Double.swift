@@ -103,3 +103,15 @@ private func cosineSeries(_ square: Double) -> Double {
   p = (1.0).addingProduct(p * square, -1.0 / 12)
   return (1.0).addingProduct(square * p, -0.5)
 }
+
+/// ln x in single precision: worked out in double precision and rounded once.
+public func exactLog(_ x: Float) -> Float { Float(exactLog(Double(x))) }
+
+/// sin x in single precision: worked out in double precision and rounded once.
+public func exactSin(_ x: Float) -> Float { Float(exactSin(Double(x))) }
+
+/// cos x in single precision: worked out in double precision and rounded once.
+public func exactCos(_ x: Float) -> Float { Float(exactCos(Double(x))) }
+
+/// x to the power of `exponent` for x > 0, worked out in double precision and rounded once.
+public func exactPow(_ x: Float, _ exponent: Float) -> Float { Float(exactPow(Double(x), Double(exponent))) }

@@ -1,4 +1,5 @@
 import CIntrinsics
+import TensorBase
 
 /// One tile of a matrix product: a few rows by the 16 columns of a panel, held in registers for the whole reduction.
 ///

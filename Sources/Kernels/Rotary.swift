@@ -1,0 +1,54 @@
+import TensorBase
+
+extension Table {
+  package static func applyRotary(
+    _ x: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
+    table: RotaryTable, pool: WorkerPool
+  ) {
+    let D = table.headWidth
+    forEachRow(rows, elements: heads * D, pool: pool) { row in
+      let turns = table.row(positions[row])
+      for head in 0..<heads { rotate(x + row &* rowStride + head &* D, turns, D / 2, backwards: false) }
+    }
+  }
+}
+
+extension Table {
+  package static func rotaryBackward(
+    _ dX: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
+    table: RotaryTable, pool: WorkerPool
+  ) {
+    let D = table.headWidth
+    forEachRow(rows, elements: heads * D, pool: pool) { row in
+      let turns = table.row(positions[row])
+      for head in 0..<heads { rotate(dX + row &* rowStride + head &* D, turns, D / 2, backwards: true) }
+    }
+  }
+}
+
+/// Products rounded before they are added, as in the formula: no fused steps.
+@inline(__always)
+private func rotate(
+  _ x: UnsafeMutablePointer<Float>, _ turns: UnsafePointer<Float>, _ half: Int, backwards: Bool
+) {
+  let upper = x + half
+  let sines = turns + half
+  var index = 0
+  while index &+ 8 <= half {
+    let a = loadEight(x + index)
+    let b = loadEight(upper + index)
+    let cosine = loadEight(turns + index)
+    var sine = loadEight(sines + index)
+    if backwards { sine = -sine }
+    storeEight(a * cosine - b * sine, x + index)
+    storeEight(b * cosine + a * sine, upper + index)
+    index &+= 8
+  }
+  while index < half {
+    let (a, b) = (x[index], upper[index])
+    let sine = backwards ? -sines[index] : sines[index]
+    x[index] = a * turns[index] - b * sine
+    upper[index] = b * turns[index] + a * sine
+    index &+= 1
+  }
+}

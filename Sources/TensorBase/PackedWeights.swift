@@ -1,0 +1,34 @@
+/// Weights [outputs, inputs] laid out for `linear`: panel p holds outputs 16 p ..< 16 p + 16 as [inputs][16]; the last
+/// panel is padded with zeros. The storage is the caller's.
+public struct PackedWeights: @unchecked Sendable {
+  package let storage: UnsafeRawPointer
+  package let format: PanelFormat
+  public let outputs: Int
+  public let inputs: Int
+
+  package init(storage: UnsafeRawPointer, format: PanelFormat, outputs: Int, inputs: Int) {
+    (self.storage, self.format, self.outputs, self.inputs) = (storage, format, outputs, inputs)
+  }
+
+  /// The number of floats of storage that a weight of this shape takes.
+  /// - Parameter narrow: as 16-bit numbers.
+  public static func floatCount(outputs: Int, inputs: Int, narrow: Bool = false) -> Int {
+    let count = (outputs + 15) / 16 * 16 * inputs
+    return narrow ? count / 2 : count
+  }
+
+  package var panelCount: Int { (outputs + 15) / 16 }
+
+  /// Bytes of the panels.
+  public var byteCount: Int { panelCount * inputs * format.stepBytes }
+}
+
+/// How the numbers of a panel are held.
+package enum PanelFormat: Sendable {
+  case float32
+  /// The upper halves of numbers whose lower halves are 0: the same numbers in half the memory.
+  case bfloat16
+
+  /// Bytes of one step, 16 numbers.
+  @inlinable package var stepBytes: Int { self == .float32 ? 64 : 32 }
+}

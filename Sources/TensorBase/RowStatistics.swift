@@ -1,0 +1,22 @@
+/// What a row of logits (already divided by the temperature) tells about its distribution.
+public struct RowStatistics: Sendable, Equatable {
+  /// The largest logit, exact.
+  public var maximum: Float
+  /// ln of the sum of exp(x - maximum).
+  public var logSum: Float
+  /// Entropy in nats; nan where it was not asked for.
+  public var entropy: Float
+
+  public init(maximum: Float, logSum: Float, entropy: Float) {
+    self.maximum = maximum
+    self.logSum = logSum
+    self.entropy = entropy
+  }
+
+  /// Log-probability of a logit of this row: (x - maximum) - logSum.
+  @inlinable
+  public func logProbability(of logit: Float) -> Float { (logit - maximum) - logSum }
+}
+
+/// Elements of a row whose exponentials are summed on their own, to draw from the row.
+@inlinable package var exponentialBlock: Int { 256 }
