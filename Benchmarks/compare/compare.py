@@ -23,6 +23,8 @@ PEERS = {"train_lora": "transformers + PEFT", "grpo_step": "TRL"}
 # Name: (model, None being the given folder; work; its sizes). `tokens` of train are those of a batch.
 CASES = {
     "decode": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32, 64)],
+    "llama-f32": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32)],
+    "llama-bf16": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32)],
     "prefill": [(None, "prefill", {"prompt": 512})],
     "train": [(None, "train", {"tokens": 1024})],
     "lora": [(None, "train_lora", {"tokens": 1024})],
@@ -89,8 +91,11 @@ def ours(a, path, work, sizes):
     return {"value": result["value"], "unit": result["unit"], "memory": memory}
 
 
-def theirs(a, path, work, sizes):
-    command = [a.python, os.path.join(HERE, "rivals.py"), work, "--model", path, "--threads", str(a.threads)]
+def theirs(a, name, path, work, sizes):
+    kind = name.removeprefix("llama-") if name.startswith("llama-") else None
+    program = "llama.py" if kind else "rivals.py"
+    command = [a.python, os.path.join(HERE, program), work, "--model", path, "--threads", str(a.threads)]
+    command += ["--type", kind] if kind else []
     answer, memory = run(command + options(sizes) + ["--repeats", str(a.repeats)], a.threads, KEEP_MEMORY)
     return dict(answer, memory=memory)
 
@@ -99,7 +104,7 @@ def compare(a, name, path, work, sizes):
     rounds = []
     for place in range(a.rounds):
         print(f"{name}: {work} {sizes}, round {place + 1} of {a.rounds}", file=sys.stderr)
-        rounds.append((ours(a, path, work, sizes), theirs(a, path, work, sizes)))
+        rounds.append((ours(a, path, work, sizes), theirs(a, name, path, work, sizes)))
     mine, other = (statistics.median(pair[side]["value"] for pair in rounds) for side in (0, 1))
     unit = rounds[0][0]["unit"]
     assert unit == rounds[0][1]["unit"]
@@ -107,7 +112,7 @@ def compare(a, name, path, work, sizes):
         "case": name, "work": work, "sizes": sizes, "unit": unit, "ours": mine, "theirs": other,
         # How many times as fast we are.
         "ratio": other / mine if unit == "s" else mine / other,
-        "rival": PEERS.get(work, "transformers"), "attention": rounds[0][1]["attention"],
+        "rival": "llama.cpp" if name.startswith("llama-") else PEERS.get(work, "transformers"), "attention": rounds[0][1]["attention"],
         "our_megabytes": max(pair[0]["memory"] for pair in rounds),
         "their_megabytes": max(pair[1]["memory"] for pair in rounds),
         "values": [[pair[0]["value"], pair[1]["value"]] for pair in rounds],
@@ -143,7 +148,8 @@ def main():
         parser.add_argument(f"--{name}", type=int, help=f"instead of the case's own {name} (GRPO)")
     a = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = a.case or [name for name, works in CASES.items() if a.model or works[0][0]]
+    chosen = a.case or [
+        name for name, works in CASES.items() if (a.model or works[0][0]) and not name.startswith("llama-")]
     results = []
     try:
         run_cases(a, chosen, results)
