@@ -175,7 +175,8 @@ import Testing
     let formula = AdamWStep(settings, step: 3, learningRate: 1e-2)
     same { table, out in
       var (w, m, v) = (numbers(count, seed: 2), numbers(count, seed: 3), numbers(count, seed: 4).map(abs))
-      out += [table.sumOfSquares(g, count: count)].flatMap { [Float($0), Float($0 - Double(Float($0)))] }
+      let squares = table.sumOfSquares(g, count: count).bitPattern
+      out += [UInt32(squares >> 32), UInt32(truncatingIfNeeded: squares)].map(Float.init(bitPattern:))
       g.withUnsafeBufferPointer { g in
         w.withUnsafeMutableBufferPointer { w in
           m.withUnsafeMutableBufferPointer { m in
