@@ -23,8 +23,8 @@ PEERS = {"train_lora": "transformers + PEFT", "grpo_step": "TRL"}
 # Name: (model, None being the given folder; work; its sizes). `tokens` of train are those of a batch.
 CASES = {
     "decode": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32, 64)],
-    "llama-f32": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32)],
-    "llama-bf16": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32)],
+    **{f"llama-{kind}": [(None, "decode", {"rows": rows, "prompt": 120, "tokens": 16}) for rows in (1, 8, 32)]
+       for kind in ("f32", "bf16")},
     "prefill": [(None, "prefill", {"prompt": 512})],
     "train": [(None, "train", {"tokens": 1024})],
     "lora": [(None, "train_lora", {"tokens": 1024})],
@@ -91,8 +91,13 @@ def ours(a, path, work, sizes):
     return {"value": result["value"], "unit": result["unit"], "memory": memory}
 
 
+def llama_type(name):
+    """The type of llama.cpp's weights in a case beside it, else None."""
+    return name.removeprefix("llama-") if name.startswith("llama-") else None
+
+
 def theirs(a, name, path, work, sizes):
-    kind = name.removeprefix("llama-") if name.startswith("llama-") else None
+    kind = llama_type(name)
     program = "llama.py" if kind else "rivals.py"
     command = [a.python, os.path.join(HERE, program), work, "--model", path, "--threads", str(a.threads)]
     command += ["--type", kind] if kind else []
@@ -112,7 +117,8 @@ def compare(a, name, path, work, sizes):
         "case": name, "work": work, "sizes": sizes, "unit": unit, "ours": mine, "theirs": other,
         # How many times as fast we are.
         "ratio": other / mine if unit == "s" else mine / other,
-        "rival": "llama.cpp" if name.startswith("llama-") else PEERS.get(work, "transformers"), "attention": rounds[0][1]["attention"],
+        "rival": "llama.cpp" if llama_type(name) else PEERS.get(work, "transformers"),
+        "attention": rounds[0][1]["attention"],
         "our_megabytes": max(pair[0]["memory"] for pair in rounds),
         "their_megabytes": max(pair[1]["memory"] for pair in rounds),
         "values": [[pair[0]["value"], pair[1]["value"]] for pair in rounds],
@@ -148,8 +154,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, help=f"instead of the case's own {name} (GRPO)")
     a = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = a.case or [
-        name for name, works in CASES.items() if (a.model or works[0][0]) and not name.startswith("llama-")]
+    chosen = a.case or [name for name, works in CASES.items() if (a.model or works[0][0]) and not llama_type(name)]
     results = []
     try:
         run_cases(a, chosen, results)

@@ -103,6 +103,6 @@ public struct SandboxReport: Codable, Sendable, Equatable {
   public var missing: [String]
   /// Why better tiers were passed over.
   public var reasons: [String: String]
-  /// Why a fork copies the interpreter's page tables, which costs each block 2 ms or so; "": it does not.
+  /// Why a fork copies the interpreter's page tables, which makes each block slower; "": it does not.
   public var unshared: String
 }
