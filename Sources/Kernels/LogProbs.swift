@@ -22,7 +22,7 @@ extension Table {
 
 extension Table {
   package static func logSumExp(
-    _ row: UnsafePointer<Float>, count: Int, blockSums: UnsafeMutablePointer<Float>? = nil
+    _ row: UnsafePointer<Float>, count: Int, blockSums: UnsafeMutablePointer<Float>?
   ) -> (maximum: Float, logSum: Float) {
     let maximum = rowMaximum(row, count: count)
     var sums = Lanes(repeating: 0)

@@ -3,7 +3,7 @@ import TensorBase
 extension Table {
   package static func packWeights(
     _ weight: UnsafePointer<Float>, outputs: Int, inputs: Int, into storage: UnsafeMutablePointer<Float>,
-    narrow: Bool = false, pool: WorkerPool
+    narrow: Bool, pool: WorkerPool
   ) -> PackedWeights {
     precondition(outputs >= 1 && inputs >= 1, "packWeights: shape [\(outputs), \(inputs)] must be positive")
     let panels = (outputs + 15) / 16

@@ -3,7 +3,7 @@ import TensorBase
 extension Table {
   package static func rmsNorm(
     _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int,
-    weight: UnsafePointer<Float>, rows: Int, groups: Int = 1, width: Int, epsilon: Float,
+    weight: UnsafePointer<Float>, rows: Int, groups: Int, width: Int, epsilon: Float,
     rstd: UnsafeMutablePointer<Float>?, pool: WorkerPool
   ) {
     forEachRow(rows, elements: groups * width, pool: pool) { row in
@@ -23,7 +23,7 @@ extension Table {
   package static func rmsNormBackward(
     dX: UnsafeMutablePointer<Float>, dXStride: Int, dWeight: UnsafeMutablePointer<Float>?,
     dY: UnsafePointer<Float>, dYStride: Int, x: UnsafePointer<Float>, xStride: Int,
-    weight: UnsafePointer<Float>, rstd: UnsafePointer<Float>, rows: Int, groups: Int = 1, width: Int,
+    weight: UnsafePointer<Float>, rstd: UnsafePointer<Float>, rows: Int, groups: Int, width: Int,
     pool: WorkerPool
   ) {
     if let dWeight {

@@ -1,27 +1,14 @@
 import TensorBase
 
 extension Table {
-  package static func applyRotary(
+  package static func rotary(
     _ x: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
-    table: RotaryTable, pool: WorkerPool
+    table: RotaryTable, backwards: Bool, pool: WorkerPool
   ) {
     let D = table.headWidth
     forEachRow(rows, elements: heads * D, pool: pool) { row in
       let turns = table.row(positions[row])
-      for head in 0..<heads { rotate(x + row &* rowStride + head &* D, turns, D / 2, backwards: false) }
-    }
-  }
-}
-
-extension Table {
-  package static func rotaryBackward(
-    _ dX: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
-    table: RotaryTable, pool: WorkerPool
-  ) {
-    let D = table.headWidth
-    forEachRow(rows, elements: heads * D, pool: pool) { row in
-      let turns = table.row(positions[row])
-      for head in 0..<heads { rotate(dX + row &* rowStride + head &* D, turns, D / 2, backwards: true) }
+      for head in 0..<heads { rotate(x + row &* rowStride + head &* D, turns, D / 2, backwards: backwards) }
     }
   }
 }

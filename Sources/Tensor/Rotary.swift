@@ -8,7 +8,8 @@ public func applyRotary(
   _ x: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
   table: RotaryTable, pool: WorkerPool
 ) {
-  kernels.applyRotary(x, rowStride: rowStride, rows: rows, heads: heads, positions: positions, table: table, pool: pool)
+  kernels.rotary(
+    x, rowStride: rowStride, rows: rows, heads: heads, positions: positions, table: table, backwards: false, pool: pool)
 }
 
 /// Backward of `applyRotary`, in place: turns the gradients by minus the angle.
@@ -16,6 +17,6 @@ public func rotaryBackward(
   _ dX: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
   table: RotaryTable, pool: WorkerPool
 ) {
-  kernels.rotaryBackward(
-    dX, rowStride: rowStride, rows: rows, heads: heads, positions: positions, table: table, pool: pool)
+  kernels.rotary(
+    dX, rowStride: rowStride, rows: rows, heads: heads, positions: positions, table: table, backwards: true, pool: pool)
 }

@@ -34,29 +34,52 @@ package enum BLAS {
 
   /// The most rows, and columns, of a panel; all panels of a product are about alike. Large ones are packed less often, but
   /// there must be enough of them for all threads.
-  static let panelLimits = (large: 512, small: 256)
+  static let panelLimits = (long: 1024, large: 512, small: 256)
   static let enoughPanels = 8
   /// A product of one panel has its sum cut into up to four parts of at least this many steps, added up in order.
   static let partSteps = 1024
+  /// A sum as long as a vocabulary, of a c that is small beside its factors, is cut first: each task then reads numbers of its
+  /// own. Up to eight parts of at least this many steps.
+  static let longPartSteps = 16_384
+  static let smallResult = 1 << 21
 
-  /// Cuts `count` into panels; a size that is a multiple of 8 fits OpenBLAS's kernels.
-  static func evenPanels(_ count: Int, limit: Int) -> (count: Int, size: Int) {
-    let panels = (count + limit - 1) / limit
+  /// Cuts `count` into panels, `more` than the limit asks for; a size that is a multiple of 8 fits OpenBLAS's kernels.
+  static func evenPanels(_ count: Int, limit: Int, more: Int = 0) -> (count: Int, size: Int) {
+    let panels = (count + limit - 1) / limit + more
     let size = ((count + panels - 1) / panels + 7) / 8 * 8
     return ((count + size - 1) / size, size)
   }
 
+  /// Panels of c, [rows, columns], and parts of the sum.
+  static func cut(_ p: Product) -> (rows: (count: Int, size: Int), columns: (count: Int, size: Int), parts: Int) {
+    let longParts = min(8, p.steps / longPartSteps)
+    if longParts > 1 && p.rows * p.columns <= smallResult {
+      return (evenPanels(p.rows, limit: panelLimits.long), evenPanels(p.columns, limit: panelLimits.long), longParts)
+    }
+    var limit = panelLimits.large
+    var (rows, columns) = (evenPanels(p.rows, limit: limit), evenPanels(p.columns, limit: limit))
+    if rows.count * columns.count < enoughPanels {
+      limit = panelLimits.small
+      (rows, columns) = (evenPanels(p.rows, limit: limit), evenPanels(p.columns, limit: limit))
+    }
+    let panels = rows.count * columns.count
+    if panels == 1 { return (rows, columns, max(1, min(4, p.steps / partSteps))) }
+    // Of three panels two threads take as long as of four.
+    if panels % 2 == 1 {
+      if rows.count >= columns.count {
+        rows = evenPanels(p.rows, limit: limit, more: 1)
+      } else {
+        columns = evenPanels(p.columns, limit: limit, more: 1)
+      }
+    }
+    return (rows, columns, 1)
+  }
+
   package static func multiply(_ p: Product, pool: WorkerPool) {
     _ = singleThreaded
-    var rowPanels = evenPanels(p.rows, limit: panelLimits.large)
-    var columnPanels = evenPanels(p.columns, limit: panelLimits.large)
-    if rowPanels.count * columnPanels.count < enoughPanels {
-      rowPanels = evenPanels(p.rows, limit: panelLimits.small)
-      columnPanels = evenPanels(p.columns, limit: panelLimits.small)
-    }
+    let (rowPanels, columnPanels, parts) = cut(p)
     let (panelRows, panelColumns) = (rowPanels.size, columnPanels.size)
     let panels = rowPanels.count * columnPanels.count
-    let parts = panels > 1 ? 1 : max(1, min(4, p.steps / partSteps))
     let partSize = p.rows * p.columns
     let others = UnsafeMutablePointer<Float>.allocate(capacity: (parts - 1) * partSize)
     defer { others.deallocate() }

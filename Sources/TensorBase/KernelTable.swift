@@ -52,12 +52,9 @@ package protocol KernelTable: SendableMetatype {
     dX: UnsafeMutablePointer<Float>, dXStride: Int, dWeight: UnsafeMutablePointer<Float>?, dY: UnsafePointer<Float>,
     dYStride: Int, x: UnsafePointer<Float>, xStride: Int, weight: UnsafePointer<Float>, rstd: UnsafePointer<Float>,
     rows: Int, groups: Int, width: Int, pool: WorkerPool)
-  static func applyRotary(
+  static func rotary(
     _ x: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
-    table: RotaryTable, pool: WorkerPool)
-  static func rotaryBackward(
-    _ dX: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
-    table: RotaryTable, pool: WorkerPool)
+    table: RotaryTable, backwards: Bool, pool: WorkerPool)
   static func swiGLU(
     _ y: UnsafeMutablePointer<Float>, yStride: Int, gate: UnsafePointer<Float>, gateStride: Int,
     up: UnsafePointer<Float>, upStride: Int, rows: Int, width: Int, pool: WorkerPool)

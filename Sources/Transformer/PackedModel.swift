@@ -58,8 +58,8 @@ final class PackedModel {
 
   /// Below this many floats (128 MB) a training pass keeps all panels, because packing then costs more than memory.
   static let residentLimit = 1 << 25
-  /// About 64 MB of the head are packed at a time.
-  static let headBlockFloats = 1 << 24
+  /// About 4 MB of the head are packed at a time, and multiplied before they leave the cache.
+  static let headBlockFloats = 1 << 20
 
   /// - Parameters:
   ///   - storage: memory for the panels, such as the gradient buffer while sampling; what does not fit gets memory of its own.

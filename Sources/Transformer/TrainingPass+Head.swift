@@ -59,16 +59,14 @@ extension TrainingPass {
     return scores
   }
 
-  /// Memory for a chunk; a small one is kept for the next call.
+  /// Memory for a chunk, kept for the next call: a page costs more when it is new than when it is read.
   private func headChunk(capacity: Int) -> HeadChunk {
-    if let kept = keptChunk, kept.capacity >= capacity { return kept }
+    if let keptChunk, keptChunk.capacity >= capacity { return keptChunk }
+    keptChunk = nil  // first give back, then take
     let made = HeadChunk(self, capacity: capacity)
-    keptChunk = capacity * model.configuration.vocabularySize <= Self.keptLogits ? made : nil
+    keptChunk = made
     return made
   }
-
-  /// Floats of logits (64 MB) up to which a chunk's memory is kept.
-  private static let keptLogits = 1 << 24
 
   /// The value head's output for the given rows.
   public func values(rows: [Int]) -> [Float] {

@@ -130,10 +130,12 @@ import Testing
         rstd: rstd, rows: rows, groups: 1, width: width, pool: pool)
       out += y + rstd + dX + dWeight
       var (turned, back) = (numbers(rows * heads * D, seed: 4), numbers(rows * heads * D, seed: 5))
-      kernels.applyRotary(
-        &turned, rowStride: heads * D, rows: rows, heads: heads, positions: positions, table: table, pool: pool)
-      kernels.rotaryBackward(
-        &back, rowStride: heads * D, rows: rows, heads: heads, positions: positions, table: table, pool: pool)
+      kernels.rotary(
+        &turned, rowStride: heads * D, rows: rows, heads: heads, positions: positions, table: table, backwards: false,
+        pool: pool)
+      kernels.rotary(
+        &back, rowStride: heads * D, rows: rows, heads: heads, positions: positions, table: table, backwards: true,
+        pool: pool)
       out += turned + back
       var (dGate, dUp) = (x, x)
       kernels.swiGLU(

@@ -12,6 +12,10 @@ import Testing
       LinearTests.Case(rows: 2500, outputs: 40, inputs: 33), LinearTests.Case(rows: 4100, outputs: 12, inputs: 17),
       // Enough panels of the large size, for dX and for dW.
       LinearTests.Case(rows: 1100, outputs: 20, inputs: 1100), LinearTests.Case(rows: 9, outputs: 1100, inputs: 1100),
+      // Three panels, which become four: of dX's rows and of dW's; of dW's columns and of dX's.
+      LinearTests.Case(rows: 600, outputs: 700, inputs: 40), LinearTests.Case(rows: 9, outputs: 40, inputs: 700),
+      // dX is a sum as long as a vocabulary, in two parts.
+      LinearTests.Case(rows: 5, outputs: 40_001, inputs: 40),
     ]
 
   struct Operands {
