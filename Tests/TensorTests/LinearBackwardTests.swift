@@ -127,6 +127,23 @@ import Testing
     }
   }
 
+  /// Parts of the sum and panels of dX at once, which takes too many weights for `cases`.
+  @Test func aLongSumOverSeveralPanelsAgreesWithinRounding() {
+    let (rows, outputs, inputs) = (3, 32_800, 1100)
+    let (dY, weight) = (randomFloats(rows * outputs, 11), randomFloats(outputs * inputs, 13))
+    func inputGradient(_ mode: MatmulMode, _ pool: WorkerPool) -> [Float] {
+      var dX = [Float](repeating: canary, count: rows * inputs)
+      linearBackwardInput(
+        &dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
+        accumulate: false, mode: mode, pool: pool)
+      return dX
+    }
+    let exact = inputGradient(.exact, LinearTests.pools[0])
+    let first = inputGradient(.mixed, LinearTests.pools[0])
+    for index in exact.indices { #expect(abs(exact[index] - first[index]) <= Float(outputs + 1) * 0x1p-23) }
+    for pool in LinearTests.pools.dropFirst() { #expect(bits(inputGradient(.mixed, pool)) == bits(first)) }
+  }
+
   @Test func libraryForwardAgreesWithinRounding() {
     let c = LinearTests.Case(rows: 300, outputs: 270, inputs: 100)
     let (x, weight, bias) = (
