@@ -182,3 +182,13 @@ public struct StepCheckpoint: Sendable {
     }
   }
 }
+
+extension StepCheckpoint {
+  /// The steps that a run has folders of, ascending. Whether they are as they were written shows when they are opened.
+  public static func steps(run: String) throws -> [Int] { try folders(run).map(\.step) }
+
+  /// The folder of a run's step; nil: there is none.
+  public static func folder(run: String, step: Int) throws -> String? {
+    try folders(run).first { $0.step == step }.map { join(run, $0.name) }
+  }
+}

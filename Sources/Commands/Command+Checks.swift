@@ -44,7 +44,7 @@ struct Check: ParsableCommand {
       switch try ConfigurationKind(path) {
       case .stage: _ = try Configuration.load(path)
       case .pipeline: try PipelineFile.check(path)
-      case .ablation: try Ablation.check(path)
+      case .ablation: for line in try Ablation(path).effects { Console.out(line) }
       }
       Console.out("\(path): ok")
     }

@@ -5,7 +5,7 @@ import Tensor
 
 /// The arguments of a stage.
 struct StageArguments: ParsableArguments {
-  @Argument(help: "The configuration (YAML).")
+  @Argument(help: "The configuration (YAML); with --resume also a run: its folder, or its name under checkpoints/.")
   var config: String
 
   @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
@@ -19,17 +19,34 @@ struct StageArguments: ParsableArguments {
 
   @OptionGroup var threads: Threads
 
-  func run(_ kind: StageKind, _ more: [String] = []) throws {
-    let configuration = try Configuration.load(config, overrides: overrides + more)
-    try withContext { try Stage.run(kind, configuration, context: $0) }
+  func request(_ kind: StageKind, _ more: [String] = []) throws -> StageRequest {
+    try StageRequest(kind, config, overrides: overrides + more, resume: resume)
   }
 
   /// Runs `body`, and shows where the time went if that was asked for.
-  func withContext<Result>(_ body: (StageContext) throws -> Result) throws -> Result {
-    let context = threads.context(resume: resume, profile: profile)
+  func withContext<Result>(anew: Bool = false, _ body: (StageContext) throws -> Result) throws -> Result {
+    let context = threads.context(resume: resume, anew: anew, profile: profile)
     let result = try body(context)
     if let timer = context.timer { Console.out(Profile("all steps", timer.total).table) }
     return result
+  }
+}
+
+/// How a run is gone back on.
+struct FromStep: ParsableArguments {
+  @Option(help: "With --resume: go on from this older step, in a folder of its own.") var fromStep: Int?
+  @Option(help: "The folder for --from-step; RUN-from-N if not given.") var into: String?
+
+  /// Runs the stage, or its branch.
+  func run(_ kind: StageKind, _ arguments: StageArguments) throws {
+    var request = try arguments.request(kind)
+    if let fromStep {
+      guard arguments.resume else { throw MartletError(.usage, "--from-step goes with --resume RUN") }
+      request = try Branch.fork(request, step: fromStep, into: into)
+    } else if into != nil {
+      throw MartletError(.usage, "--into goes with --from-step")
+    }
+    try arguments.withContext { try Stage.run(request, context: $0) }
   }
 }
 
@@ -37,7 +54,8 @@ struct SFT: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sft", abstract: "Fine-tune on examples, or train from random weights.")
   @OptionGroup var arguments: StageArguments
-  func run() throws { try arguments.run(.sft) }
+  @OptionGroup var start: FromStep
+  func run() throws { try start.run(.sft, arguments) }
 }
 
 struct HintCommand: ParsableCommand {
@@ -51,7 +69,8 @@ struct HintCommand: ParsableCommand {
 
   func run() throws {
     let more = edits.map { ["hint.edits=\($0)"] } ?? []
-    try arguments.run(.hint, more + (episodes.map { ["hint.episodes=\($0)"] } ?? []))
+    let request = try arguments.request(.hint, more + (episodes.map { ["hint.episodes=\($0)"] } ?? []))
+    try arguments.withContext { try Stage.run(request, context: $0) }
   }
 }
 
@@ -59,7 +78,8 @@ struct RFT: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rft", abstract: "Rejection fine-tuning: keep a model's right and efficient responses, train on them.")
   @OptionGroup var arguments: StageArguments
-  func run() throws { try arguments.run(.rft) }
+  @OptionGroup var start: FromStep
+  func run() throws { try start.run(.rft, arguments) }
 }
 
 struct RL: ParsableCommand {
@@ -68,11 +88,15 @@ struct RL: ParsableCommand {
   @OptionGroup var arguments: StageArguments
   @Option(help: "One update on these episodes instead of sampling.")
   var replay: String?
+  @OptionGroup var start: FromStep
 
   func run() throws {
-    guard let replay else { return try arguments.run(.rl) }
-    let configuration = try Configuration.load(arguments.config, overrides: arguments.overrides)
-    try arguments.withContext { try Stage.replay(replay, configuration, context: $0) }
+    guard let replay else { return try start.run(.rl, arguments) }
+    guard start.fromStep == nil, start.into == nil else {
+      throw MartletError(.usage, "--replay and --from-step: give one of them")
+    }
+    let request = try arguments.request(.rl)
+    try arguments.withContext { try Stage.replay(replay, request, context: $0) }
   }
 }
 
@@ -83,9 +107,11 @@ struct Eval: ParsableCommand {
   var regrade: String?
 
   func run() throws {
-    guard let regrade else { return try arguments.run(.eval) }
-    let configuration = try Configuration.load(arguments.config, overrides: arguments.overrides)
-    try arguments.withContext { try Stage.regrade(regrade, configuration, context: $0) }
+    let request = try arguments.request(.eval)
+    try arguments.withContext { context in
+      guard let regrade else { return try Stage.run(request, context: context) }
+      try Stage.regrade(regrade, request, context: context)
+    }
   }
 }
 
@@ -93,23 +119,38 @@ struct PipelineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pipeline", abstract: "Run the stages of one file in order, and compare them.")
   @OptionGroup var arguments: StageArguments
+  @Flag(help: "With --resume: make stages anew that were begun with another configuration, data or model.")
+  var anew = false
 
   func run() throws {
-    let summary = try arguments.withContext {
-      try PipelineFile.run(arguments.config, overrides: arguments.overrides, context: $0)
-    }
+    if anew, !arguments.resume { throw MartletError(.usage, "--anew goes with --resume") }
+    let request = try PipelineRequest(
+      arguments.config, overrides: arguments.overrides, resume: arguments.resume)
+    let summary = try arguments.withContext(anew: anew) { try PipelineFile.run(request, context: $0) }
     if let summary { Console.out(summary.table) }
   }
 }
 
 struct Ablate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ablate", abstract: "Run cases x seeds of one pipeline, and compare them.")
-  @OptionGroup var arguments: StageArguments
+    commandName: "ablate", abstract: "Run cases x seeds of one pipeline, and compare them.",
+    discussion: """
+      What is finished is left as it is; what was killed goes on. Several processes may work on one ablation: each takes what
+      no other has.
+      """)
+  @Argument(help: "The ablation file (YAML).") var config: String
+  @Option(name: .customLong("set"), help: "key=value, put over the file; may be repeated.")
+  var overrides: [String] = []
+  @Option(help: "CASE or CASE/seed-N, with * and ?: run and compare these alone; may be repeated.") var only: [String] = []
+  @Flag(help: "Make runs anew that were made with another configuration, data or model.") var anew = false
+  @OptionGroup var threads: Threads
 
   func run() throws {
-    Console.out(
-      try Ablation.run(
-        arguments.config, overrides: arguments.overrides, context: arguments.threads.context(resume: true)))
+    let ablation = try Ablation(config, overrides: overrides)
+    let (table, failures) = try ablation.run(only: only, context: threads.context(resume: true, anew: anew))
+    Console.out(table)
+    guard let first = failures.first else { return }
+    throw MartletError(
+      first.status, "\(failures.count) runs failed, first: \(first.message); mend it and give the command again")
   }
 }

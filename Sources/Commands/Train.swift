@@ -10,7 +10,10 @@ public struct Train: ParsableCommand {
     groupedSubcommands: [
       CommandGroup(
         name: "Stages",
-        subcommands: [SFT.self, HintCommand.self, RFT.self, RL.self, Eval.self, PipelineCommand.self, Ablate.self]),
+        subcommands: [
+          SFT.self, HintCommand.self, RFT.self, RL.self, Eval.self, BranchCommand.self, PipelineCommand.self,
+          Ablate.self,
+        ]),
       CommandGroup(
         name: "Models",
         subcommands: [Import.self, Export.self, Inspect.self, Tokenize.self, Score.self, Generate.self, Ask.self]),
@@ -52,10 +55,12 @@ struct Threads: ParsableArguments {
   /// - Parameters:
   ///   - saves: from here on the first Ctrl-C saves before it ends.
   ///   - profile: whether the parts of the work are timed.
-  func context(resume: Bool = false, saves: Bool = true, profile: Bool = false) -> StageContext {
+  func context(
+    resume: Bool = false, anew: Bool = false, saves: Bool = true, profile: Bool = false
+  ) -> StageContext {
     if saves { Signals.saveFirst() }
     return StageContext(
-      threads: threads, resume: resume, timer: profile ? .wall() : nil, isCancelled: { Signals.isRaised },
+      threads: threads, resume: resume, anew: anew, timer: profile ? .wall() : nil, isCancelled: { Signals.isRaised },
       onEvent: { Console.shared.show($0) })
   }
 }

@@ -52,25 +52,14 @@ public struct ProblemBootstrap: Sendable {
 
   /// nil without problems, or when no draw has a denominator.
   public func interval(_ ratio: ProblemRatio) -> Interval? {
-    quantiles(problems: ratio.numerators.count) { Self.value(ratio, $0) }
+    quantiles(problems: ratio.numerators.count) { ratio.value($0) }
   }
 
   /// Interval of a's figure minus b's; both list the same problems in the same order.
   public func difference(_ a: ProblemRatio, _ b: ProblemRatio) -> Interval? {
     precondition(
       a.numerators.count == b.numerators.count, "\(a.numerators.count) problems against \(b.numerators.count)")
-    return quantiles(problems: a.numerators.count) { Self.value(a, $0) - Self.value(b, $0) }
-  }
-
-  /// NaN when the drawn denominators add up to 0: such a draw is left out.
-  private static func value(_ ratio: ProblemRatio, _ drawn: [Int]) -> Double {
-    var numerator = 0.0
-    var denominator = 0.0
-    for i in drawn {
-      numerator += ratio.numerators[i]
-      denominator += ratio.denominators[i]
-    }
-    return denominator == 0 ? .nan : numerator / denominator
+    return quantiles(problems: a.numerators.count) { a.value($0) - b.value($0) }
   }
 
   private func quantiles(problems: Int, _ statistic: ([Int]) -> Double) -> Interval? {
@@ -81,6 +70,7 @@ public struct ProblemBootstrap: Sendable {
     for draw in 0..<draws {
       var random = CounterRandom(seed: key, path: [UInt64(draw)])
       for j in drawn.indices { drawn[j] = Int(random.next().multipliedFullWidth(by: UInt64(problems)).high) }
+      // NaN when the drawn denominators add up to 0: such a draw is left out.
       let figure = statistic(drawn)
       if !figure.isNaN { figures.append(figure) }
     }

@@ -26,7 +26,9 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
   public var steps = 0
   public var seed: UInt64 = 0
-  /// Steps between checkpoints; 0: only the model at the end.
+  /// Minutes between checkpoints; 0: time saves none.
+  public var saveMinutes = 10.0
+  /// Steps between checkpoints; 0: steps save none. With both 0 only the model at the end is left.
   public var saveEvery = 0
   /// Checkpoints that are kept; 0: all.
   public var keepLast = 3
@@ -203,6 +205,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case data
     case evalData = "eval_data"
     case steps, seed
+    case saveMinutes = "save_minutes"
     case saveEvery = "save_every"
     case keepLast = "keep_last"
     case keepEvery = "keep_every"

@@ -6,23 +6,40 @@ import Transformer
 
 /// Reads configurations: YAML over defaults, `--set` over both, unknown keys refused with the nearest name.
 enum ConfigurationFile {
-  /// The tree of a file with `overrides` ("key.path=value") put in.
-  static func tree(_ path: String, overrides: [String]) throws -> ConfigurationTree {
+  /// The tree of a file with `overrides` ("key.path=value") put in, its `@/` paths resolved.
+  static func tree(_ path: String, overrides: [String] = []) throws -> ConfigurationTree {
+    var tree = try written(path)
+    for override in overrides { try apply(override, to: &tree) }
+    return resolved(tree, path)
+  }
+
+  /// With `@/NAME` as NAME beside the file.
+  static func resolved(_ tree: ConfigurationTree, _ path: String) -> ConfigurationTree {
+    tree.mapTexts { PortablePath.resolve($0, in: RunFolder.parent(of: path)) }
+  }
+
+  /// The tree of a file as it stands there.
+  static func written(_ path: String) throws -> ConfigurationTree {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
     }
     guard let text = String(data: data, encoding: .utf8) else {
       throw MartletError(.configuration, "\(path): not UTF-8 text")
     }
-    var tree = try ConfigurationTree(yaml: text, path: path)
+    let tree = try ConfigurationTree(yaml: text, path: path)
     guard case .map = tree else {
       throw MartletError(.configuration, "\(path): must be a section of keys and values, not \(tree.kindName)")
     }
-    for override in overrides { try apply(override, to: &tree) }
     return tree
   }
 
   static func apply(_ override: String, to tree: inout ConfigurationTree) throws {
+    let (keys, value) = try parse(override)
+    tree.set(keys, to: value)
+  }
+
+  /// The parts of `key.path=value`.
+  static func parse(_ override: String) throws -> (keys: [String], value: ConfigurationTree) {
     guard let equal = override.firstIndex(of: "="), equal > override.startIndex else {
       throw MartletError(.usage, "--set \(override): write it as key.path=value")
     }
@@ -30,7 +47,7 @@ enum ConfigurationFile {
     guard keys.allSatisfy({ !$0.isEmpty }) else {
       throw MartletError(.usage, "--set \(override): an empty key between dots")
     }
-    tree.set(keys, to: try value(String(override[override.index(after: equal)...]), of: override))
+    return (keys, try value(String(override[override.index(after: equal)...]), of: override))
   }
 
   /// A `--set` value: YAML flow form (`[a, b]`, `{k: v}`), or a scalar as it stands.
@@ -213,6 +230,8 @@ extension Configuration {
       if !holds { throw MartletError(.configuration, "\(path): \(key.rawValue): \(text)") }
     }
     try require(steps >= 0, .steps, "\(steps) is not a number of steps")
+    try require(
+      saveMinutes >= 0 && saveMinutes.isFinite, .saveMinutes, "\(saveMinutes) is not a number of minutes")
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
     try require(

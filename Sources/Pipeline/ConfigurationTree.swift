@@ -86,6 +86,9 @@ indirect enum ConfigurationTree: Equatable {
     self = Self.convert(try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed))
   }
 
+  /// What JSONSerialization read.
+  init(json value: Any) { self = Self.convert(value) }
+
   private static func convert(_ value: Any) -> ConfigurationTree {
     switch value {
     case let list as [Any]: return .list(list.map(convert))
@@ -150,8 +153,25 @@ indirect enum ConfigurationTree: Equatable {
     }
   }
 
+  /// As JSON on several lines, for files that people read.
+  func prettyJSON(_ indent: String = "") -> String {
+    let deeper = indent + "  "
+    func lines(_ items: [String], _ open: String, _ close: String) -> String {
+      items.isEmpty
+        ? open + close
+        : "\(open)\n" + items.map { deeper + $0 }.joined(separator: ",\n") + "\n\(indent)\(close)"
+    }
+    switch self {
+    case .list(let values): return lines(values.map { $0.prettyJSON(deeper) }, "[", "]")
+    case .map(let entries):
+      return lines(entries.map { "\(Self.quoted($0.key)): \($0.value.prettyJSON(deeper))" }, "{", "}")
+    default: return json
+    }
+  }
+
   private static func quoted(_ text: String) -> String {
-    let data = try? JSONSerialization.data(withJSONObject: text, options: .fragmentsAllowed)
+    let data = try? JSONSerialization.data(
+      withJSONObject: text, options: [.fragmentsAllowed, .withoutEscapingSlashes])
     return data.map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
   }
 

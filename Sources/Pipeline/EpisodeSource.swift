@@ -28,19 +28,23 @@ final class EpisodeSource {
     return (responses + configuration.updateBatch - 1) / configuration.updateBatch
   }
 
+  /// Places of the endless order that belong to a step, whether its groups need them or not.
+  var span: Int { configuration.promptsPerStep * max(1, configuration.groups.refill) }
+
   /// All judged episodes of a step, and those to learn from. With dynamic sampling, groups without a signal are replaced by
   /// groups of the next prompts in order until there are enough or the budget is spent.
-  /// - Parameter rates: success rates by problem, for the knapsack's budgets.
-  func episodes(step: Int, rates: [String: Double]) throws -> (all: [Episode], kept: [Episode]) {
+  /// - Parameters:
+  ///   - place: the step's first place in the endless order of problems.
+  ///   - rates: success rates by problem, for the knapsack's budgets.
+  func episodes(step: Int, from place: Int, rates: [String: Double]) throws -> (all: [Episode], kept: [Episode]) {
     let wanted = configuration.promptsPerStep
-    let span = wanted * max(1, configuration.groups.refill)
     var all: [Episode] = []
     var kept: [Episode] = []
     var groups = 0
     var taken = 0
     lastProblems = []
     while groups < wanted, taken < span {
-      let chosen = order.items(from: step * span + taken, count: min(wanted - groups, span - taken)).map {
+      let chosen = order.items(from: place + taken, count: min(wanted - groups, span - taken)).map {
         problems[$0]
       }
       taken += chosen.count

@@ -214,7 +214,7 @@ enum HTML {
     """
   }
 
-  private static let style = """
+  static let style = """
     :root{--bg:#fff;--fg:#1c2024;--soft:#60656c;--line:#e2e5e9;--panel:#f6f7f9;--code:#eaf2fd;--codefg:#0b4f9e;--tool:#edf7ee;
     --toolfg:#1d6b2f;--hint:#fdf0d5;--hintfg:#8a5300;--good:#1d7a35;--bad:#b3261e;--c0:#2563c9;--c1:#c2571a;--c2:#1d7a35;
     --c3:#a3308f;--c4:#00798c;--c5:#8a6d00;--c6:#6b4fc8;--c7:#b3261e}

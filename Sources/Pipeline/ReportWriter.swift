@@ -6,7 +6,7 @@ import Transformer
 
 /// Makes `report.html` of a run's folder: one page that needs nothing but itself.
 public enum ReportWriter {
-  /// Reads `metrics.jsonl`, `eval.json`, `episodes/*.jsonl` and `summary.json` of the run and of the stage folders in it, and
+  /// Reads `metrics.jsonl`, `eval.json`, `episodes/*.jsonl`, `summary.json` and `ablation.json` of the run and of the stage folders in it, and
   /// writes `report.html` there.
   ///
   /// - Parameters:
@@ -18,7 +18,8 @@ public enum ReportWriter {
     let folder = run.count > 1 && run.hasSuffix("/") ? String(run.dropLast()) : run
     let summary = try read(folder + "/summary.json", as: Summary.self)
     let stages = try self.stages(folder, order: summary?.rows.map(\.stage) ?? [])
-    guard summary != nil || !stages.isEmpty else {
+    let ablation = try Ablation.Table(folder: folder)
+    guard summary != nil || ablation != nil || !stages.isEmpty else {
       throw MartletError(
         .data,
         "\(folder): holds neither metrics.jsonl, eval.json, summary.json nor episodes; name the folder of a run")
@@ -26,6 +27,7 @@ public enum ReportWriter {
     let rows = summary?.rows ?? stages.compactMap(\.evaluation)
     let name = folder.split(separator: "/").last.map(String.init) ?? folder
     var body = "<h1>\(HTML.escape(name))</h1>\n"
+    if let ablation { body += Self.ablation(ablation) }
     if !rows.isEmpty { body += comparison(rows, gain: summary?.gain) }
     for stage in stages { body += section(stage, decode: decode ?? decoder(stage.folder, run: folder)) }
     let path = folder + "/report.html"
@@ -176,6 +178,20 @@ public enum ReportWriter {
     if points.count > 1 {
       text += "<h3>Accuracy against tokens</h3>\n"
       text += HTML.scatter(points, xTitle: "tokens a response", yTitle: "accuracy, %")
+    }
+    return text
+  }
+
+  /// What each case changes and how it compares.
+  private static func ablation(_ table: Ablation.Table) -> String {
+    var text = "<p class=\"soft\">Row \(HTML.escape(table.row)); means over seeds; intervals \(Ablation.Table.intervals); "
+    text += "p: \(Ablation.Table.test).</p>\n" + HTML.table([Ablation.Table.headings] + table.cells)
+    text += HTML.stacked(table.charts)
+    for row in table.rows {
+      let changes = row.effect.yaml()
+      text += "<details><summary>\(HTML.escape(row.name))</summary><pre>"
+      text += HTML.escape(changes.isEmpty ? "the pipeline as it stands" : changes) + "</pre></details>\n"
+      if let error = row.error { text += "<p class=\"bad\">\(HTML.escape(row.name)) failed: \(HTML.escape(error))</p>\n" }
     }
     return text
   }

@@ -7,7 +7,11 @@ final class RunFolder {
   let path: String
   private let lock: RunLock
   /// Whether nothing was there when it was opened.
-  private let isNew: Bool
+  let isNew: Bool
+  /// What the run was begun with; nil before ``begin(_:_:given:context:)``.
+  var record: RunRecord?
+  /// A configuration that is accepted and not yet written, and what it changes.
+  var pending: Pending?
 
   /// Opens the folder for writing.
   /// - Throws: `MartletError`: configuration when it is not empty and `resume` is false; try again when another run holds it.
@@ -40,33 +44,48 @@ final class RunFolder {
     ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).filter { $0 != "LOCK" }
   }
 
-  /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended command
-  /// can be given again as it was.
-  func discardIfFruitless() {
-    guard isNew else { return }
-    let made = Self.contents(path)
+  /// Whether the run ended before anything came about that a later start could use.
+  var isFruitless: Bool {
     func isBeginning(_ name: String) -> Bool {
-      ["config.yaml", "metrics.jsonl"].contains(name) || name.hasPrefix("events.out.")
-        || (name == "journal" && journalIsEmpty)
+      Self.beginnings.contains(name) || name.hasPrefix("events.out.") || (name == "journal" && journalIsEmpty)
     }
     let journals = Self.contents(file("journal")).map { file("journal/" + $0) }
     let journalIsEmpty = journals.allSatisfy { FileManager.default.contents(atPath: $0)?.isEmpty ?? true }
     let metrics = FileManager.default.contents(atPath: file("metrics.jsonl")) ?? Data()
-    guard metrics.isEmpty, made.allSatisfy(isBeginning) else { return }
-    for name in made { try? FileManager.default.removeItem(atPath: file(name)) }
+    return metrics.isEmpty && Self.contents(path).allSatisfy(isBeginning)
+  }
+
+  private static let beginnings: Set = [
+    "config.yaml", "given.yaml", "pipeline.yaml", "history.jsonl", RunRecord.name, "metrics.jsonl",
+  ]
+
+  /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended command
+  /// can be given again as it was.
+  func discardIfFruitless() {
+    guard isNew, isFruitless else { return }
+    for name in Self.contents(path) { try? FileManager.default.removeItem(atPath: file(name)) }
   }
 
   /// `checkpoints/<run>` for a bare name; anything with a slash is a path.
   static func path(_ run: String) -> String { run.contains("/") ? run : "checkpoints/" + run }
 
-  /// Writes `config.yaml`.
-  func keep(_ configuration: Configuration) throws {
-    try writeFileAtomically(Data(try configuration.yaml().utf8), to: path + "/config.yaml")
+  /// The folder of a run that is there, by its name or path; nil: there is none.
+  static func existing(_ run: String) -> String? {
+    [path(run), run].first { folder in
+      ["config.yaml", "pipeline.yaml", "ablation.yaml", RunRecord.name].contains {
+        FileManager.default.fileExists(atPath: folder + "/" + $0)
+      }
+    }
+  }
+
+  /// The folder that a file lies in.
+  static func parent(of path: String) -> String {
+    let folder = (path as NSString).deletingLastPathComponent
+    return folder.isEmpty ? "." : folder
   }
 
   func file(_ name: String) -> String { path + "/" + name }
   var modelFile: String { file("model.h5") }
-  var isFinished: Bool { FileManager.default.fileExists(atPath: modelFile) }
 
   /// `episodes/step-00000012.jsonl`
   func episodeFile(step: Int) throws -> String {

@@ -12,7 +12,7 @@ enum EvalStage {
     guard let path = configuration.model else {
       throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
     }
-    try folder.keep(configuration)
+    try folder.commit(fromStep: 1, context: context)
     let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)

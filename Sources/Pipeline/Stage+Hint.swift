@@ -31,7 +31,7 @@ enum HintStage {
     guard let path = configuration.model else {
       throw MartletError(.configuration, "model: is missing; hints are put into a model's own responses")
     }
-    try folder.keep(configuration)
+    try folder.commit(fromStep: 1, context: context)
     var configuration = configuration
     if configuration.hint.mode == .prompt, configuration.prompt.hint == nil {
       configuration.prompt.hint = configuration.hint.prompt

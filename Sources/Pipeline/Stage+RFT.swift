@@ -5,7 +5,7 @@ import Tensor
 /// Rejection fine-tuning: sample, keep what is right and efficient, fine-tune on it.
 enum RFTStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
-    if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
+    if folder.isFinished(configuration) { return context.onEvent(.note("\(folder.path) is finished")) }
     let keptFile = folder.file("kept.jsonl")
     if !(context.resume && FileManager.default.fileExists(atPath: keptFile)) {
       try sample(configuration, folder: folder, context: context, to: keptFile)
@@ -24,7 +24,6 @@ enum RFTStage {
     let problems = try Stage.problems(configuration.data, key: "data")
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    try folder.keep(configuration)
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(

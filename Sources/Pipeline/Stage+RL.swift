@@ -7,7 +7,7 @@ import Tensor
 /// Reinforcement learning with the interpreter in the rollouts: sample, judge, learn.
 enum RLStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
-    if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
+    if folder.isFinished(configuration) { return context.onEvent(.note("\(folder.path) is finished")) }
     let problems = try Stage.problems(configuration.data, key: "data")
     guard !problems.isEmpty else { throw MartletError(.data, "data: there are no problems") }
     let run = try TrainingRun(configuration, folder: folder, context: context)
@@ -24,9 +24,11 @@ enum RLStage {
       let started = ContinuousClock.now
       engine.sampler.weightsChanged()
       journal.model = fixed + (run.lastHash ?? run.hash())
+      let place = run.state.place ?? run.state.step * source.span
       let (episodes, filtered): ([Episode], [Episode])
       do {
-        (episodes, filtered) = try source.episodes(step: run.state.step, rates: run.state.successRates ?? [:])
+        (episodes, filtered) = try source.episodes(
+          step: run.state.step, from: place, rates: run.state.successRates ?? [:])
       } catch let interruption as Interrupted {
         // Finished episodes of this step are in the journal; the weights are as the step before left them.
         try run.saveNow()
@@ -49,6 +51,7 @@ enum RLStage {
       line["groups"] = .int(Set(filtered.map(\.id)).count)
       line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
       line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
+      run.state.place = place + source.span
       let isBest = try isTimeToEvaluate(run) && evaluate(heldOut, &line, run, engine)
       try run.finishStep(line, saves: isBest)
       journal.forget(before: run.savedStep)

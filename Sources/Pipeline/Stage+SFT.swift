@@ -6,7 +6,7 @@ import Tensor
 /// Supervised fine-tuning, and training from random weights: maximum likelihood of the trained tokens.
 enum SFTStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
-    if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
+    if folder.isFinished(configuration) { return context.onEvent(.note("\(folder.path) is finished")) }
     var configuration = configuration
     configuration.loss = maximumLikelihood(configuration.loss)
     let run = try TrainingRun(configuration, folder: folder, context: context)
@@ -41,7 +41,8 @@ enum SFTStage {
     let loss = configuration.loss
     while !run.isDone {
       let started = ContinuousClock.now
-      let items = order.items(from: run.state.step * configuration.updateBatch, count: configuration.updateBatch)
+      let place = run.state.place ?? run.state.step * configuration.updateBatch
+      let items = order.items(from: place, count: configuration.updateBatch)
       let samples = items.enumerated().map { sample(examples[$1], group: $0) }
       let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
       let result = try run.learner.update(samples, weights: weights, totalSteps: configuration.steps)
@@ -56,6 +57,7 @@ enum SFTStage {
       line["tokens"] = .int(result.tokens)
       line["seconds"] = .double(seconds)
       line["tokens_per_second"] = .double(Double(result.tokens) / seconds)
+      run.state.place = place + configuration.updateBatch
       try run.finishStep(line)
       run.context.onEvent(
         .progress(

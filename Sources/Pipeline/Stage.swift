@@ -8,8 +8,9 @@ import Transformer
 public enum Stage {
   /// Runs `kind`. Finished runs are left as they are when resumed.
   /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
-  public static func run(_ kind: StageKind, _ configuration: Configuration, context: StageContext) throws {
-    try inFolder(of: configuration, context: context) { folder in
+  public static func run(_ request: StageRequest, context: StageContext) throws {
+    let (kind, configuration) = (request.kind, request.configuration)
+    try inFolder(of: request, context: context) { folder in
       context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
       let started = ContinuousClock.now
       switch kind {
@@ -22,34 +23,39 @@ public enum Stage {
       if [.sft, .rft, .rl].contains(kind), !configuration.evalData.isEmpty {
         try EvalStage.runAtEnd(configuration, folder: folder, context: context)
       }
+      // What a finished run takes over, such as another number of checkpoints to keep.
+      try folder.commit(fromStep: (folder.record?.finishedStep ?? 0) + 1, context: context)
       context.onEvent(
         .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
     }
   }
 
   /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
-  public static func replay(_ path: String, _ configuration: Configuration, context: StageContext) throws {
-    try inFolder(of: configuration, context: context) {
-      try RLStage.replay(path, configuration, folder: $0, context: context)
+  public static func replay(_ path: String, _ request: StageRequest, context: StageContext) throws {
+    try inFolder(of: request, context: context) {
+      try RLStage.replay(path, request.configuration, folder: $0, context: context)
     }
   }
 
   /// Judges given episodes again (`eval --regrade`).
-  public static func regrade(_ path: String, _ configuration: Configuration, context: StageContext) throws {
-    try inFolder(of: configuration, context: context) {
-      try EvalStage.regrade(path, configuration, folder: $0, context: context)
+  public static func regrade(_ path: String, _ request: StageRequest, context: StageContext) throws {
+    try inFolder(of: request, context: context) {
+      try EvalStage.regrade(path, request.configuration, folder: $0, context: context)
     }
   }
 
   /// Opens the run's folder for `body`; when that fails before anything came about, the folder is left empty.
   private static func inFolder(
-    of configuration: Configuration, context: StageContext, _ body: (RunFolder) throws -> Void
+    of request: StageRequest, context: StageContext, _ body: (RunFolder) throws -> Void
   ) throws {
-    guard !configuration.run.isEmpty else {
+    guard !request.configuration.run.isEmpty else {
       throw MartletError(.configuration, "run: is missing; name the run's folder")
     }
-    let folder = try RunFolder(configuration.run, resume: context.resume)
-    do { try body(folder) } catch {
+    let folder = try RunFolder(request.configuration.run, resume: context.resume)
+    do {
+      try folder.begin(request.kind, request.configuration, given: request.given, context: context)
+      try body(folder)
+    } catch {
       folder.discardIfFruitless()
       throw error
     }

@@ -8,6 +8,10 @@ public final class StageContext: @unchecked Sendable {
   public let pool: WorkerPool
   public let onEvent: EventHandler
   public let resume: Bool
+  /// Whether a run that was begun with another configuration is removed and made anew instead of refused.
+  let anew: Bool
+  /// The folder of the pipeline that a stage belongs to: paths in it are written relative to the stage's. nil: none.
+  let root: String?
   /// Times the parts of training and sampling; nil: nobody asks.
   public let timer: PartTimer?
   private let cancelled: @Sendable () -> Bool
@@ -15,21 +19,26 @@ public final class StageContext: @unchecked Sendable {
 
   /// - Parameters:
   ///   - threads: worker threads; nil: the physical cores.
+  ///   - resume: whether a run goes on in a folder that is not empty.
   ///   - timer: told what part of a step begins; each step's times go into its metrics as `profile_...`, in seconds.
   ///   - isCancelled: asked between steps, and between tokens while sampling.
   public init(
-    threads: Int? = nil, resume: Bool = false, timer: PartTimer? = nil,
+    threads: Int? = nil, resume: Bool = false, anew: Bool = false, timer: PartTimer? = nil,
     isCancelled: @escaping @Sendable () -> Bool = { false },
     onEvent: @escaping EventHandler = { _ in }
   ) {
     pool = threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool()
     self.resume = resume
+    self.anew = anew
+    root = nil
     self.timer = timer
     cancelled = isCancelled
     self.onEvent = onEvent
   }
 
-  private init(_ other: StageContext, resume: Bool) {
+  private init(_ other: StageContext, resume: Bool, root: String?) {
+    self.root = root
+    anew = other.anew
     pool = other.pool
     onEvent = other.onEvent
     timer = other.timer
@@ -37,8 +46,10 @@ public final class StageContext: @unchecked Sendable {
     self.resume = resume
   }
 
-  /// The same with another answer to whether runs are resumed.
-  func with(resume: Bool) -> StageContext { StageContext(self, resume: resume) }
+  /// The same with another answer to whether runs are resumed, and for the stages of a pipeline its folder.
+  func with(resume: Bool, root: String? = nil) -> StageContext {
+    StageContext(self, resume: resume, root: root ?? self.root)
+  }
 
   public var isCancelled: Bool { cancelled() }
 

@@ -9,6 +9,8 @@ import Transformer
 struct TrainingState: Codable, Equatable {
   /// Steps done.
   var step = 0
+  /// The next place in the endless order of examples or problems; nil in checkpoints of older versions.
+  var place: Int?
   /// Adaptive KL coefficient, where there is one.
   var kl: AdaptiveKLController?
   /// The share of right answers a problem had when it was sampled last, by id; nil: nobody asks for it.
@@ -34,6 +36,7 @@ final class TrainingRun {
   /// ``hash()`` after the last step; nil: this process has made none yet.
   private(set) var lastHash: String?
   private let saver: CheckpointWriter
+  private var lastSave = ContinuousClock.now
   /// The step of the newest checkpoint that is whole; -1: none.
   var savedStep: Int { saver.savedStep }
 
@@ -73,7 +76,18 @@ final class TrainingRun {
       context.onEvent(.note("resumed from \(last.folder)"))
     }
     metrics = try MetricsWriter(run: folder.path, resumeAfter: context.resume ? state.step : nil)
-    try folder.keep(configuration)
+    try folder.commit(fromStep: state.step + 1, context: context)
+    context.onEvent(.note(Self.costOfKill(configuration)))
+  }
+
+  /// What is lost when the process is killed.
+  private static func costOfKill(_ configuration: Configuration) -> String {
+    let steps = configuration.saveEvery
+    let pauses =
+      (configuration.saveMinutes > 0 ? ["\(decimals(configuration.saveMinutes, 1)) minutes"] : [])
+      + (steps > 0 ? [steps == 1 ? "step" : "\(steps) steps"] : [])
+    guard !pauses.isEmpty else { return "nothing is saved before the end (save_minutes and save_every are 0): a kill costs all" }
+    return "saved every \(pauses.joined(separator: " and every ")): a kill costs at most that and the step under way"
   }
 
   var isDone: Bool { state.step >= configuration.steps }
@@ -99,10 +113,17 @@ final class TrainingRun {
     defer { context.timer?.begin(.other) }
     if context.isCancelled {
       try saveNow()
-    } else if saves || (configuration.saveEvery > 0 && state.step % configuration.saveEvery == 0 && !isDone) {
+    } else if saves || (!isDone && isTimeToSave) {
+      lastSave = .now
       try saver.start(contents())
     }
     try context.checkCancelled()
+  }
+
+  private var isTimeToSave: Bool {
+    if configuration.saveEvery > 0, state.step % configuration.saveEvery == 0 { return true }
+    guard configuration.saveMinutes > 0 else { return false }
+    return ContinuousClock.now - lastSave >= .seconds(60 * configuration.saveMinutes)
   }
 
   /// Returns when what there is now is on the disk.
@@ -117,10 +138,12 @@ final class TrainingRun {
       state: try JSONEncoder().encode(state), best: state.best?.step)
   }
 
-  /// Leaves model.h5: without the optimizer, adapters merged into the weights. Nothing can be trained afterwards.
+  /// Leaves the last step's checkpoint, from which more steps can be made, and model.h5: without the optimizer, adapters merged
+  /// into the weights. Nothing can be trained by this object afterwards.
   func finish() throws {
-    try saver.finish()
+    if configuration.saveEvery > 0 || configuration.saveMinutes > 0 { try saveNow() } else { try saver.finish() }
     try ModelFile.write(loaded.model.mergedInPlace(pool: context.pool), files: loaded.files, to: folder.modelFile)
     metrics.close()
+    try folder.finish(step: state.step)
   }
 }
