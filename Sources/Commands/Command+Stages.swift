@@ -20,7 +20,7 @@ struct StageArguments: ParsableArguments {
   @OptionGroup var threads: Threads
 
   func run(_ kind: StageKind, _ more: [String] = []) throws {
-    let configuration = try Configuration.load(config, overrides: overrides + more)
+    let configuration = try Configuration.load(config, overrides: overrides + more, stage: kind)
     try withContext { try Stage.run(kind, configuration, context: $0) }
   }
 
@@ -71,7 +71,8 @@ struct RL: ParsableCommand {
 
   func run() throws {
     guard let replay else { return try arguments.run(.rl) }
-    let configuration = try Configuration.load(arguments.config, overrides: arguments.overrides)
+    let configuration = try Configuration.load(
+      arguments.config, overrides: arguments.overrides, stage: .rl, replays: true)
     try arguments.withContext { try Stage.replay(replay, configuration, context: $0) }
   }
 }
@@ -84,7 +85,8 @@ struct Eval: ParsableCommand {
 
   func run() throws {
     guard let regrade else { return try arguments.run(.eval) }
-    let configuration = try Configuration.load(arguments.config, overrides: arguments.overrides)
+    let configuration = try Configuration.load(
+      arguments.config, overrides: arguments.overrides, stage: .eval)
     try arguments.withContext { try Stage.regrade(regrade, configuration, context: $0) }
   }
 }

@@ -27,6 +27,15 @@ public enum PipelineFile {
     var over: [String]
   }
 
+  /// The keys of a file, and of the entries of `problems` and of `summary`.
+  static let keys = ["run", "problems", "defaults", "stages", "summary"]
+  static func keysOfProblems() throws -> ConfigurationTree {
+    try ConfigurationTree(encoding: Generated(file: "", seed: 0, count: 0, split: .training, families: []))
+  }
+  static func keysOfSummary() throws -> ConfigurationTree {
+    try ConfigurationTree(encoding: Comparison(rows: [], of: "", over: []))
+  }
+
   /// The stages, with everything resolved.
   struct Parts {
     var run: String
@@ -38,6 +47,13 @@ public enum PipelineFile {
   /// Decodes the file and every stage of it.
   /// - Throws: `MartletError` (configuration) naming file, stage and key.
   public static func check(_ path: String, overrides: [String] = []) throws { _ = try read(path, overrides: overrides) }
+
+  /// What its stages can hardly mean, each with the stage's name.
+  public static func warnings(_ path: String) throws -> [String] {
+    try read(path, overrides: []).stages.flatMap { stage in
+      stage.configuration.warnings(stage: stage.kind).map { "\(stage.name): \($0)" }
+    }
+  }
 
   /// The name of the pipeline's run.
   public static func runName(of path: String, overrides: [String] = []) throws -> String {
@@ -66,10 +82,9 @@ public enum PipelineFile {
 
   static func read(_ path: String, overrides: [String]) throws -> Parts {
     let tree = try ConfigurationFile.tree(path, overrides: overrides)
-    let known = ["run", "problems", "defaults", "stages", "summary"]
     guard case .map(let entries) = tree else { throw MartletError(.configuration, "\(path): is not a section") }
-    for (key, _) in entries where !known.contains(key) {
-      let nearest = ConfigurationFile.nearestWord(to: key, among: known)
+    for (key, _) in entries where !keys.contains(key) {
+      let nearest = ConfigurationFile.nearestWord(to: key, among: keys)
       throw MartletError(
         .configuration, "\(path): unknown key \(key)" + (nearest.map { "; did you mean \($0)?" } ?? ""))
     }
@@ -79,8 +94,17 @@ public enum PipelineFile {
     }
     let root = RunFolder.path(run)
     var parts = Parts(run: run, problems: [], stages: [], comparison: nil)
+    if case .list(let entries)? = tree["problems"] {
+      for (index, entry) in entries.enumerated() {
+        try ConfigurationFile.refuseUnknown(entry, known: keysOfProblems(), at: ["problems[\(index)]"], path: path)
+      }
+    }
+    if let summary = tree["summary"] {
+      try ConfigurationFile.refuseUnknown(summary, known: keysOfSummary(), at: ["summary"], path: path)
+    }
     if let problems = tree["problems"] { parts.problems = try decode([Generated].self, problems, path, "problems") }
     if let summary = tree["summary"] { parts.comparison = try decode(Comparison.self, summary, path, "summary") }
+    var shared = SharedDefaults(tree["defaults"]?.resolving(root))
     for (index, stage) in stages.enumerated() {
       let place = "\(path): stages[\(index)]"
       guard case .map(let keys) = stage, case .text(let name)? = stage["name"] else {
@@ -94,11 +118,11 @@ public enum PipelineFile {
           .configuration,
           "\(place): stage: must be one of \(StageKind.allCases.map(\.rawValue).joined(separator: ", "))")
       }
-      let own = ConfigurationTree.map(keys.filter { $0.key != "name" && $0.key != "stage" })
-      var merged = (tree["defaults"] ?? .map([])).merged(with: own).resolving(root)
-      merged.set(["run"], to: .text(root + "/" + name))
-      parts.stages.append((name, kind, try Configuration(tree: merged, path: "\(place) (\(name))")))
+      var own = ConfigurationTree.map(keys.filter { $0.key != "name" && $0.key != "stage" }).resolving(root)
+      own.set(["run"], to: .text(root + "/" + name))
+      parts.stages.append((name, kind, try shared.configuration(own, stage: kind, path: "\(place) (\(name))")))
     }
+    try shared.refuseUnused(path: path)
     return parts
   }
 

@@ -29,9 +29,9 @@ public final class StageContext: @unchecked Sendable {
     self.onEvent = onEvent
   }
 
-  private init(_ other: StageContext, resume: Bool) {
+  private init(_ other: StageContext, resume: Bool, onEvent: EventHandler? = nil) {
     pool = other.pool
-    onEvent = other.onEvent
+    self.onEvent = onEvent ?? other.onEvent
     timer = other.timer
     cancelled = other.cancelled
     self.resume = resume
@@ -39,6 +39,11 @@ public final class StageContext: @unchecked Sendable {
 
   /// The same with another answer to whether runs are resumed.
   func with(resume: Bool) -> StageContext { StageContext(self, resume: resume) }
+
+  /// The same threads, its events going to `onEvent`.
+  func listening(_ onEvent: @escaping EventHandler) -> StageContext {
+    StageContext(self, resume: resume, onEvent: onEvent)
+  }
 
   public var isCancelled: Bool { cancelled() }
 

@@ -31,9 +31,7 @@ struct Fixture: Decodable {
   }
   struct CorrectionCase: Decodable {
     var kind: CorrectionKind
-    var normalize: Bool
     var factors: [[Double]]
-    var mask: [[Bool]]
   }
   struct ValueCase: Decodable {
     var clip: Double?

@@ -169,8 +169,6 @@ import Testing
     #expect(groupHasSignal([1]))
     #expect(groupHasSignal([0, 1, 0]))
     #expect(!groupHasSignal([1, .nan, 1]))
-    #expect(groupHasSignal([1, 0], above: 0, below: 1))
-    #expect(!groupHasSignal([1, 1], above: 0, below: 1))
   }
 
   @Test func centredAdvantagesAddUpToNothing() {

@@ -1,0 +1,116 @@
+import Foundation
+import PPO
+import Rollout
+import Tensor
+import Testing
+import Transformer
+
+@testable import Pipeline
+
+/// Every key of the decoder, in every stage: it changes what comes of a run, or it is refused by name.
+@Suite(.serialized) struct KeyUseTests {
+  let bench: StageBench
+
+  init() throws { bench = try StageBench() }
+
+  /// A value for a key, and settings that it needs to act.
+  struct Change: CustomTestStringConvertible, Sendable {
+    let key, value: String
+    var needs: [String] = []
+    /// Settings of a single stage besides, where the others refuse them or have them.
+    var stageNeeds: [StageKind: [String]] = [:]
+    var testDescription: String { key }
+
+    init(_ key: String, _ value: String, _ needs: [String] = [], _ stageNeeds: [StageKind: [String]] = [:]) {
+      (self.key, self.value, self.needs, self.stageNeeds) = (key, value, needs, stageNeeds)
+    }
+  }
+
+  /// Keys whose effect is another than on a run's results, and which.
+  static let otherwise: [String: Observed] = [
+    "stage": .elsewhere("it is compared with the command: ConfigurationKindTests"),
+    "run": .elsewhere("it names the folder"),
+    "slots": .plan, "recompute": .plan,
+    "ranks": .elsewhere("the gradients are the same for any number: LearnerTests.ranksDoNotMatter"),
+    "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails a run with tools"),
+    "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
+    "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),
+    "loss.correction.low": .elsewhere("as its kind"), "loss.correction.high": .elsewhere("as its kind"),
+    "new_model.shape.value_head": .elsewhere("it is refused: gae makes one"),
+  ]
+
+  enum Observed: Sendable { case plan, elsewhere(String) }
+
+  @Test func everyKeyHasARow() throws {
+    let keys = Set(try Configuration.knownKeys().leaves.map(\.path))
+    let lost = keys.filter { KeyUse.of($0) == nil }
+    #expect(lost.isEmpty, "add a row to KeyUse+Table.swift for \(lost.sorted())")
+    let tested = Set(Self.changes.map(\.key)).union(Self.otherwise.keys)
+    #expect(keys.subtracting(tested).isEmpty, "add a change to KeyUseTests+Changes.swift for each")
+    #expect(tested.subtracting(keys).isEmpty, "no keys any more")
+    let sections = Set(keys.flatMap { key in key.indices.filter { key[$0] == "." }.map { String(key[..<$0]) } })
+    let rows = KeyUse.table.flatMap(\.keys)
+    #expect(Set(rows).count == rows.count && Set(rows).subtracting(keys.union(sections)).isEmpty)
+  }
+
+  @Test(arguments: changes) func aKeyActsOrIsRefused(change: Change) throws {
+    var acts = false
+    for stage in StageKind.allCases { acts = try isUsed(change, by: stage) || acts }
+    if case .elsewhere? = Self.otherwise[change.key] { return }
+    #expect(acts, "\(change.key): no stage takes it")
+  }
+
+  /// - Returns: whether the stage takes the key; that it then acts is checked.
+  private func isUsed(_ change: Change, by stage: StageKind) throws -> Bool {
+    let setting = "\(change.key)=\(change.value)"
+    let needs = change.needs + change.stageNeeds[stage, default: []]
+    // Without what it needs.
+    if !needs.isEmpty { _ = try takes(setting, [], stage) }
+    guard case .ran = try bench.run(stage, needs) else {
+      // The needs themselves are not of this stage: neither may the key be.
+      return false
+    }
+    return try takes(setting, needs, stage)
+  }
+
+  private func takes(_ setting: String, _ needs: [String], _ stage: StageKind) throws -> Bool {
+    let key = String(setting.prefix { $0 != "=" })
+    switch (try bench.run(stage, needs), try bench.run(stage, needs + [setting])) {
+    case (_, .refused(let message)):
+      let isNamed = key.split(separator: ".").allSatisfy { message.contains($0) } || isSectionNamed(key, message)
+      #expect(isNamed, "\(stage) refuses \(setting) without naming it: \(message)")
+      return false
+    case (.ran(let result, let plan), .ran(let changed, let changedPlan)):
+      switch Self.otherwise[key] {
+      case .elsewhere?: break
+      case .plan?:
+        #expect(plan != changedPlan, "\(stage) takes \(setting), and plans the same with \(needs)")
+        #expect(result == changed, "\(stage): \(key) is said to change no result")
+      case nil: #expect(result != changed, "\(stage) takes \(setting), which changes nothing with \(needs)")
+      }
+      return true
+    case (.refused, .ran): return true
+    }
+  }
+
+  private func isSectionNamed(_ key: String, _ message: String) -> Bool {
+    let section = key.prefix { $0 != "." }
+    return message.contains(": \(section): ")
+  }
+
+  /// Every key of the loss with every loss and every advantage.
+  @Test(arguments: LossKind.allCases.filter { $0 != .sft }.map { "loss.kind=\($0.rawValue)" }
+    + AdvantageKind.allCases.map { "loss.advantage=\($0.rawValue)" })
+  func lossKeysActOrAreRefused(setting: String) throws {
+    var needs = [setting]
+    if setting.hasSuffix("distillation") { needs.append("ref_model=$other.h5") }
+    for change in Self.changes where change.key.hasPrefix("loss.") && Self.otherwise[change.key] == nil {
+      guard change.key != "loss.kind", change.key != "loss.advantage" else { continue }
+      // What it needs besides, where that does not contradict the setting.
+      let key = setting.prefix { $0 != "=" }
+      let more = change.needs.filter { !$0.hasPrefix(key + "=") }
+      guard !more.contains(where: { $0.hasPrefix("model=") }), case .ran = try bench.run(.rl, needs + more) else { continue }
+      _ = try takes("\(change.key)=\(change.value)", needs + more, .rl)
+    }
+  }
+}
