@@ -19,8 +19,7 @@ import Testing
     case "dro": return DROLoss(beta: o.beta!)
     case "dppo": return DPPOLoss(low: o.low!, high: o.high!, penalty: o.penalty!)
     case "gspo": return GSPOLoss(low: o.low!, high: o.high!)
-    case "gspo_token", "gspo_token_limited":
-      return GSPOTokenLoss(low: o.low!, high: o.high!, logRatioLimit: o.limit)
+    case "gspo_token": return GSPOTokenLoss(low: o.low!, high: o.high!)
     case "gmpo": return GMPOLoss(low: o.low!, high: o.high!)
     case "vespo": return VESPOLoss()
     default: throw Missing(name: name)

@@ -29,7 +29,7 @@ final class StageBench {
     try Self.model(seed: 6, to: file("other.h5"))
     try folder.write(Self.problems(3...6), "p.jsonl")
     try folder.write(Self.problems(11...13), "held.jsonl")
-    let multiplications = [(47, 23), (36, 58), (19, 64), (85, 27)].map { a, b in
+    let multiplications = [(47, 23), (36, 58)].map { a, b in
       "{\"id\": \"m\(a)\", \"problem\": \"What is \(a) * \(b)?\", \"gt_answer\": \"\(a * b)\"}\n"
     }
     try folder.write(multiplications.joined(), "m.jsonl")
@@ -42,7 +42,6 @@ final class StageBench {
         """
       }.joined(), "examples.jsonl")
     try folder.write("{\"prompt\": \"What is 9?\", \"response\": \"9 is nine.\"}\n", "mix.jsonl")
-    try folder.write("text", "read/me.txt")
     try writeEdits()
   }
 
@@ -92,20 +91,20 @@ final class StageBench {
       {model: $tiny.h5, data: $p.jsonl, steps: 2, prompts_per_step: 2, samples_per_prompt: 4, update_batch: 4, \
       sampling: {max_tokens: 12, tools: none}, reward: {overlong_buffer: 12}, optimizer: {learning_rate: 0.01}}
       """
-    case .eval:
-      "{model: $base, data: $m.jsonl, samples_per_prompt: 2, sampling: {max_tokens: 160, tools: none}}"
-    case .hint:
-      """
-      {model: $base, data: $m.jsonl, prompts_per_step: 3, samples_per_prompt: 1, hint: {count: 1}, \
-      sampling: {max_tokens: 200}, interpreter: {packages: [], time_limit: 3}}
-      """
+    case .eval: "{model: $base, data: $m.jsonl, samples_per_prompt: 2, \(Self.solving)}"
+    case .hint: "{model: $base, data: $m.jsonl, prompts_per_step: 3, samples_per_prompt: 2, sampling: {max_tokens: 200}}"
     case .rft:
       """
-      {model: $base, data: $p.jsonl, samples_per_prompt: 2, steps: 2, update_batch: 2, \
-      sampling: {max_tokens: 160, tools: none}, rejection: {filter: correct}, optimizer: {learning_rate: 0.01}}
+      {model: $base, data: $m.jsonl, samples_per_prompt: 2, steps: 2, update_batch: 2, \(Self.solving), \
+      optimizer: {learning_rate: 0.01}}
       """
     }
   }
+
+  /// With this the demo's base calls Python and is right now and then.
+  private static let solving =
+    "sampling: {max_tokens: 120}, interpreter: {packages: []}, "
+    + "prompt: {hint: Let us use python code to solve this problem.}"
 
   /// Runs `stage` with `changes` (`key=value`) to its base configuration; the same again is remembered.
   func run(_ stage: StageKind, _ changes: [String]) throws -> Outcome {
@@ -116,21 +115,32 @@ final class StageBench {
     return outcome
   }
 
+  /// The message that `stage` refuses its base configuration with these changes with; nil: it takes it.
+  func check(_ stage: StageKind, _ changes: [String]) throws -> String? {
+    do {
+      _ = try configuration(stage, changes, run: "check")
+      return nil
+    } catch let error as MartletError {
+      #expect(error.status == .configuration)
+      return error.message
+    }
+  }
+
+  private func configuration(_ stage: StageKind, _ changes: [String], run: String) throws -> Configuration {
+    var tree = try ConfigurationTree(yaml: resolved(base(stage)), path: "base")
+    for change in changes { try ConfigurationFile.apply(resolved(change), to: &tree) }
+    tree.set(["run"], to: .text(run))
+    var configuration = try Configuration(tree: tree, path: stage.rawValue)
+    try configuration.settle(on: stage, path: stage.rawValue)
+    return configuration
+  }
+
   private func make(_ stage: StageKind, _ changes: [String]) throws -> Outcome {
+    if let message = try check(stage, changes) { return .refused(message) }
     count += 1
     let run = file("run-\(count)")
     defer { try? FileManager.default.removeItem(atPath: run) }
-    var configuration: Configuration
-    do {
-      var tree = try ConfigurationTree(yaml: resolved(base(stage)), path: "base")
-      for change in changes { try ConfigurationFile.apply(resolved(change), to: &tree) }
-      tree.set(["run"], to: .text(run))
-      configuration = try Configuration(tree: tree, path: stage.rawValue)
-      try configuration.settle(on: stage, path: stage.rawValue)
-    } catch let error as MartletError {
-      #expect(error.status == .configuration)
-      return .refused(error.message)
-    }
+    let configuration = try configuration(stage, changes, run: run)
     let log = Log()
     var result = ""
     do {
@@ -144,7 +154,7 @@ final class StageBench {
 
   private static func plan(_ configuration: Configuration, _ stage: StageKind) throws -> String {
     let plan = try Plan.of(configuration, kind: stage, threads: 1)
-    return plan.parts.map { "\($0.name) \($0.bytes)" }.joined(separator: ", ")
+    return "recomputes \(plan.recomputes) " + plan.parts.map { "\($0.name) \($0.bytes)" }.joined(separator: ", ")
   }
 
   /// Weights by their hash, lines without times, names of the rest.
