@@ -37,7 +37,8 @@ public enum ConfigurationKind: Sendable, Equatable {
     let remedy = "write \"stage: \((fitting.first ?? .rl).rawValue)\" into it, or give --stage"
     guard !fitting.isEmpty else {
       throw MartletError(
-        .configuration, "\(path): stage: no stage takes all of its keys (\(reasons.joined(separator: "; "))); \(remedy)")
+        .configuration, "\(path): stage: no stage takes all of its keys (\(reasons.joined(separator: "; "))); \(remedy)"
+      )
     }
     throw MartletError(
       .configuration, "\(path): stage: it may be for \(fitting.map(\.rawValue).joined(separator: " or ")); \(remedy)")

@@ -167,7 +167,8 @@ extension KeyUse {
     KeyUse("loss.kl_target", in: [.rl], needs: [Need("loss.kl_in_reward") { $0.loss.klInReward }]),
     KeyUse("loss.kl_horizon", in: [.rl], needs: [Need("loss.kl_target above 0") { $0.loss.klTarget > 0 }]),
     KeyUse("loss.gamma", in: [.rl], needs: [advantages(.gae, .reinforcePlusPlus)]),
-    KeyUse("loss.gae_lambda", "loss.whiten", "loss.value_clip", "loss.value_coef", in: [.rl], needs: [advantages(.gae)]),
+    KeyUse(
+      "loss.gae_lambda", "loss.whiten", "loss.value_clip", "loss.value_coef", in: [.rl], needs: [advantages(.gae)]),
     KeyUse("loss.gae_observation", in: [.rl], needs: [advantages(.gae), tools]),
     KeyUse(
       "loss.remax_kl", in: [.rl],

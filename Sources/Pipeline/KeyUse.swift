@@ -2,7 +2,7 @@ import PPO
 import Rollout
 import Tensor
 
-/// Where a key of the configuration acts. A key that is set and does nothing would be a silent mistake: it is refused by name.
+/// Where a key of the configuration acts. One that is set and does nothing would be a silent mistake: it is refused by name.
 struct KeyUse: Sendable {
   /// A setting that a key depends on.
   struct Need: Sendable {
@@ -38,7 +38,8 @@ struct KeyUse: Sendable {
       return "\(stage.rawValue) does not use it, \(stages.map(\.rawValue).joined(separator: ", ")) "
         + (stages.count == 1 ? "does" : "do") + "; remove it"
     }
-    guard let missing = (needs + (stageNeeds[stage] ?? [])).first(where: { !$0.holds(configuration) }) else { return nil }
+    let missing = (needs + stageNeeds[stage, default: []]).first { !$0.holds(configuration) }
+    guard let missing else { return nil }
     return "does nothing in this \(stage.rawValue): it needs \(missing.text); set that or remove the key"
   }
 

@@ -18,7 +18,8 @@ struct PlanLengths {
       let loaded = try? LoadedModel.header(configuration)
     else { return nil }
     let builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
-    let found = try? kind == .sft
+    let found =
+      try? kind == .sft
       ? Self.examples(configuration, loaded, builder)
       : Self.responses(configuration, loaded, builder, sharesPrompts: kind == .rl && configuration.sharesPrompts)
     guard var found else { return nil }

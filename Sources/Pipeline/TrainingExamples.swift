@@ -22,8 +22,9 @@ struct TrainingExample: Sendable, Equatable {
 
   /// An episode, trained on what `authors` wrote.
   init(_ episode: Episode, authors: [Author]) {
-    let written = episode.authorsByToken
-    self.init(tokens: episode.tokens, trained: written.map { authors.contains($0) }, authors: Set(written))
+    self.init(
+      tokens: episode.tokens, trained: episode.authorsByToken.map { authors.contains($0) },
+      authors: Set(episode.authorsByToken))
   }
 }
 

@@ -61,7 +61,8 @@ final class StageBench {
   func file(_ name: String) -> String { folder.path + "/" + name }
 
   private static func problems(_ range: ClosedRange<Int>) -> String {
-    range.map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }.joined()
+    range.map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
+      .joined()
   }
 
   /// Random weights; every fifth token ends a response, so that lengths differ.
@@ -92,7 +93,8 @@ final class StageBench {
       sampling: {max_tokens: 12, tools: none}, reward: {overlong_buffer: 12}, optimizer: {learning_rate: 0.01}}
       """
     case .eval: "{model: $base, data: $m.jsonl, samples_per_prompt: 2, \(Self.solving)}"
-    case .hint: "{model: $base, data: $m.jsonl, prompts_per_step: 3, samples_per_prompt: 2, sampling: {max_tokens: 200}}"
+    case .hint:
+      "{model: $base, data: $m.jsonl, prompts_per_step: 3, samples_per_prompt: 2, sampling: {max_tokens: 200}}"
     case .rft:
       """
       {model: $base, data: $m.jsonl, samples_per_prompt: 2, steps: 2, update_batch: 2, \(Self.solving), \
@@ -162,7 +164,9 @@ final class StageBench {
     let names = FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String }.sorted() ?? []
     return try names.map { name in
       let path = run + "/" + name
-      if name.hasSuffix(".h5"), !name.contains("step-") { return try "\(name) \(weightsHash(ModelFile.read(path).model))\n" }
+      if name.hasSuffix(".h5"), !name.contains("step-") {
+        return try "\(name) \(weightsHash(ModelFile.read(path).model))\n"
+      }
       guard name.hasSuffix(".jsonl") || name.hasSuffix(".json") else {
         return name.hasPrefix("events.out") || name == "LOCK" ? "" : name + "\n"
       }

@@ -27,7 +27,7 @@ extension KeyUseTests {
     "prompt.hint=Let us use python code to solve this problem.",
   ]
 
-  /// All stages with these settings, those of `sft` in its evaluation; `hint` begins its responses with the given sentence.
+  /// All stages with these settings, those of `sft` in its evaluation; `hint` in the mode that shows every response.
   private static func everywhere(_ settings: [String]) -> [StageKind: [String]] {
     [
       .rl: settings, .eval: settings, .rft: settings, .hint: ["hint.mode=prompt"] + settings,
@@ -126,7 +126,8 @@ extension KeyUseTests {
     Change("reward.format_reward", "0.5", shows: [.sft: solvingEvaluation, .rl: solving, .hint: ["hint.mode=prompt"]]),
     Change("reward.overlong_buffer", "10", shows: [.sft: evaluation]),
     Change(
-      "reward.overlong_factor", "2", shows: [
+      "reward.overlong_factor", "2",
+      shows: [
         .sft: evaluation + ["reward.overlong_buffer=12"], .eval: ["reward.overlong_buffer=120"],
         .rft: ["reward.overlong_buffer=120"], .hint: ["reward.overlong_buffer=200"],
       ]),
@@ -141,7 +142,8 @@ extension KeyUseTests {
     Change("loss.dual_clip", "1.0001", shows: [.rl: ["loss.clip_high=0.9"]]),
     Change("loss.cispo_cap", "1", needs: ["loss.kind=cispo"]),
     Change("loss.difference_clamp", "0.0001"), Change("loss.sapo_positive", "2", needs: ["loss.kind=sapo"]),
-    Change("loss.sapo_negative", "2", needs: ["loss.kind=sapo"]), Change("loss.dro_beta", "0.5", needs: ["loss.kind=dro"]),
+    Change("loss.sapo_negative", "2", needs: ["loss.kind=sapo"]),
+    Change("loss.dro_beta", "0.5", needs: ["loss.kind=dro"]),
     Change("loss.kl", "k3", shows: [.rl: ["loss.kl=k1"]]), Change("loss.kl_coef", "0.2", needs: ["loss.kl=k3"]),
     Change("loss.kl_difference_clamp", "0.0001", needs: kl), Change("loss.kl_value_clamp", "0.0001", needs: kl),
     Change("loss.kl_importance", "true", needs: kl), Change("loss.kl_in_reward", "true", needs: kl),

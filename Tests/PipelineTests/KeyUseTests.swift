@@ -33,7 +33,7 @@ import Transformer
     "run": .elsewhere("it names the folder"),
     "slots": .plan, "recompute": .plan,
     "ranks": .elsewhere("the gradients are the same for any number: LearnerTests.ranksDoNotMatter"),
-    "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails a run with tools"),
+    "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails"),
     "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
     "new_model.shape.begin_token": .elsewhere("it begins the prompts of a model whose template has it"),
     "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),
@@ -112,8 +112,9 @@ import Transformer
   }
 
   /// Every key of the loss with every loss and every advantage.
-  @Test(arguments: LossKind.allCases.filter { $0 != .sft }.map { "loss.kind=\($0.rawValue)" }
-    + AdvantageKind.allCases.map { "loss.advantage=\($0.rawValue)" })
+  @Test(
+    arguments: LossKind.allCases.filter { $0 != .sft }.map { "loss.kind=\($0.rawValue)" }
+      + AdvantageKind.allCases.map { "loss.advantage=\($0.rawValue)" })
   func lossKeysActOrAreRefused(setting: String) throws {
     var needs = [setting]
     if setting.hasSuffix("distillation") { needs.append("ref_model=$other.h5") }
