@@ -11,7 +11,12 @@ public final class StageContext: @unchecked Sendable {
   /// Times the parts of training and sampling; nil: nobody asks.
   public let timer: PartTimer?
   private let cancelled: @Sendable () -> Bool
-  private let hosts = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
+  private let hosts: Hosts
+
+  /// The interpreters that were started, shared by all that come of one context.
+  private final class Hosts: Sendable {
+    let known = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
+  }
 
   /// - Parameters:
   ///   - threads: worker threads; nil: the physical cores.
@@ -27,6 +32,7 @@ public final class StageContext: @unchecked Sendable {
     self.timer = timer
     cancelled = isCancelled
     self.onEvent = onEvent
+    hosts = Hosts()
   }
 
   private init(_ other: StageContext, resume: Bool, onEvent: EventHandler? = nil) {
@@ -34,6 +40,7 @@ public final class StageContext: @unchecked Sendable {
     self.onEvent = onEvent ?? other.onEvent
     timer = other.timer
     cancelled = other.cancelled
+    hosts = other.hosts
     self.resume = resume
   }
 
@@ -52,7 +59,7 @@ public final class StageContext: @unchecked Sendable {
 
   /// The interpreter with these settings, started when first asked for and kept.
   public func interpreter(_ settings: InterpreterSettings) throws -> InterpreterHost {
-    try hosts.withLock { hosts in
+    try hosts.known.withLock { hosts in
       if let known = hosts.first(where: { $0.settings == settings }) { return known.host }
       let host = try InterpreterHost(settings: settings)
       hosts.append((settings, host))

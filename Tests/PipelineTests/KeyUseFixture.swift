@@ -37,7 +37,7 @@ final class StageBench {
       (1...4).map {
         """
         {"prompt": "What is \($0) + \($0)?", "segments": [{"author": "model", "text": "Let me see."}, \
-        {"author": "hint", "text": " So"}, {"author": "model", "text": " \(2 * $0)."}]}
+        {"author": "hint", "text": " So"}, {"author": "model", "text": " \(2 * $0)\(String(repeating: " It is.", count: $0))"}]}
 
         """
       }.joined(), "examples.jsonl")
@@ -97,7 +97,7 @@ final class StageBench {
       "{model: $base, data: $m.jsonl, prompts_per_step: 3, samples_per_prompt: 2, sampling: {max_tokens: 200}}"
     case .rft:
       """
-      {model: $base, data: $m.jsonl, samples_per_prompt: 2, steps: 2, update_batch: 2, \(Self.solving), \
+      {model: $base, data: $m.jsonl, samples_per_prompt: 6, steps: 2, update_batch: 2, \(Self.solving), \
       optimizer: {learning_rate: 0.01}}
       """
     }
@@ -105,7 +105,7 @@ final class StageBench {
 
   /// With this the demo's base calls Python and is right now and then.
   private static let solving =
-    "sampling: {max_tokens: 120}, interpreter: {packages: []}, "
+    "sampling: {max_tokens: 120, temperature: 0.5}, interpreter: {packages: []}, "
     + "prompt: {hint: Let us use python code to solve this problem.}"
 
   /// Runs `stage` with `changes` (`key=value`) to its base configuration; the same again is remembered.
@@ -159,10 +159,10 @@ final class StageBench {
     return "recomputes \(plan.recomputes) " + plan.parts.map { "\($0.name) \($0.bytes)" }.joined(separator: ", ")
   }
 
-  /// Weights by their hash, lines without times, names of the rest.
+  /// Weights by their hash, lines without times, names of the rest; not the journal, whose order is that of the clock.
   private func contents(of run: String) throws -> String {
     let names = FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String }.sorted() ?? []
-    return try names.map { name in
+    return try names.filter { !$0.hasPrefix("journal") }.map { name in
       let path = run + "/" + name
       if name.hasSuffix(".h5"), !name.contains("step-") {
         return try "\(name) \(weightsHash(ModelFile.read(path).model))\n"

@@ -15,7 +15,7 @@ extension KeyUseTests {
   private static let rewardKL = ["loss.kl=k1", "loss.kl_coef=0.1", "loss.kl_in_reward=true"]
   /// A model that is right now and then, with tools.
   private static let solving = [
-    "model=$base", "data=$m.jsonl", "sampling.max_tokens=120", tools, unpacked,
+    "model=$base", "data=$m.jsonl", "sampling.max_tokens=120", "sampling.temperature=0.5", tools, unpacked,
     "prompt.hint=Let us use python code to solve this problem.",
   ]
   /// A supervised stage with an evaluation behind it.
@@ -23,8 +23,12 @@ extension KeyUseTests {
     "eval_data=$held.jsonl", "sampling.tools=none", "sampling.max_tokens=12", "samples_per_prompt=2",
   ]
   private static let solvingEvaluation = [
-    "model=$base", "eval_data=$m.jsonl", "sampling.max_tokens=120", "samples_per_prompt=2", unpacked,
-    "prompt.hint=Let us use python code to solve this problem.",
+    "model=$base", "eval_data=$m.jsonl", "sampling.max_tokens=120", "sampling.temperature=0.5", unpacked,
+    "samples_per_prompt=4", "optimizer.learning_rate=0", "prompt.hint=Let us use python code to solve this problem.",
+  ]
+
+  private static let solvingHint = [
+    "hint.mode=prompt", "hint.prompt=Let us use python code to solve this problem.", "sampling.temperature=0.5",
   ]
 
   /// All stages with these settings, those of `sft` in its evaluation; `hint` in the mode that shows every response.
@@ -84,13 +88,13 @@ extension KeyUseTests {
     Change("optimizer.weight_decay", "0.5"), Change("optimizer.max_grad_norm", "0.000000001"),
     Change("optimizer.warmup_steps", "2"), Change("optimizer.schedule", "cosine"),
     Change("optimizer.min_learning_rate_ratio", "0.5", needs: ["optimizer.schedule=linear"]),
-    Change("rejection.filter", "correct", shows: [.rft: ["samples_per_prompt=4", "rejection.per_problem=4"]]),
-    Change("rejection.per_problem", "1", shows: [.rft: ["samples_per_prompt=4"]]),
+    Change("rejection.filter", "correct", shows: [.rft: ["samples_per_prompt=12", "rejection.per_problem=12"]]),
+    Change("rejection.per_problem", "1", shows: [.rft: ["samples_per_prompt=12"]]),
     Change("rejection.max_tokens", "1"), Change("rejection.mix", "$mix.jsonl"),
   ]
 
   private static let sampling = [
-    Change("sampling.temperature", "0.5", shows: [.sft: evaluation]),
+    Change("sampling.temperature", "0.7", shows: [.sft: evaluation]),
     Change("sampling.top_p", "0.3", shows: [.sft: evaluation]),
     Change("sampling.top_k", "3", shows: [.sft: evaluation]),
     Change("sampling.max_tokens", "5", shows: [.sft: evaluation]),
@@ -104,7 +108,8 @@ extension KeyUseTests {
     interpreter("time_limit", "0.3", "import time; time.sleep(1); print(1)"),
     interpreter("memory", "300000000", "print(len(bytearray(600000000)))"),
     interpreter("output", "20", "print('a' * 60)"), interpreter("output_limit", "50", "print('a' * 60)"),
-    interpreter("processes", "1", "import os; print(os.fork() >= 0)"),
+    interpreter(
+      "processes", "1", "import threading; t = threading.Thread(target=print, args=(5,)); t.start(); t.join()"),
     interpreter("packages", "[mailbox]", "import sys; print('mailbox' in sys.modules)"),
     interpreter("tier", "T1", "print(len(open('/proc/self/status').read()) > 0)"),
     interpreter(
@@ -120,10 +125,10 @@ extension KeyUseTests {
   ]
 
   private static let rewards = [
-    Change("reward.accuracy", "2", shows: [.sft: solvingEvaluation, .rl: solving, .hint: ["hint.mode=prompt"]]),
+    Change("reward.accuracy", "2", shows: [.sft: solvingEvaluation, .rl: solving, .hint: solvingHint]),
     Change("reward.code_penalty", "-0.5", shows: everywhere([failing, "sampling.max_tokens=80", tools, unpacked])),
     Change("reward.code_penalty_without_code", "true", shows: everywhere(["sampling.max_tokens=12"])),
-    Change("reward.format_reward", "0.5", shows: [.sft: solvingEvaluation, .rl: solving, .hint: ["hint.mode=prompt"]]),
+    Change("reward.format_reward", "0.5", shows: [.sft: solvingEvaluation, .rl: solving, .hint: solvingHint]),
     Change("reward.overlong_buffer", "10", shows: [.sft: evaluation]),
     Change(
       "reward.overlong_factor", "2",

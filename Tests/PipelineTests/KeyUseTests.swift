@@ -59,7 +59,11 @@ import Transformer
     var acts = false
     for stage in StageKind.allCases { acts = try isUsed(change, by: stage) || acts }
     if case .elsewhere? = Self.otherwise[change.key] { return }
-    #expect(acts, "\(change.key): no stage takes it")
+    let reasons = try StageKind.allCases.map { stage in
+      let settings = change.needs + change.shows[stage, default: []] + ["\(change.key)=\(change.value)"]
+      return try bench.check(stage, settings) ?? "\(stage): taken"
+    }
+    #expect(acts, "\(change.key): no stage takes it: \(reasons)")
   }
 
   /// - Returns: whether the stage takes the key; that it then acts is checked.
