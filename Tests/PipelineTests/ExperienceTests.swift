@@ -194,7 +194,7 @@ import Transformer
     #expect(updates.count == 1 && updates[0].gradientNorm.isFinite && updates[0].gradientNorm > 0)
     #expect(updates[0].metrics.loss.isFinite)
     let weights = run.loaded.model.weights
-    #expect(weights[0..<weights.count].allSatisfy(\.isFinite))
+    #expect(weights[0..<weights.count].allSatisfy { $0.isFinite })
   }
 
   @Test func aLogProbThatIsNotTheTrainersIsAnError() throws {

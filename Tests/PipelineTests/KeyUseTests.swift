@@ -122,6 +122,9 @@ import Transformer
   func lossKeysActOrAreRefused(setting: String) throws {
     var needs = [setting]
     if setting.hasSuffix("distillation") { needs.append("ref_model=$other.h5") }
+    // Rewards above 0, and greedy answers that end early.
+    if setting.hasSuffix("max_rl") { needs += ["reward.code_penalty=1", "reward.code_penalty_without_code=true"] }
+    if setting.hasSuffix("remax") { needs += ["model=$other.h5", "data=$held.jsonl"] }
     for change in Self.changes where change.key.hasPrefix("loss.") && Self.otherwise[change.key] == nil {
       guard change.key != "loss.kind", change.key != "loss.advantage" else { continue }
       // What it needs besides, where that does not contradict the setting; some show with a larger model alone.

@@ -87,6 +87,20 @@ import Testing
     }
   }
 
+  /// What only the data can tell is said by the stage.
+  @Test func examplesThatASettingCannotActOnAreNamed() throws {
+    func log(_ changes: [String]) throws -> String {
+      guard case .ran(let result, _) = try bench.run(.sft, changes) else { return "refused" }
+      return result
+    }
+    let (authors, prompt) = ("train_authors: no example has a token of hint", "the section prompt has nothing to do")
+    #expect(try log(["train_authors=[model, hint]", "data=$mix.jsonl"]).contains(authors))
+    #expect(try !log(["train_authors=[model, hint]"]).contains(authors))
+    #expect(try log(["prompt.template=chatml", "data=$episodes.jsonl"]).contains(prompt))
+    #expect(try !log(["prompt.template=chatml"]).contains(prompt))
+    #expect(try !log(["data=$episodes.jsonl"]).contains(prompt))
+  }
+
   @Test func idsAreToldApartWhateverTheyAre() throws {
     var ids = DistinctIds(separator: "#")
     let made = ["a", "a#2", "a", "b", "a", "a#2"].map { ids.distinct(Problem(id: $0, problem: "", gold: "")).id }
