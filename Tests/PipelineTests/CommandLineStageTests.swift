@@ -60,7 +60,10 @@ import Testing
     #expect(try !plan([]).parts.contains { $0.name == "gradients" })
     // Training comes after sampling, not beside it.
     try program.write("run.yaml", "stage: rft\nsteps: 1\nrun: ./run\nmodel: model.h5\ndata: p.jsonl\n")
-    let names = Set(try plan([]).parts.map(\.name))
-    #expect(names.contains("gradients") && !names.contains("key and value caches"))
+    let both = try [[], ["--set", "micro_batch_tokens=200000", "--set", "update_batch=4000"]].map { try plan($0) }
+    let trains = both.map { plan in plan.parts.contains { $0.name == "gradients" } }
+    let samples = both.map { plan in plan.parts.contains { $0.name == "key and value caches" } }
+    #expect(trains == [false, true] && samples == [true, false])
+    #expect(both[1].notes.contains { $0.contains("of sampling, training, training takes most") })
   }
 }

@@ -29,10 +29,8 @@ final class StageBench {
     try Self.model(seed: 6, to: file("other.h5"))
     try folder.write(Self.problems(3...6), "p.jsonl")
     try folder.write(Self.problems(11...13), "held.jsonl")
-    let multiplications = [(47, 23), (36, 58)].map { a, b in
-      "{\"id\": \"m\(a)\", \"problem\": \"What is \(a) * \(b)?\", \"gt_answer\": \"\(a * b)\"}\n"
-    }
-    try folder.write(multiplications.joined(), "m.jsonl")
+    let multiplications = ProblemGenerator(seed: 3, split: .training, families: [.multiplication]).problems(count: 2)
+    try JSONLines.write(multiplications.map(\.problem), to: file("m.jsonl"))
     try folder.write(
       (1...4).map {
         """
@@ -42,15 +40,16 @@ final class StageBench {
         """
       }.joined(), "examples.jsonl")
     try folder.write("{\"prompt\": \"What is 9?\", \"response\": \"9 is nine.\"}\n", "mix.jsonl")
-    try writeEdits()
+    try writeEdits(of: multiplications[0].problem)
   }
 
   /// A spot that a person chose, and other episodes that it may be of.
-  private func writeEdits() throws {
+  private func writeEdits(of problem: Problem) throws {
     let json = try Data(contentsOf: URL(fileURLWithPath: TrainProgram.root + "/configs/demo/tokenizer.json"))
-    let place = try Tokenizer(json: json, path: "tokenizer.json").encode("What is 47 * 23?\n").count + 4
+    let place = try Tokenizer(json: json, path: "tokenizer.json").encode(problem.problem + "\n").count + 4
     try folder.write(
-      "{\"id\": \"m47\", \"sample\": 0, \"token\": \(place), \"hint\": \" Let us use code.\"}\n", "edits.jsonl")
+      "{\"id\": \"\(problem.id)\", \"sample\": 0, \"token\": \(place), \"hint\": \" Let us use code.\"}\n",
+      "edits.jsonl")
     var configuration = try Configuration(
       tree: ConfigurationTree(yaml: resolved(base(.eval)), path: "base"), path: "base")
     (configuration.run, configuration.seed) = (file("others"), 3)

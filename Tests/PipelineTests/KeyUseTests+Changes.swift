@@ -72,8 +72,9 @@ extension KeyUseTests {
       ]),
     Change("eval_every", "1", needs: ["eval_data=$held.jsonl"]),
     Change("train_authors", "[model, hint]"),
-    Change("matmul", "blas"), Change("gradient_shards", "2"),
-    Change("prompts_per_step", "1"), Change("samples_per_prompt", "3", shows: [.sft: ["eval_data=$held.jsonl"]]),
+    Change("matmul", "blas", shows: [.sft: ["model=$base"]]), Change("gradient_shards", "2"),
+    Change("prompts_per_step", "1", shows: [.hint: solvingHint + ["hint.count=1", "samples_per_prompt=6"]]),
+    Change("samples_per_prompt", "3", shows: [.sft: ["eval_data=$held.jsonl"]]),
     Change("update_batch", "3"), Change("micro_batch_tokens", "20"), Change("share_prompts", "false"),
     Change("slots", "1", shows: [.sft: ["eval_data=$held.jsonl", "sampling.max_tokens=200"]]),
     Change("recompute", "layers"),
@@ -108,8 +109,6 @@ extension KeyUseTests {
     interpreter("time_limit", "0.3", "import time; time.sleep(1); print(1)"),
     interpreter("memory", "300000000", "print(len(bytearray(600000000)))"),
     interpreter("output", "20", "print('a' * 60)"), interpreter("output_limit", "50", "print('a' * 60)"),
-    interpreter(
-      "processes", "1", "import threading; t = threading.Thread(target=print, args=(5,)); t.start(); t.join()"),
     interpreter("packages", "[mailbox]", "import sys; print('mailbox' in sys.modules)"),
     interpreter("tier", "T1", "print(len(open('/proc/self/status').read()) > 0)"),
     interpreter(

@@ -41,9 +41,9 @@ import Testing
     let plain = try weights(CorrectionSettings(), shift: 0.6)
     var found: [String: String] = ["none": plain]
     for kind in CorrectionKind.allCases where kind != .none {
-      let hash = try weights(CorrectionSettings(kind, low: 0.4, high: 2), shift: 0.6)
+      let hash = try weights(CorrectionSettings(kind, high: 2), shift: 0.6)
       found[kind.rawValue] = hash
-      #expect(try weights(CorrectionSettings(kind, low: 0.4, high: 1.2), shift: 0.6) != hash, "\(kind): high")
+      #expect(try weights(CorrectionSettings(kind, high: 1.2), shift: 0.6) != hash, "\(kind): high")
       // The policy's own log-probs: all factors are 1.
       #expect(try weights(CorrectionSettings(kind), shift: 0) == weights(CorrectionSettings(), shift: 0), "\(kind)")
     }
@@ -82,7 +82,7 @@ import Testing
         return "\(tokens)"
       }
       #expect(texts.count == 3 * 4 * prompts && Set(texts).count > texts.count * 3 / 4, "\(Set(texts).count) differ")
-      let ids = Set(lines.compactMap { $0.split(separator: "\"").dropFirst(2).first }.map(String.init))
+      let ids = Set(lines.compactMap { $0.split(separator: "\"").dropFirst(3).first }.map(String.init))
       #expect(ids.count == 3 * prompts, "\(ids)")
     }
   }
