@@ -8,45 +8,27 @@ import Tensor
 /// A JSON object with its keys in order and floats in their shortest form.
 func oneLine(_ value: some Encodable) throws -> String { String(decoding: try JSONLines.line(value), as: UTF8.self) }
 
-/// What kind of file a configuration is, by its keys.
-enum ConfigurationKind: Equatable {
-  case stage(StageKind), pipeline, ablation
-
-  init(_ path: String) throws {
-    guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }) else {
-      throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
-    }
-    let keys = Set(text.split(separator: "\n").map { String($0.prefix { $0 != ":" }) })
-    if keys.contains("cases") {
-      self = .ablation
-    } else if keys.contains("stages") {
-      self = .pipeline
-    } else {
-      self = .stage(Self.stage(keys))
-    }
-  }
-
-  /// The stage that a file with these keys is written for.
-  private static func stage(_ keys: Set<String>) -> StageKind {
-    if keys.contains("rejection") { return .rft }
-    if keys.contains("hint") { return .hint }
-    if !keys.isDisjoint(with: ["loss", "reward", "groups", "ref_model"]) { return .rl }
-    return keys.contains("steps") ? .sft : .eval
-  }
-}
-
 struct Check: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "check", abstract: "Decode configurations.")
+  static let configuration = CommandConfiguration(
+    commandName: "check", abstract: "Decode configurations; say what cannot work and what can hardly be meant.")
   @Argument(help: "Stage, pipeline or ablation files.") var configs: [String]
+  @Option(help: "The stage that they are for; that of each file's own key `stage` if not given.") var stage: StageKind?
 
   func run() throws {
     for path in configs {
-      switch try ConfigurationKind(path) {
-      case .stage: _ = try Configuration.load(path)
-      case .pipeline: try PipelineFile.check(path)
-      case .ablation: for line in try Ablation(path).effects { Console.out(line) }
+      switch try ConfigurationKind.of(path, stage: stage) {
+      case .stage(let kind):
+        for warning in try Configuration.load(path, stage: kind).warnings(stage: kind) {
+          Console.warning("\(path): \(warning)")
+        }
+        Console.out("\(path): ok, stage \(kind.rawValue)")
+      case .pipeline:
+        for warning in try PipelineFile.warnings(path) { Console.warning("\(path): \(warning)") }
+        Console.out("\(path): ok, a pipeline")
+      case .ablation:
+        for effect in try Ablation(path).effects { Console.out(effect) }
+        Console.out("\(path): ok, an ablation")
       }
-      Console.out("\(path): ok")
     }
   }
 }
@@ -63,7 +45,7 @@ struct VerifyResume: ParsableCommand {
   var overrides: [String] = []
   @Option(help: "How often to kill.") var kills = 3
   @Option(help: "The seed of the times.") var seed: UInt64 = 0
-  @Option(help: "sft, hint, rft, rl or eval; by the keys if not given.") var stage: StageKind?
+  @Option(help: "sft, hint, rft, rl or eval; the file's own key `stage` if not given.") var stage: StageKind?
   @OptionGroup var threads: Threads
 
   func validate() throws { if kills < 1 { throw ValidationError("--kills must be at least 1") } }
@@ -71,16 +53,17 @@ struct VerifyResume: ParsableCommand {
   func run() throws {
     let command: String
     let name: String
-    switch try ConfigurationKind(config) {
-    case .stage(let likely):
-      command = (stage ?? likely).rawValue
-      name = try Configuration.load(config, overrides: overrides).run
+    switch try ConfigurationKind.of(config, overrides: overrides, stage: stage) {
+    case .stage(let kind):
+      command = kind.rawValue
+      name = try Configuration.load(config, overrides: overrides, stage: kind).run
     case .pipeline:
       command = "pipeline"
       name = try PipelineFile.runName(of: config, overrides: overrides)
     case .ablation:
       throw MartletError(.configuration, "\(config): holds many runs; give the pipeline that they vary")
     }
+    Console.note("\(config): checked as train \(command)")
     let check = ResumeCheck(
       program: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
       arguments: [command, config] + (threads.threads.map { ["--threads", String($0)] } ?? []), overrides: overrides,
@@ -94,28 +77,39 @@ struct VerifyResume: ParsableCommand {
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plan", abstract: "Memory and time of a stage before anything is allocated; refuses what cannot fit.")
-  @Argument(help: "A stage's configuration.") var config: String
+    commandName: "plan",
+    abstract: "Memory and time of a stage, pipeline or ablation before anything is allocated; refuses what cannot fit.")
+  @Argument(help: "The configuration of a stage, a pipeline or an ablation.") var config: String
   @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
   var overrides: [String] = []
-  @Option(help: "sft, hint, rft, rl or eval; by the keys if not given.") var stage: StageKind?
+  @Option(help: "sft, hint, rft, rl or eval; the file's own key `stage` if not given.") var stage: StageKind?
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   func run() throws {
-    guard case .stage(let likely) = try ConfigurationKind(config) else {
-      throw MartletError(.configuration, "\(config): holds several stages; give the configuration of one")
-    }
-    let configuration = try Configuration.load(config, overrides: overrides)
+    let kind = try ConfigurationKind.of(config, overrides: overrides, stage: stage)
     let pool = threads.pool()
-    let plan = try Plan.of(
-      configuration, kind: stage ?? likely, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
-    if json {
-      Console.out(try oneLine(plan))
-    } else {
-      Console.out(plan.text)
+    let refusals: [String]
+    switch kind {
+    case .stage(let kind):
+      let configuration = try Configuration.load(config, overrides: overrides, stage: kind)
+      for warning in configuration.warnings(stage: kind) { Console.warning("\(config): \(warning)") }
+      let plan = try Plan.of(
+        configuration, kind: kind, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
+      Console.out(json ? try oneLine(plan) : plan.text)
+      refusals = plan.refusals
+    case .pipeline:
+      let request = try PipelineRequest(config, overrides: overrides, resume: false)
+      let plan = try PipelinePlan(request, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
+      Console.out(json ? plan.json : plan.text)
+      refusals = plan.refusals
+    case .ablation:
+      let ablation = try Ablation(config, overrides: overrides)
+      let plan = try AblationPlan(ablation, threads: pool.threadCount, speed: MachineSpeed.measure(pool: pool))
+      Console.out(json ? plan.json : plan.text)
+      refusals = plan.refusals
     }
-    if let refusal = plan.refusals.first { throw MartletError(.configuration, "\(config): \(refusal)") }
+    if let refusal = refusals.first { throw MartletError(.configuration, "\(config): \(refusal)") }
   }
 }
 

@@ -19,8 +19,8 @@ struct StageArguments: ParsableArguments {
 
   @OptionGroup var threads: Threads
 
-  func request(_ kind: StageKind, _ more: [String] = []) throws -> StageRequest {
-    try StageRequest(kind, config, overrides: overrides + more, resume: resume)
+  func request(_ kind: StageKind, _ more: [String] = [], replays: Bool = false) throws -> StageRequest {
+    try StageRequest(kind, config, overrides: overrides + more, resume: resume, replays: replays)
   }
 
   /// Runs `body`, and shows where the time went if that was asked for.
@@ -95,7 +95,7 @@ struct RL: ParsableCommand {
     guard start.fromStep == nil, start.into == nil else {
       throw MartletError(.usage, "--replay and --from-step: give one of them")
     }
-    let request = try arguments.request(.rl)
+    let request = try arguments.request(.rl, replays: true)
     try arguments.withContext { try Stage.replay(replay, request, context: $0) }
   }
 }

@@ -44,7 +44,6 @@ final class Console: Sendable {
       case .stageStarted(let name, let detail): line("== \(name): \(detail)", &state)
       case .stageEnded(let name, let seconds): line("   \(name) took \(Self.time(seconds))", &state)
       case .step(let metrics): line(Self.summary(metrics), &state)
-      case .episode: break
       }
     }
   }

@@ -78,33 +78,27 @@ public struct MaxRLAdvantage: GroupAdvantageEstimator {
 /// Pass@k training: only the group's best sample gets (best - second) / (std + eps); a tie for the best gives 0.
 public struct PassKAdvantage: GroupAdvantageEstimator {
   public var epsilon: Double
-  /// nil leaves the difference as it is.
-  public var normalized: Bool
-  public init(epsilon: Double = 1e-6, normalized: Bool = true) {
-    self.epsilon = epsilon
-    self.normalized = normalized
-  }
+  public init(epsilon: Double = 1e-6) { self.epsilon = epsilon }
 
   public func groupAdvantages(rewards: [Double], lengths: [Int]) -> [Double] {
     if rewards.count == 1 { return [0] }
     let order = rewards.indices.sorted { (rewards[$0], $1) > (rewards[$1], $0) }
     var result = [Double](repeating: 0, count: rewards.count)
     let gap = rewards[order[0]] - rewards[order[1]]
-    result[order[0]] = normalized ? gap / (sampleDeviation(rewards) + epsilon) : gap
+    result[order[0]] = gap / (sampleDeviation(rewards) + epsilon)
     return result
   }
 }
 
-/// GPG: alpha (R - mean) / norm, alpha = samples / samples with a reward other than 0 (Chu et al. 2025). A group of
-/// one keeps alpha R / norm.
+/// GPG: alpha (R - mean), alpha = samples / samples with a reward other than 0 (Chu et al. 2025). A group of one keeps
+/// alpha R.
 public struct GPGAdvantage: AdvantageEstimator {
-  public var norm: Double
-  public init(norm: Double = 1) { self.norm = norm }
+  public init() {}
 
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     let scorable = batch.samples.map(\.totalReward).filter { !$0.isNaN }
     let alpha = Double(scorable.count) / Double(max(scorable.filter { $0 != 0 }.count, 1))
     let centered = CenteredAdvantage().sampleAdvantages(batch)
-    return Advantages(spreading: centered.map { alpha * $0 / norm }, over: batch)
+    return Advantages(spreading: centered.map { alpha * $0 }, over: batch)
   }
 }

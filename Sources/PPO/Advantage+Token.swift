@@ -33,7 +33,7 @@ public enum ReMaxKL: String, Codable, Sendable, CaseIterable {
 }
 
 /// ReMax: rewards from the token on, minus the reward of the prompt's greedy answer (Li et al. 2024).
-/// Every scorable sample must have `greedyReward`.
+/// Every scorable sample must have `greedyReward`; where that is NaN nothing could score it, and the sample gets 0.
 public struct ReMaxAdvantage: AdvantageEstimator {
   public var kl: ReMaxKL
   public init(kl: ReMaxKL = .accumulated) { self.kl = kl }
@@ -45,6 +45,7 @@ public struct ReMaxAdvantage: AdvantageEstimator {
       guard let baseline = sample.greedyReward else {
         preconditionFailure("ReMax: a sample of group \(sample.group) has no greedyReward")
       }
+      if baseline.isNaN { return mask.map { _ in 0 } }
       switch kl {
       case .accumulated:
         let returns = discountedReturns(sample.rewardByToken, mask: mask, gamma: 1)

@@ -4,17 +4,14 @@
 public struct GSPOLoss: PolicyLoss {
   public var low: Double
   public var high: Double
-  /// log s is clamped to at most this for its value (10 in verl); nil, as TRL, does not.
-  public var logRatioLimit: Double?
 
-  public init(low: Double = 3e-4, high: Double = 4e-4, logRatioLimit: Double? = nil) {
+  public init(low: Double = 3e-4, high: Double = 4e-4) {
     self.low = low
     self.high = high
-    self.logRatioLimit = logRatioLimit
   }
 
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
-    var tokens = GSPOTokenLoss(low: low, high: high, logRatioLimit: logRatioLimit)
+    var tokens = GSPOTokenLoss(low: low, high: high)
       .sequence(logProbs: logProbs, oldLogProbs: oldLogProbs, advantages: advantages, mask: mask)
     // Every token moves s, so all share the mean coefficient: the same as GSPO-token when the advantage is constant.
     let kept = mask.indices.filter { mask[$0] }
@@ -30,24 +27,17 @@ public struct GSPOLoss: PolicyLoss {
 public struct GSPOTokenLoss: PolicyLoss {
   public var low: Double
   public var high: Double
-  public var logRatioLimit: Double?
 
-  public init(low: Double = 3e-4, high: Double = 4e-4, logRatioLimit: Double? = nil) {
+  public init(low: Double = 3e-4, high: Double = 4e-4) {
     self.low = low
     self.high = high
-    self.logRatioLimit = logRatioLimit
   }
 
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     let logRatio = meanLogRatio(logProbs: logProbs, oldLogProbs: oldLogProbs, mask: mask)
-    let limited = logRatioLimit.map { logRatio > $0 } ?? false
     let token = ClipLoss(low: low, high: high)
     return mask.indices.map { t in
-      if !mask[t] { return .zero }
-      var result = token.token(
-        logProb: limited ? logRatioLimit! : logRatio, oldLogProb: 0, advantage: advantages[t])
-      if limited { result.dLogProb = 0 }
-      return result
+      mask[t] ? token.token(logProb: logRatio, oldLogProb: 0, advantage: advantages[t]) : .zero
     }
   }
 }

@@ -70,12 +70,22 @@ extension LossSettings {
     check(sapoPositive > 0 && sapoNegative > 0, "sapo_positive and sapo_negative must be above 0")
     check(kind != .dro || droBeta > 0, "dro_beta must be above 0")
     check(!klInReward || kl != .none, "kl_in_reward needs a kl estimator: set kl to k1, k2, k3 or abs")
+    check(!klInReward || klCoef > 0, "kl_in_reward needs a kl_coef above 0; without a KL term leave kl_in_reward out")
     check(klTarget == 0 || (klTarget > 0 && klHorizon > 0), "kl_target and kl_horizon must be above 0")
+    let bounds = [
+      ("advantage_clip", advantageClip), ("cispo_cap", cispoCap), ("difference_clamp", differenceClamp),
+      ("kl_coef", klCoef), ("kl_difference_clamp", klDifferenceClamp), ("kl_value_clamp", klValueClamp),
+      ("value_clip", valueClip), ("value_coef", valueCoef), ("aggregation_length", Double(aggregationLength)),
+    ]
+    for (key, value) in bounds { check(value >= 0, "\(key) \(value) must be 0 or more") }
     check(
       aggregation != .seqMeanTokenSumNorm || aggregationLength > 0,
       "aggregation seq_mean_token_sum_norm needs aggregation_length, for instance sampling.max_tokens")
     check((0...1).contains(gamma) && (0...1).contains(gaeLambda), "gamma and gae_lambda must lie in 0...1")
-    check(!correction.kind.usesBounds || correction.low <= correction.high, "correction: low must not be above high")
+    check(correction.high > 0, "correction.high must be above 0")
+    check(
+      correction.low >= 0 && (!correction.kind.hasLowerBound || correction.low <= correction.high),
+      "correction.low must be from 0 to correction.high")
     return found
   }
 }

@@ -5,7 +5,6 @@ public struct PolicyMetrics: Sendable, Equatable {
   public private(set) var loss = 0.0
   public private(set) var ratioMax = 0.0
   private var ratioSum = 0.0
-  private var differenceSum = 0.0
   private var k3Sum = 0.0
   private var klSum = 0.0
   private var entropySum = 0.0
@@ -21,7 +20,6 @@ public struct PolicyMetrics: Sendable, Equatable {
     // Not max(): a NaN must show.
     if !(ratio <= ratioMax) { ratioMax = ratio }
     ratioSum += ratio
-    differenceSum += difference
     k3Sum += ratio - 1 - difference
     klSum += token.kl
     entropySum += Double(entropy)
@@ -39,8 +37,7 @@ public struct PolicyMetrics: Sendable, Equatable {
   public var clipFractionLow: Double { mean(Double(clips.low)) }
   public var clipFractionDual: Double { mean(Double(clips.dual)) }
   public var clipFraction: Double { clipFractionHigh + clipFractionLow + clipFractionDual }
-  /// KL(old || new) from the old policy's tokens: mean of old - new log-prob (k1), and the never negative k3.
-  public var approxKL: Double { -mean(differenceSum) }
+  /// KL(old || new) from the old policy's tokens, by the never negative k3.
   public var approxKL3: Double { mean(k3Sum) }
   /// KL to the reference, by the configured estimator.
   public var refKL: Double { mean(klSum) }
@@ -48,7 +45,7 @@ public struct PolicyMetrics: Sendable, Equatable {
 
   public static func == (a: PolicyMetrics, b: PolicyMetrics) -> Bool {
     a.tokens == b.tokens && a.loss == b.loss && a.ratioMax == b.ratioMax && a.ratioSum == b.ratioSum
-      && a.differenceSum == b.differenceSum && a.k3Sum == b.k3Sum && a.klSum == b.klSum
+      && a.k3Sum == b.k3Sum && a.klSum == b.klSum
       && a.entropySum == b.entropySum && a.clips == b.clips
   }
 }

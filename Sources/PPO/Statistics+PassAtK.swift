@@ -10,12 +10,6 @@ public func passAtK(samples n: Int, correct c: Int, k: Int) -> Double {
   return 1 - none
 }
 
-/// pass^k: C(c, k) / C(n, k), the chance that k of the n samples are all right.
-public func passPowerK(samples n: Int, correct c: Int, k: Int) -> Double {
-  precondition(k >= 1 && k <= n && c >= 0 && c <= n, "pass^\(k) of \(c) right among \(n)")
-  return (0..<k).reduce(1) { $0 * Double(max(c - $1, 0)) / Double(n - $1) }
-}
-
 /// avg@k: share of right ones among the first k samples.
 public func averageAtK(_ correct: [Bool], k: Int) -> Double {
   precondition(k >= 1 && k <= correct.count, "avg@\(k) of \(correct.count) samples")

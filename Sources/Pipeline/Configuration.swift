@@ -11,6 +11,8 @@ public enum StageKind: String, Codable, Sendable, CaseIterable {
 /// Everything that fixes a stage's result: a YAML file, merged over the defaults below, then `--set`. A run folder holds
 /// the whole of it in `config.yaml`. `docs/configuration.md` says what each key means.
 public struct Configuration: Codable, Sendable, Equatable {
+  /// What the file is for; nil: the command says it.
+  public var stage: StageKind?
   /// The run's folder: a name under `checkpoints/`, or a path.
   public var run = ""
   /// Where weights come from: a model file, a run or step folder, a Hugging Face folder.
@@ -69,8 +71,15 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var rejection = Rejection()
   /// Group filters of `rl`.
   public var groups = Groups()
+  /// Whether `rl` learns from given episodes (`--replay`). No key of a file.
+  var replays = false
 
   public init() {}
+
+  /// Whether a prompt goes through the model once for all responses to it in a pass.
+  var sharesPrompts: Bool { sharePrompts && matmul != .exact }
+  /// Whether checkpoints are written before the end.
+  var savesOnTheWay: Bool { saveEvery > 0 || saveMinutes > 0 || evalEvery > 0 }
 
   /// A model of random weights.
   public struct NewModel: Codable, Sendable, Equatable {
@@ -199,7 +208,7 @@ public struct Configuration: Codable, Sendable, Equatable {
   }
 
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case run, model
+    case stage, run, model
     case newModel = "new_model"
     case refModel = "ref_model"
     case data

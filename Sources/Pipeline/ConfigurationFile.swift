@@ -91,6 +91,8 @@ enum ConfigurationFile {
   /// Counts are multiplied with each other: none may be so large that the product has no number.
   static func refuseHuge(_ tree: ConfigurationTree, at keys: [String], path: String) throws {
     switch tree {
+    case .number(let value) where !value.isFinite:
+      throw MartletError(.configuration, "\(path): \(keys.joined(separator: ".")): is beyond what a number can hold")
     case .map(let entries): for (key, value) in entries { try refuseHuge(value, at: keys + [key], path: path) }
     case .list(let values): for value in values { try refuseHuge(value, at: keys, path: path) }
     case .integer(let value)
@@ -175,10 +177,18 @@ extension ConfigurationTree {
 
 extension Configuration {
   /// Reads and checks a configuration file.
-  /// - Parameter overrides: `key.path=value`, as given to `--set`.
+  /// - Parameters:
+  ///   - overrides: `key.path=value`, as given to `--set`.
+  ///   - stage: what it is to be used for: then keys that this stage does not use are refused. nil: values are checked alone.
+  ///   - replays: whether `rl` is to learn from given episodes.
   /// - Throws: `MartletError` (configuration) naming the file and the key.
-  public static func load(_ path: String, overrides: [String] = []) throws -> Configuration {
-    try Configuration(tree: ConfigurationFile.tree(path, overrides: overrides), path: path)
+  public static func load(
+    _ path: String, overrides: [String] = [], stage: StageKind? = nil, replays: Bool = false
+  ) throws -> Configuration {
+    var configuration = try Configuration(tree: ConfigurationFile.tree(path, overrides: overrides), path: path)
+    configuration.replays = replays
+    if let stage { try configuration.settle(on: stage, path: path) }
+    return configuration
   }
 
   init(tree: ConfigurationTree, path: String) throws {
@@ -203,6 +213,7 @@ extension Configuration {
   /// Every key there is: the defaults, with the optional ones filled in.
   static func knownKeys() throws -> ConfigurationTree {
     var all = Configuration()
+    all.stage = .sft
     all.model = ""
     all.refModel = ""
     var shape = ModelConfiguration(
@@ -260,8 +271,8 @@ extension Configuration {
       !trainAuthors.contains(.prompt) && !trainAuthors.contains(.tool), .trainAuthors,
       "only tokens of model and hint can be trained on")
     try require(
-      sampling.temperature >= 0 && sampling.temperature.isFinite, .sampling,
-      "temperature \(sampling.temperature) must be 0 or more")
+      sampling.temperature == 0 || (sampling.temperature >= 0.001 && sampling.temperature.isFinite), .sampling,
+      "temperature \(sampling.temperature) must be 0 (greedy), or from 0.001 on")
     try require(sampling.topP > 0 && sampling.topP <= 1, .sampling, "top_p \(sampling.topP) must be in (0, 1]")
     try require(sampling.topK >= 0, .sampling, "top_k \(sampling.topK) must be 0 (off) or more")
     try require(sampling.maxTokens >= 1, .sampling, "max_tokens \(sampling.maxTokens) must be at least 1")
@@ -269,8 +280,18 @@ extension Configuration {
     try require(
       (0...sampling.maxTokens).contains(reward.overlongBuffer), .reward,
       "overlong_buffer \(reward.overlongBuffer) must be from 0 to sampling.max_tokens (\(sampling.maxTokens))")
-    try require(hint.count >= 1 && hint.rounds >= 1, .hint, "count and rounds must be at least 1")
-    try require(rejection.perProblem >= 1, .rejection, "per_problem must be at least 1")
+    try require(
+      hint.count >= 1 && hint.rounds >= 1 && hint.maxTokens >= 0, .hint,
+      "count and rounds must be at least 1, max_tokens 0 (any) or more")
+    try require(
+      rejection.perProblem >= 1 && rejection.maxTokens >= 0, .rejection,
+      "per_problem must be at least 1, max_tokens 0 (any) or more")
+    try require(
+      reward.overlongFactor >= 0, .reward, "overlong_factor \(reward.overlongFactor) must be 0 or more")
+    try require(
+      interpreter.timeLimit > 0 && interpreter.memoryBytes > 0 && interpreter.outputBytes > 0
+        && interpreter.outputLimit > 0 && interpreter.processLimit > 0, .interpreter,
+      "time_limit, memory, output, output_limit and processes must be above 0")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
     if let problem = loss.problems.first { throw MartletError(.configuration, "\(path): loss: \(problem)") }
     do {

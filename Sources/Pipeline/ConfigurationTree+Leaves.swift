@@ -15,31 +15,38 @@ struct ConfigurationChange: Equatable {
 }
 
 extension ConfigurationTree {
-  /// Every value that is no section, by its key with dots. Lists are values; null is as good as absent.
-  var leaves: [(key: String, value: ConfigurationTree)] {
-    func visit(_ tree: ConfigurationTree, _ key: String) -> [(key: String, value: ConfigurationTree)] {
-      switch tree {
-      case .null: []
-      case .map(let entries) where !entries.isEmpty:
-        entries.flatMap { visit($0.value, key.isEmpty ? $0.key : "\(key).\($0.key)") }
-      default: [(key, tree)]
-      }
+  /// The values that are no sections, with the paths of their keys. Lists are values.
+  var leaves: [(path: String, value: ConfigurationTree)] {
+    guard case .map(let entries) = self else { return [("", self)] }
+    return entries.flatMap { key, value in
+      if case .map(let inner) = value, inner.isEmpty { return [(path: key, value: value)] }
+      return value.leaves.map { (path: $0.path.isEmpty ? key : key + "." + $0.path, value: $0.value) }
     }
-    return visit(self, "")
   }
 
   /// The values that differ from `other`'s, in the order of the keys.
   func changes(from other: ConfigurationTree) -> [ConfigurationChange] {
-    let old = Dictionary(other.leaves.map { ($0.key, $0.value) }) { $1 }
-    let new = Dictionary(leaves.map { ($0.key, $0.value) }) { $1 }
+    let old = Dictionary(other.withoutNulls.leaves.map { ($0.path, $0.value) }) { $1 }
+    let new = Dictionary(withoutNulls.leaves.map { ($0.path, $0.value) }) { $1 }
     return Set(old.keys).union(new.keys).sorted().compactMap { key in
       old[key] == new[key] ? nil : ConfigurationChange(key: key, from: old[key], to: new[key])
     }
   }
 
-  /// The value at a key with dots.
-  func value(at key: String) -> ConfigurationTree? {
-    key.split(separator: ".").reduce(Optional(self)) { $0?[String($1)] }
+  /// The value at a path of keys joined by dots.
+  func value(at path: String) -> ConfigurationTree? {
+    path.split(separator: ".").reduce(Optional(self)) { $0?[String($1)] }
+  }
+
+  /// The same without the value at that path.
+  func removing(_ path: String) -> ConfigurationTree {
+    let keys = path.split(separator: ".", maxSplits: 1).map(String.init)
+    guard case .map(let entries) = self, let first = keys.first else { return self }
+    return .map(
+      entries.compactMap { key, value in
+        guard key == first else { return (key, value) }
+        return keys.count == 1 ? nil : (key, value.removing(keys[1]))
+      })
   }
 
   /// What this file now says otherwise than it did (`before`), put over `own`: what was `--set` in between stays.

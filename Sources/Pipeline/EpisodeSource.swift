@@ -10,6 +10,7 @@ final class EpisodeSource {
   private let configuration: Configuration
   private let order: DataOrder
   private let journal: EpisodeJournal
+  /// The problems that the last step asked for, told apart.
   private var lastProblems: [Problem] = []
 
   init(
@@ -23,7 +24,7 @@ final class EpisodeSource {
   }
 
   /// Optimizer steps of a rollout step when no group is dropped.
-  var updatesPerStep: Int {
+  static func updates(_ configuration: Configuration) -> Int {
     let responses = configuration.promptsPerStep * configuration.samplesPerPrompt
     return (responses + configuration.updateBatch - 1) / configuration.updateBatch
   }
@@ -43,15 +44,18 @@ final class EpisodeSource {
     var groups = 0
     var taken = 0
     lastProblems = []
+    // A problem that comes twice in a step (a small file) is another one for the draws.
+    var ids = DistinctIds(separator: "#")
     while groups < wanted, taken < span {
       let chosen = order.items(from: place + taken, count: min(wanted - groups, span - taken)).map {
-        problems[$0]
+        ids.distinct(problems[$0])
       }
       taken += chosen.count
       lastProblems += chosen
-      for group in try sample(distinct(chosen), step: step, rates: rates) {
+      for group in try sample(chosen, step: step, rates: rates) {
         all += group
-        let hasSignal = groupHasSignal(group.map { $0.reward?.accuracy ?? .nan })
+        // By the verdicts: the reward may give a right answer any weight, or none.
+        let hasSignal = groupHasSignal(group.map { $0.isScorable ? ($0.verdict == .correct ? 1 : 0) : .nan })
         guard configuration.groups.refill == 0 || hasSignal else { continue }
         kept += group
         groups += 1
@@ -61,26 +65,15 @@ final class EpisodeSource {
     return (all, kept)
   }
 
-  /// The reward of the greedy answer to each problem of the step (ReMax).
+  /// The reward of the greedy answer to each problem of the step (ReMax); NaN: nothing could score it.
   func greedyRewards(step: Int) throws -> [String: Double] {
     var rewards: [String: Double] = [:]
-    let requests = try engine.requests(distinct(lastProblems), samples: 0..<1)
+    let requests = try engine.requests(lastProblems, samples: 0..<1)
     var settings = engine.settings(step: step)
     settings.sampling.temperature = 0
     let episodes = try engine.judged(engine.sampler.run(requests, settings: settings))
     for episode in episodes { rewards[episode.id] = episode.reward?.total ?? .nan }
     return rewards
-  }
-
-  /// A problem that comes twice in a step (a small file) is another one for the draws.
-  private func distinct(_ chosen: [Problem]) -> [Problem] {
-    var times: [String: Int] = [:]
-    return chosen.map { problem in
-      var problem = problem
-      times[problem.id, default: 0] += 1
-      if let count = times[problem.id], count > 1 { problem.id += "#\(count)" }
-      return problem
-    }
   }
 
   /// The share of right answers by problem.

@@ -1,5 +1,3 @@
-import Rollout
-
 /// What a stage reports while it works. The library never prints: whoever starts a stage draws bars, prints or logs these.
 public enum Event: Sendable {
   /// Something worth a line.
@@ -11,8 +9,6 @@ public enum Event: Sendable {
   case progress(Progress)
   /// The metrics of a finished training step.
   case step(Metrics)
-  /// A finished response, as soon as it is there.
-  case episode(Episode)
 }
 
 /// How far a piece of long work has come.

@@ -79,7 +79,7 @@ final class Learner {
     loss = configuration.loss
     objective = configuration.loss.makeObjective()
     microBatchTokens = configuration.microBatchTokens
-    sharesPrompts = configuration.sharePrompts && configuration.matmul != .exact
+    sharesPrompts = configuration.sharesPrompts
     gradientShards = configuration.gradientShards
     cluster = VirtualCluster(size: configuration.ranks)
   }

@@ -33,6 +33,15 @@ public enum PipelineFile {
     var configuration: Configuration
   }
 
+  /// The keys of a file, and of the entries of `problems` and of `summary`.
+  static let keys = ["run", "problems", "defaults", "stages", "summary"]
+  static func keysOfProblems() throws -> ConfigurationTree {
+    try ConfigurationTree(encoding: Generated(file: "", seed: 0, count: 0, split: .training, families: []))
+  }
+  static func keysOfSummary() throws -> ConfigurationTree {
+    try ConfigurationTree(encoding: Comparison(rows: [], of: "", over: []))
+  }
+
   /// The stages, with everything resolved.
   struct Parts {
     var run: String
@@ -48,6 +57,13 @@ public enum PipelineFile {
   /// - Throws: `MartletError` (configuration) naming file, stage and key.
   public static func check(_ path: String, overrides: [String] = []) throws {
     _ = try PipelineRequest(path, overrides: overrides, resume: false)
+  }
+
+  /// What its stages can hardly mean, each with the stage's name.
+  public static func warnings(_ path: String) throws -> [String] {
+    try PipelineRequest(path, resume: false).parts.stages.flatMap { stage in
+      stage.configuration.warnings(stage: stage.kind).map { "\(stage.name): \($0)" }
+    }
   }
 
   /// The name of the pipeline's run.
@@ -87,10 +103,7 @@ public enum PipelineFile {
   /// - Throws: `MartletError` (configuration) when others are there and `context.anew` is false.
   private static func generate(_ problems: Generated, in root: String, context: StageContext) throws {
     let path = root + "/" + problems.file
-    let generator = ProblemGenerator(
-      seed: problems.seed, split: problems.split, families: problems.families ?? ProblemFamily.allCases)
-    let wanted = try generator.problems(count: problems.count).map { try JSONLines.line($0.problem) }
-    let bytes = Data(wanted.joined())
+    let bytes = try bytes(of: problems)
     guard let there = FileManager.default.contents(atPath: path) else { return try writeFileAtomically(bytes, to: path) }
     guard there != bytes else { return }
     guard context.anew else {
@@ -100,5 +113,18 @@ public enum PipelineFile {
     }
     context.onEvent(.note("\(path) is made anew"))
     try writeFileAtomically(bytes, to: path)
+  }
+
+  private static func bytes(of problems: Generated) throws -> Data {
+    let generator = ProblemGenerator(
+      seed: problems.seed, split: problems.split, families: problems.families ?? ProblemFamily.allCases)
+    return Data(try generator.problems(count: problems.count).map { try JSONLines.line($0.problem) }.joined())
+  }
+
+  /// Makes problems in a file of its own, with the folders above it.
+  static func generate(_ problems: Generated, to path: String) throws {
+    try FileManager.default.createDirectory(
+      atPath: RunFolder.parent(of: path), withIntermediateDirectories: true)
+    try writeFileAtomically(bytes(of: problems), to: path)
   }
 }

@@ -4,14 +4,12 @@ import Tensor
 
 /// A pipeline file's values: its list of stages as a section by name, so that `stages.rl-model.loss.kl_coef` is a key.
 enum PipelineTree {
-  static let keys = ["run", "problems", "defaults", "stages", "summary"]
-
   /// With stages by name.
   /// - Throws: `MartletError` (configuration) for an unknown key, or a stage without a name of its own.
   static func named(_ tree: ConfigurationTree, path: String) throws -> ConfigurationTree {
     guard case .map(let entries) = tree else { throw MartletError(.configuration, "\(path): is not a section") }
-    for (key, _) in entries where !keys.contains(key) {
-      let nearest = ConfigurationFile.nearestWord(to: key, among: keys)
+    for (key, _) in entries where !PipelineFile.keys.contains(key) {
+      let nearest = ConfigurationFile.nearestWord(to: key, among: PipelineFile.keys)
       throw MartletError(
         .configuration, "\(path): unknown key \(key)" + (nearest.map { "; did you mean \($0)?" } ?? ""))
     }
@@ -69,7 +67,7 @@ enum PipelineTree {
         problems[index].set(Array(keys[2...]), to: value)
       }
       tree.set(["problems"], to: .list(problems))
-    case let key where Self.keys.contains(key):
+    case let key where PipelineFile.keys.contains(key):
       guard key != "stages" else { throw none("stage's key", stageNames(tree).map { "stages.\($0).KEY" }) }
       tree.set(keys, to: value)
     default:
@@ -86,9 +84,14 @@ enum PipelineTree {
     return stages.map(\.key)
   }
 
-  /// Whether a stage has a key: by the file itself, or because its kind of stage makes use of it.
+  /// Whether a stage has a key: by its own part of the file, or because its kind of stage makes use of it.
   private static func has(_ keys: [String], stage name: String, in tree: ConfigurationTree) -> Bool {
-    merged(tree, stage: name).value(at: keys.joined(separator: ".")) != nil
+    let path = keys.joined(separator: ".")
+    if own(tree, stage: name).value(at: path) != nil { return true }
+    guard case .text(let kind)? = tree["stages"]?[name]?["stage"], let stage = StageKind(rawValue: kind) else {
+      return false
+    }
+    return KeyUse.of(path)?.use.stages.contains(stage) ?? false
   }
 
   /// A file of problems by its name without the ending.
@@ -100,10 +103,10 @@ enum PipelineTree {
   /// Whether `name` is what `pattern` says, `*` and `?` standing for any characters and any one.
   static func matches(_ name: String, _ pattern: String) -> Bool { fnmatch(pattern, name, 0) == 0 }
 
-  /// A stage's own values over those that all share, without its kind.
-  private static func merged(_ tree: ConfigurationTree, stage name: String) -> ConfigurationTree {
+  /// A stage's own values, without its kind.
+  private static func own(_ tree: ConfigurationTree, stage name: String) -> ConfigurationTree {
     guard case .map(let values)? = tree["stages"]?[name] else { return .map([]) }
-    return (tree["defaults"] ?? .map([])).merged(with: .map(values.filter { $0.key != "stage" }))
+    return .map(values.filter { $0.key != "stage" })
   }
 
   /// Decodes every part.
@@ -112,13 +115,14 @@ enum PipelineTree {
     guard case .text(let run)? = tree["run"] else { throw MartletError(.configuration, "\(path): run: is missing") }
     var parts = PipelineFile.Parts(run: run, problems: [], stages: [], comparison: nil)
     if let problems = tree["problems"] {
-      let known = PipelineFile.Generated(file: "", seed: 0, count: 0, split: .any, families: [])
-      parts.problems = try decode(problems, path, "problems", known: known)
+      parts.problems = try decode(problems, path, "problems", known: PipelineFile.keysOfProblems())
     }
     if let summary = tree["summary"] {
-      parts.comparison = try decode(
-        summary, path, "summary", known: PipelineFile.Comparison(rows: [], of: "", over: []))
+      parts.comparison = try decode(summary, path, "summary", known: PipelineFile.keysOfSummary())
     }
+    let root = parts.root
+    func inside(_ text: String) -> String { text.hasPrefix("@") ? root + "/" + text.dropFirst() : text }
+    var shared = SharedDefaults(tree["defaults"]?.mapTexts(inside))
     for name in stageNames(tree) {
       let place = "\(path): stages.\(name)"
       guard case .text(let kindName)? = tree["stages"]?[name]?["stage"], let kind = StageKind(rawValue: kindName) else {
@@ -126,11 +130,12 @@ enum PipelineTree {
           .configuration,
           "\(place).stage: must be one of \(StageKind.allCases.map(\.rawValue).joined(separator: ", "))")
       }
-      let root = parts.root
-      var merged = merged(tree, stage: name).mapTexts { $0.hasPrefix("@") ? root + "/" + $0.dropFirst() : $0 }
-      merged.set(["run"], to: .text(root + "/" + name))
-      parts.stages.append(.init(name: name, kind: kind, configuration: try Configuration(tree: merged, path: place)))
+      var own = own(tree, stage: name).mapTexts(inside)
+      own.set(["run"], to: .text(root + "/" + name))
+      let configuration = try shared.configuration(own, stage: kind, path: place)
+      parts.stages.append(.init(name: name, kind: kind, configuration: configuration))
     }
+    try shared.refuseUnused(path: path)
     for name in parts.comparison.map({ $0.rows + [$0.of] + $0.over }) ?? [] {
       guard parts.stages.contains(where: { $0.name == name && $0.kind == .eval }) else {
         throw MartletError(.configuration, "\(path): summary: \(name) is no eval stage of this file")
@@ -140,9 +145,8 @@ enum PipelineTree {
   }
 
   private static func decode<T: Decodable>(
-    _ tree: ConfigurationTree, _ path: String, _ key: String, known: some Encodable
+    _ tree: ConfigurationTree, _ path: String, _ key: String, known: ConfigurationTree
   ) throws -> T {
-    let known = try ConfigurationTree(encoding: known)
     if case .list(let items) = tree {
       for (index, item) in items.enumerated() {
         try ConfigurationFile.refuseUnknown(item, known: known, at: ["\(key)[\(index)]"], path: path)

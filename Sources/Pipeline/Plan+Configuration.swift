@@ -5,62 +5,126 @@ import Tensor
 import Transformer
 
 extension Plan {
+  /// What of a stage's work is in memory at the same time.
+  private struct Phase {
+    let name: String
+    let trains, samples: Bool
+    /// Its data, where that is not the stage's own.
+    let configuration: Configuration
+    /// As what kind of data that is read.
+    let kind: StageKind
+  }
+
   /// The plan of one stage, from its configuration alone: nothing is allocated, of the model only the header is read.
+  ///
+  /// A stage that samples first and trains afterwards, or evaluates at its end, frees the one before it begins the other:
+  /// the plan is that of the phase that takes most.
   /// - Parameters:
-  ///   - kind: nil: what the keys look like.
   ///   - readsData: count the tokens of the stage's data, where it is there; else as many as the keys allow are assumed.
+  ///   - longest: tokens of the longest training example, where the data is not there yet.
   /// - Throws: `MartletError` when the model's header cannot be read.
   public static func of(
-    _ configuration: Configuration, kind: StageKind?, threads: Int = WorkerPool.physicalCoreCount,
-    speed: MachineSpeed? = nil, readsData: Bool = true
+    _ configuration: Configuration, kind: StageKind, threads: Int = WorkerPool.physicalCoreCount,
+    speed: MachineSpeed? = nil, readsData: Bool = true, longest: Int? = nil
   ) throws -> Plan {
-    let kind = kind ?? guess(configuration)
-    var shape = try shape(of: configuration)
-    let trains = kind == .sft || kind == .rft || kind == .rl
-    let samples = kind != .sft
-    if trains, configuration.lora.rank > 0 { shape.adapters = configuration.lora }
-    var prompts = configuration.promptsPerStep
-    if kind == .eval || kind == .rft {
-      prompts = try (configuration.data + configuration.evalData).reduce(0) { count, path in
-        FileManager.default.fileExists(atPath: path) ? count + (try Problem.readFile(path).count) : count
-      }
+    let shape = try shape(of: configuration)
+    let phases = phases(of: configuration, kind: kind)
+    let plans = try phases.map { phase in
+      var input = try input(phase, stage: kind, shape: shape, threads: threads, readsData: readsData)
+      if let longest, phase.kind == .sft, input.rows == nil { input.maxSequenceTokens = longest }
+      return Plan(input, speed: speed)
     }
-    let responses = samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
-    var input = PlanInput(
-      model: shape, trains: trains, samples: samples, optimizer: configuration.optimizer.kind,
-      optimizerState: configuration.optimizer.state,
-      gradientShards: configuration.gradientShards, microBatchTokens: configuration.microBatchTokens,
-      slots: configuration.slots,
-      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
-      promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
-      updateBatch: configuration.updateBatch, responses: max(1, responses),
-      hasReferenceModel: kind == .rl && configuration.loss.requiresReference,
-      recompute: configuration.recompute, threads: threads)
-    if readsData, let lengths = PlanLengths(configuration, kind: kind) {
-      input.maxSequenceTokens = lengths.longest
-      (input.rows, input.targets) = (lengths.rows, lengths.targets)
-    } else if kind == .sft {
-      input.maxSequenceTokens = min(shape.contextLength, configuration.microBatchTokens)
+    guard let largest = plans.indices.max(by: { plans[$0].peakBytes < plans[$1].peakBytes }) else {
+      preconditionFailure("Plan.of: \(kind) has no phase")
     }
-    input.slots = min(input.slots, input.responses)
-    input.referenceSharesWeights = ReferenceModel.sharesWeights(configuration)
-    var plan = Plan(input, speed: speed)
-    if samples, configuration.sampling.maxTokens >= shape.contextLength {
-      plan.refusals.append(
-        "sampling.max_tokens \(configuration.sampling.maxTokens) leaves no room for a prompt in the model's context of "
-          + "\(shape.contextLength) tokens; lower it")
+    var plan = plans[largest]
+    plan.stage = kind
+    plan.recomputes = plans.contains(where: \.recomputes)
+    plan.samplingSecondsPerStep = plans.compactMap(\.samplingSecondsPerStep).first
+    plan.updateSecondsPerStep = plans.compactMap(\.updateSecondsPerStep).first
+    if phases.count > 1 {
+      plan.notes.append("of \(phases.map(\.name).joined(separator: ", ")), \(phases[largest].name) takes most")
+    }
+    if phases.contains(where: \.samples), configuration.sampling.maxTokens >= shape.contextLength {
+      plan.notes.append(
+        "sampling.max_tokens \(configuration.sampling.maxTokens): a response ends before, where the model's context of "
+          + "\(shape.contextLength) tokens is full")
     }
     return plan
   }
 
+  private static func phases(of configuration: Configuration, kind: StageKind) -> [Phase] {
+    func phase(_ name: String, trains: Bool, samples: Bool, _ kind: StageKind, data: [String]? = nil) -> Phase {
+      var own = configuration
+      if let data { own.data = data }
+      return Phase(name: name, trains: trains, samples: samples, configuration: own, kind: kind)
+    }
+    let evaluation =
+      configuration.evalData.isEmpty
+      ? [] : [phase("evaluation", trains: false, samples: true, .eval, data: configuration.evalData)]
+    switch kind {
+    case .sft: return [phase("training", trains: true, samples: false, .sft)] + evaluation
+    case .rl: return [phase("training", trains: true, samples: true, .rl)] + evaluation
+    case .hint: return [phase("sampling", trains: false, samples: true, .hint)]
+    case .rft:
+      return [
+        phase("sampling", trains: false, samples: true, .rft), phase("training", trains: true, samples: false, .rft),
+      ] + evaluation
+    case .eval:
+      let data = configuration.data + configuration.evalData
+      return [phase("evaluation", trains: false, samples: true, .eval, data: data)]
+    }
+  }
+
+  private static func input(
+    _ phase: Phase, stage: StageKind, shape plain: ModelConfiguration, threads: Int, readsData: Bool
+  ) throws -> PlanInput {
+    let configuration = phase.configuration
+    var shape = plain
+    if phase.trains, configuration.lora.rank > 0 { shape.adapters = configuration.lora }
+    if stage == .rl, phase.trains, configuration.loss.advantage.requiresValues { shape.valueHead = true }
+    let prompts = try prompts(phase)
+    let responses = phase.samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
+    var input = PlanInput(
+      model: shape, trains: phase.trains, samples: phase.samples, optimizer: configuration.optimizer.kind,
+      optimizerState: configuration.optimizer.state, gradientShards: configuration.gradientShards,
+      microBatchTokens: configuration.microBatchTokens, slots: configuration.slots,
+      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
+      promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
+      updateBatch: configuration.updateBatch, responses: max(1, responses),
+      hasReferenceModel: stage == .rl && phase.trains && configuration.loss.requiresReference,
+      recompute: configuration.recompute, threads: threads)
+    if readsData, let lengths = PlanLengths(configuration, kind: phase.kind) {
+      input.maxSequenceTokens = lengths.longest
+      (input.rows, input.targets) = (lengths.rows, lengths.targets)
+    } else if phase.kind == .sft {
+      input.maxSequenceTokens = min(shape.contextLength, configuration.microBatchTokens)
+    }
+    let together = stage == .rl && configuration.evalEvery > 0 ? try count(configuration.evalData) : 0
+    input.slots = min(input.slots, max(input.responses, together))
+    input.referenceSharesWeights = ReferenceModel.sharesWeights(configuration)
+    return input
+  }
+
+  /// Prompts that are sampled together.
+  private static func prompts(_ phase: Phase) throws -> Int {
+    let configuration = phase.configuration
+    switch phase.kind {
+    case .eval, .rft: return try count(configuration.data)
+    case .hint where configuration.hint.edits != nil: return try count(configuration.data)
+    case .rl, .hint, .sft: return configuration.promptsPerStep
+    }
+  }
+
+  /// Problems of the files that are there.
+  private static func count(_ paths: [String]) throws -> Int {
+    try paths.reduce(0) { count, path in
+      FileManager.default.fileExists(atPath: path) ? count + (try Problem.readFile(path).count) : count
+    }
+  }
+
   /// Tokens that a prompt is taken to have.
   private static let promptAllowance = 1024
-
-  private static func guess(_ configuration: Configuration) -> StageKind {
-    if configuration.steps == 0 { return .eval }
-    if configuration.loss.kind == .sft { return .sft }
-    return .rl
-  }
 
   private static func shape(of configuration: Configuration) throws -> ModelConfiguration {
     if let path = configuration.model { return try ModelSource.header(path).configuration }

@@ -18,8 +18,20 @@ struct PlanLengths {
       let loaded = try? LoadedModel.header(configuration)
     else { return nil }
     let builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
-    let read = kind == .sft ? Self.examples : Self.responses
-    guard let found = try? read(configuration, loaded, builder) else { return nil }
+    let found =
+      try? kind == .sft
+      ? Self.examples(configuration, loaded, builder)
+      : Self.responses(configuration, loaded, builder, sharesPrompts: kind == .rl && configuration.sharesPrompts)
+    guard var found else { return nil }
+    if kind == .rft, !configuration.rejection.mix.isEmpty {
+      var mixed = configuration
+      (mixed.data, mixed.rejection.mix) = (configuration.rejection.mix, [])
+      if let more = PlanLengths(mixed, kind: .sft) {
+        found.longest = max(found.longest, more.longest)
+        found.rows = max(found.rows, more.rows)
+        found.targets = max(found.targets, more.targets)
+      }
+    }
     self = found
   }
 
@@ -57,7 +69,7 @@ struct PlanLengths {
 
   /// Every response as long as allowed.
   private static func responses(
-    _ configuration: Configuration, _ loaded: LoadedModel, _ builder: PromptBuilder
+    _ configuration: Configuration, _ loaded: LoadedModel, _ builder: PromptBuilder, sharesPrompts: Bool
   ) throws -> PlanLengths? {
     // Prompts of one form differ little; a thousand are enough to find a long one.
     let problems = try Stage.problems(configuration.data, key: "data").prefix(1000)
@@ -66,7 +78,7 @@ struct PlanLengths {
     let longest = min(loaded.model.configuration.contextLength, prompt + response)
     let rows = min(max(configuration.microBatchTokens, longest), configuration.updateBatch * longest)
     // Where responses share their prompt, all rows behind it may be targets.
-    let targets = configuration.sharePrompts ? rows - prompt + 1 : (rows / longest + 1) * response
+    let targets = sharesPrompts ? rows - prompt + 1 : (rows / longest + 1) * response
     return PlanLengths(longest: longest, rows: rows, targets: min(rows, targets))
   }
 }

@@ -64,6 +64,8 @@ public struct Plan: Codable, Sendable, Equatable {
     public var bytes: Int
   }
 
+  /// The stage it is for; nil: made from plain numbers.
+  public var stage: StageKind?
   /// What takes memory, and how much at most.
   public var parts: [Part]
   /// The sum of the parts.
@@ -81,7 +83,7 @@ public struct Plan: Codable, Sendable, Equatable {
   public var fits: Bool { refusals.isEmpty }
 
   enum CodingKeys: String, CodingKey {
-    case parts
+    case stage, parts
     case peakBytes = "peak_bytes"
     case availableBytes = "available_bytes"
     case recomputes
@@ -175,11 +177,6 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.trains, input.updateBatch < 1 {
       refusals.append("update_batch: \(input.updateBatch) is not a number of responses; give 1 or more")
     }
-    if input.trains, input.responses > 0, input.updateBatch > input.responses {
-      refusals.append(
-        "update_batch: \(input.updateBatch) responses are never there, a step samples \(input.responses) "
-          + "(prompts_per_step x samples_per_prompt); lower it")
-    }
     return refusals
   }
 
@@ -190,7 +187,7 @@ public struct Plan: Codable, Sendable, Equatable {
         "micro_batch_tokens \(input.microBatchTokens) is below the longest sequence of \(input.maxSequenceTokens) "
           + "tokens, which is then taken alone")
     }
-    if input.trains, input.responses > 0, input.updateBatch > 0 {
+    if input.trains, input.samples, input.responses > 0, input.updateBatch > 0 {
       let updates = (input.responses + input.updateBatch - 1) / input.updateBatch
       notes.append(
         "\(input.promptsPerStep) prompts x \(input.samplesPerPrompt) samples = \(input.responses) responses a step, "
@@ -231,7 +228,7 @@ public struct Plan: Codable, Sendable, Equatable {
     rows += (parts + [Part(name: "peak", bytes: peakBytes), Part(name: "available", bytes: availableBytes)]).map {
       [$0.name, "\($0.bytes)", byteText($0.bytes)]
     }
-    var text = alignedTable(rows)
+    var text = (stage.map { "stage: \($0.rawValue)\n" } ?? "") + alignedTable(rows)
     let condition = "s a step of longest responses, at the speed of a large matrix product"
     if let seconds = samplingSecondsPerStep { text += "sampling: \(decimals(seconds, 1)) \(condition)\n" }
     if let seconds = updateSecondsPerStep { text += "update: \(decimals(seconds, 1)) \(condition)\n" }

@@ -19,16 +19,21 @@ struct PolicyUpdate {
 
   /// - Parameters:
   ///   - own: the episodes were sampled from these very weights, so the first update's log-probs must be the stored ones.
-  ///   - greedy: reward of the greedy answer by problem id (ReMax).
+  ///     Others' may be corrected for: see `loss.correction`.
+  ///   - greedy: reward of the greedy answer by problem id (ReMax); NaN: nothing could score it, and its group leaves the loss.
   /// - Returns: the results of the updates and the KL that was taken off the rewards, if any.
   func learn(
     _ episodes: [Episode], own: Bool, greedy: [String: Double] = [:], maskTruncated: Bool = false, totalSteps: Int
   ) throws -> (updates: [UpdateResult], rewardKL: Double?, samples: [LearningSample]) {
     var samples = Experience.samples(episodes)
     for (index, episode) in episodes.enumerated() {
-      samples[index].policy.greedyReward = greedy[episode.id]
-      if maskTruncated, episode.finish == .length { samples[index].policy.maskTruncated() }
+      let baseline = greedy[episode.id]
+      samples[index].policy.greedyReward = baseline
+      if baseline?.isNaN == true || (maskTruncated && episode.finish == .length) {
+        samples[index].policy.leaveLoss()
+      }
     }
+    if !own, loss.correction.kind != .none { correct(&samples) }
     reference?.score(&samples)
     if loss.advantage.requiresValues { scoreValues(&samples) }
     let rewardKL = prepare(&samples)
@@ -44,10 +49,23 @@ struct PolicyUpdate {
     return (updates, rewardKL, samples)
   }
 
-  /// Corrections, KL in the reward, advantages and returns, in this order: each reads what the one before it wrote.
+  /// The stored log-probs are another sampler's. The policy's own take their place; the two give the factors.
+  private func correct(_ samples: inout [LearningSample]) {
+    let found = Learner.score(
+      samples, pass: run.learner.pass, microBatchTokens: run.configuration.microBatchTokens
+    ).logProbs
+    for index in samples.indices {
+      samples[index].policy.samplerLogProbs = samples[index].policy.oldLogProbs
+      samples[index].policy.oldLogProbs = Experience.spread(found[index], over: samples[index].policy.responseMask)
+    }
+    for (index, factors) in loss.correction.factors(samples.map(\.policy)).enumerated() {
+      samples[index].corrections = factors
+    }
+  }
+
+  /// KL in the reward, advantages and returns, in this order: each reads what the one before it wrote.
   private func prepare(_ samples: inout [LearningSample]) -> Double? {
-    let (factors, corrected) = loss.correction.apply(samples.map(\.policy))
-    var policies = corrected
+    var policies = samples.map(\.policy)
     var rewardKL: Double?
     if loss.klInReward {
       let coefficient = run.state.kl?.coefficient ?? loss.klCoef
@@ -67,7 +85,6 @@ struct PolicyUpdate {
       samples[index].policy = policies[index]
       samples[index].advantages = advantages.perToken[index]
       samples[index].returns = advantages.returns?[index]
-      if loss.correction.kind != .none { samples[index].corrections = factors[index] }
     }
     return rewardKL
   }

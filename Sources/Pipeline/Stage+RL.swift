@@ -9,7 +9,6 @@ enum RLStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     if folder.isFinished(configuration) { return context.onEvent(.note("\(folder.path) is finished")) }
     let problems = try Stage.problems(configuration.data, key: "data")
-    guard !problems.isEmpty else { throw MartletError(.data, "data: there are no problems") }
     let run = try TrainingRun(configuration, folder: folder, context: context)
     let heldOut =
       try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
@@ -42,13 +41,14 @@ enum RLStage {
         configuration.loss.advantage.requiresGreedyReward ? try source.greedyRewards(step: run.state.step) : [:]
       let (updates, rewardKL, samples) = try update.learn(
         filtered, own: true, greedy: greedy, maskTruncated: configuration.groups.maskTruncated,
-        totalSteps: configuration.steps * source.updatesPerStep)
+        totalSteps: configuration.steps * EpisodeSource.updates(configuration))
       try EpisodeFile.write(episodes, to: folder.episodeFile(step: run.state.step + 1))
       var line = Metrics()
       line["step"] = .int(run.state.step + 1)
       describe(&line, episodes, engine)
       describe(&line, updates, samples, rewardKL)
       line["groups"] = .int(Set(filtered.map(\.id)).count)
+      if !greedy.isEmpty { line["greedy_unscorable"] = .int(greedy.values.count { $0.isNaN }) }
       line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
       line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
       run.state.place = place + source.span
@@ -69,6 +69,10 @@ enum RLStage {
   ) throws {
     let episodes = try EpisodeFile.read(path)
     guard !episodes.isEmpty else { throw MartletError(.data, "\(path): there are no episodes") }
+    guard configuration.loss.advantage == .distillation || episodes.contains(where: { $0.reward?.total != nil }) else {
+      throw MartletError(
+        .data, "\(path): no episode has a reward, so there is nothing to learn; eval --regrade gives rewards")
+    }
     var configuration = configuration
     configuration.steps = max(1, configuration.steps)
     let run = try TrainingRun(configuration, folder: folder, context: context)

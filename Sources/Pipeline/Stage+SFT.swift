@@ -21,8 +21,26 @@ enum SFTStage {
       throw MartletError(.data, "\(configuration.data.joined(separator: ", ")): there are no examples")
     }
     context.onEvent(.note("\(examples.count) examples, \(examples.reduce(0) { $0 + $1.tokens.count }) tokens"))
+    report(on: examples, configuration, context)
     try train(run, on: examples)
     try run.finish()
+  }
+
+  /// Settings that have nothing to act on in these examples.
+  private static func report(
+    on examples: [TrainingExample], _ configuration: Configuration, _ context: StageContext
+  ) {
+    let absent = configuration.trainAuthors.filter { author in
+      !examples.contains { $0.authors?.contains(author) ?? (author == .model) }
+    }
+    if !absent.isEmpty {
+      context.onEvent(
+        .warning("train_authors: no example has a token of \(absent.map(\.rawValue).joined(separator: ", "))"))
+    }
+    let given = configuration.stage == .sft && configuration.prompt != Configuration.Prompt()
+    if given, configuration.evalData.isEmpty, examples.allSatisfy({ $0.authors?.contains(.prompt) == true }) {
+      context.onEvent(.note("all examples are episodes, whose tokens are made: the section prompt has nothing to do"))
+    }
   }
 
   /// What of the loss section counts here: how tokens are weighed.

@@ -9,9 +9,11 @@ public enum Stage {
   /// Runs `kind`. Finished runs are left as they are when resumed.
   /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
   public static func run(_ request: StageRequest, context: StageContext) throws {
+    let request = try request.settled()
     let (kind, configuration) = (request.kind, request.configuration)
     try inFolder(of: request, context: context) { folder in
       context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
+      for warning in configuration.warnings(stage: kind) { context.onEvent(.warning(warning)) }
       let started = ContinuousClock.now
       switch kind {
       case .sft: try SFTStage.run(configuration, folder: folder, context: context)
@@ -32,7 +34,9 @@ public enum Stage {
 
   /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
   public static func replay(_ path: String, _ request: StageRequest, context: StageContext) throws {
+    let request = try request.settled(replays: true)
     try inFolder(of: request, context: context) {
+      for warning in request.configuration.warnings(stage: .rl) { context.onEvent(.warning(warning)) }
       try RLStage.replay(path, request.configuration, folder: $0, context: context)
     }
   }
@@ -78,12 +82,35 @@ public enum Stage {
   /// The problems of several files; ids that occur twice get a number.
   static func problems(_ paths: [String], key: String) throws -> [Problem] {
     guard !paths.isEmpty else { throw MartletError(.configuration, "\(key): names no file of problems") }
-    var known: [String: Int] = [:]
-    return try paths.flatMap { try Problem.readFile($0) }.map { problem in
-      var problem = problem
-      known[problem.id, default: 0] += 1
-      if let times = known[problem.id], times > 1 { problem.id += "-\(times)" }
-      return problem
+    let problems = try paths.flatMap { try Problem.readFile($0) }
+    guard !problems.isEmpty else {
+      throw MartletError(.data, "\(key): \(paths.joined(separator: ", ")): there are no problems")
+    }
+    var ids = DistinctIds(separator: "-")
+    return problems.map { ids.distinct($0) }
+  }
+}
+
+/// Problems told apart by their ids, which are the keys of their draws: one that comes again gets a number.
+struct DistinctIds {
+  let separator: String
+  private var times: [String: Int] = [:]
+
+  init(separator: String) { self.separator = separator }
+
+  mutating func distinct(_ problem: Problem) -> Problem {
+    var problem = problem
+    let id = problem.id
+    // A numbered id may itself be one that was there.
+    while true {
+      times[id, default: 0] += 1
+      let count = times[id] ?? 1
+      problem.id = count == 1 ? id : "\(id)\(separator)\(count)"
+      if count == 1 { return problem }
+      if times[problem.id] == nil {
+        times[problem.id] = 1
+        return problem
+      }
     }
   }
 }

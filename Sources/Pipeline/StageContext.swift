@@ -15,7 +15,12 @@ public final class StageContext: @unchecked Sendable {
   /// Times the parts of training and sampling; nil: nobody asks.
   public let timer: PartTimer?
   private let cancelled: @Sendable () -> Bool
-  private let hosts = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
+  private let hosts: Hosts
+
+  /// The interpreters that were started, shared by all that come of one context.
+  private final class Hosts: Sendable {
+    let known = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
+  }
 
   /// - Parameters:
   ///   - threads: worker threads; nil: the physical cores.
@@ -34,21 +39,28 @@ public final class StageContext: @unchecked Sendable {
     self.timer = timer
     cancelled = isCancelled
     self.onEvent = onEvent
+    hosts = Hosts()
   }
 
-  private init(_ other: StageContext, resume: Bool, root: String?) {
-    self.root = root
+  private init(_ other: StageContext, resume: Bool, root: String? = nil, onEvent: EventHandler? = nil) {
+    self.root = root ?? other.root
     anew = other.anew
     pool = other.pool
-    onEvent = other.onEvent
+    self.onEvent = onEvent ?? other.onEvent
     timer = other.timer
     cancelled = other.cancelled
+    hosts = other.hosts
     self.resume = resume
   }
 
   /// The same with another answer to whether runs are resumed, and for the stages of a pipeline its folder.
   func with(resume: Bool, root: String? = nil) -> StageContext {
-    StageContext(self, resume: resume, root: root ?? self.root)
+    StageContext(self, resume: resume, root: root)
+  }
+
+  /// The same threads, its events going to `onEvent`.
+  func listening(_ onEvent: @escaping EventHandler) -> StageContext {
+    StageContext(self, resume: resume, onEvent: onEvent)
   }
 
   public var isCancelled: Bool { cancelled() }
@@ -58,7 +70,7 @@ public final class StageContext: @unchecked Sendable {
 
   /// The interpreter with these settings, started when first asked for and kept.
   public func interpreter(_ settings: InterpreterSettings) throws -> InterpreterHost {
-    try hosts.withLock { hosts in
+    try hosts.known.withLock { hosts in
       if let known = hosts.first(where: { $0.settings == settings }) { return known.host }
       let host = try InterpreterHost(settings: settings)
       hosts.append((settings, host))

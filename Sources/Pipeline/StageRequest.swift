@@ -14,16 +14,28 @@ public struct StageRequest {
     self.configuration = configuration
   }
 
+  /// This with a configuration that is this stage's, or refused.
+  /// - Throws: `MartletError` (configuration) for a key that the stage does not use, or lacks.
+  func settled(replays: Bool = false) throws -> StageRequest {
+    var settled = self
+    settled.configuration.replays = replays
+    try settled.configuration.settle(on: kind, path: kind.rawValue + (replays ? " --replay" : ""))
+    return settled
+  }
+
   /// What `train STAGE SOURCE [--set ...] [--resume]` asks for.
   ///
   /// A resumed run goes on with its own configuration. Over it go, if `source` is a file, what that file now says otherwise than when
   /// the run began, then `overrides`; so nothing that was once `--set` is lost.
   /// - Parameter source: a configuration file; with `resume` also a run's folder, or its name under `checkpoints/`.
   /// - Throws: `MartletError` naming file and key.
-  public init(_ kind: StageKind, _ source: String, overrides: [String] = [], resume: Bool) throws {
+  public init(
+    _ kind: StageKind, _ source: String, overrides: [String] = [], resume: Bool, replays: Bool = false
+  ) throws {
     self.kind = kind
     if resume, let folder = Self.run(source) {
       configuration = try Self.resumed(folder, overrides: overrides)
+      configuration.replays = replays
       return
     }
     let written = try ConfigurationFile.written(source)
@@ -41,6 +53,8 @@ public struct StageRequest {
       tree.set(["run"], to: .text(PortablePath.resolve(PortablePath.prefix, in: folder)))
     }
     configuration = try Configuration(tree: ConfigurationFile.resolved(tree, source), path: source)
+    configuration.replays = replays
+    try configuration.settle(on: kind, path: source)
   }
 
   /// The folder that `source` names; nil: it is a file, or nothing.

@@ -9,17 +9,22 @@ struct TrainingExample: Sendable, Equatable {
   var tokens: [Int32]
   /// Whether the log-prob of `tokens[i]` is in the loss; never the first.
   var trained: [Bool]
+  /// Who wrote some of it; `nil`: a prompt and the model, put together here with `prompt`'s settings.
+  var authors: Set<Author>?
 
-  init(tokens: [Int32], trained: [Bool]) {
+  init(tokens: [Int32], trained: [Bool], authors: Set<Author>? = nil) {
     precondition(tokens.count == trained.count, "\(tokens.count) tokens, but \(trained.count) marks")
     self.tokens = tokens
     self.trained = trained
+    self.authors = authors
     if !self.trained.isEmpty { self.trained[0] = false }
   }
 
   /// An episode, trained on what `authors` wrote.
   init(_ episode: Episode, authors: [Author]) {
-    self.init(tokens: episode.tokens, trained: episode.authorsByToken.map { authors.contains($0) })
+    self.init(
+      tokens: episode.tokens, trained: episode.authorsByToken.map { authors.contains($0) },
+      authors: Set(episode.authorsByToken))
   }
 }
 
@@ -76,7 +81,7 @@ struct TrainingExamples {
         throw MartletError(.data, "authors do not cover the \(tokens.count) tokens")
       }
       let written = runs.flatMap { [Author](repeating: $0.author, count: $0.count) }
-      return TrainingExample(tokens: tokens, trained: written.map { authors.contains($0) })
+      return TrainingExample(tokens: tokens, trained: written.map { authors.contains($0) }, authors: Set(written))
     }
     if let messages = line.messages {
       let (tokens, trained) = try builder.conversation(messages)
@@ -92,7 +97,7 @@ struct TrainingExamples {
       }
       tokens += builder.endOfTurn
       trained += builder.endOfTurn.map { _ in true }
-      return TrainingExample(tokens: tokens, trained: trained)
+      return TrainingExample(tokens: tokens, trained: trained, authors: Set(segments.map(\.author)))
     }
     if let prompt = line.prompt, let response = line.response {
       let (head, tail) = try builder.example(prompt: prompt, response: response)

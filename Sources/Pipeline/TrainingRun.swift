@@ -45,7 +45,11 @@ final class TrainingRun {
     self.context = context
     self.folder = folder
     var decided = configuration
-    if configuration.recompute == .auto, try Plan.of(configuration, kind: nil, readsData: false).recomputes {
+    if configuration.recompute == .auto,
+      try Plan.of(
+        configuration, kind: configuration.loss.kind == .sft ? .sft : .rl, readsData: false
+      ).recomputes
+    {
       decided.recompute = .layers
       context.onEvent(.note("activations would not fit the memory that is free: layers are run again on the way back"))
     }

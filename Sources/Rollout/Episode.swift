@@ -151,12 +151,9 @@ extension Episode {
   public var modelTokenCount: Int { count([.model, .hint]) }
   /// Model, hint and tool tokens: CoRT's count.
   public var responseTokenCount: Int { count([.model, .hint, .tool]) }
-  /// Blocks that were executed.
-  public var executedCalls: Int { calls.count }
 
   /// What is wrong with the numbers, with the key; nil: nothing.
   public var defect: String? { defect(logProbs: true) }
-  public var isConsistent: Bool { defect == nil }
 
   /// - Parameter logProbs: whether the model's tokens need theirs (not for supervised training).
   func defect(logProbs needed: Bool) -> String? {

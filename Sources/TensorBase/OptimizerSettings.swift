@@ -55,9 +55,6 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
     case minLearningRateRatio = "min_learning_rate_ratio"
   }
 
-  /// The keys of the section, for messages about unknown ones.
-  public static let keys = CodingKeys.allCases.map(\.rawValue)
-
   public init(
     kind: OptimizerKind = .adamw, learningRate: Double = 1e-5, betas: [Double] = [0.9, 0.999], eps: Double = 1e-8,
     weightDecay: Double = 0, maxGradNorm: Double = 1, warmupSteps: Int = 0, schedule: Schedule = .constant,

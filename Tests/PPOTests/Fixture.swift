@@ -11,7 +11,7 @@ struct Fixture: Decodable {
     var rows, greedy: [Double]
   }
   struct Options: Decodable {
-    var low, high, dual, clamp, cap, positive, negative, beta, penalty, limit: Double?
+    var low, high, dual, clamp, cap, positive, negative, beta, penalty: Double?
   }
   struct LossCase: Decodable {
     var name, logProbs, advantages: String
@@ -31,9 +31,7 @@ struct Fixture: Decodable {
   }
   struct CorrectionCase: Decodable {
     var kind: CorrectionKind
-    var normalize: Bool
     var factors: [[Double]]
-    var mask: [[Bool]]
   }
   struct ValueCase: Decodable {
     var clip: Double?

@@ -169,8 +169,6 @@ import Testing
     #expect(groupHasSignal([1]))
     #expect(groupHasSignal([0, 1, 0]))
     #expect(!groupHasSignal([1, .nan, 1]))
-    #expect(groupHasSignal([1, 0], above: 0, below: 1))
-    #expect(!groupHasSignal([1, 1], above: 0, below: 1))
   }
 
   @Test func centredAdvantagesAddUpToNothing() {
@@ -214,7 +212,7 @@ import Testing
       }
       #expect(whole == single)
       #expect(whole.tokens == samples.reduce(0) { $0 + $1.tokenCount })
-      #expect(abs(whole.ratioMean - 1.1331484530668263) < 1e-7 && abs(whole.approxKL + 0.125) < 1e-7)
+      #expect(abs(whole.ratioMean - 1.1331484530668263) < 1e-7)
       if mode == .tokenMean {
         let sum = zip(samples, weights).reduce(0) { $0 + Double($1.0.tokenCount) * $1.1 }
         #expect(abs(sum - 1) < 1e-12)

@@ -3,26 +3,12 @@ import PPO
 import Testing
 
 @Suite struct ShapingTests {
-  @Test func overlongForms() {
-    func penalty(_ length: Int, _ form: OverlongForm) -> Double {
-      overlongPenalty(length: length, limit: 100, buffer: 20, factor: 2, form: form)
-    }
-    for form in OverlongForm.allCases {
-      #expect(penalty(0, form) == 0)
-      #expect(penalty(80, form) == 0)
-    }
-    #expect(OverlongForm.allCases.map { penalty(90, $0) } == [-1, -1, -0.5])
-    #expect(OverlongForm.allCases.map { penalty(100, $0) } == [-2, -2, -1])
-    #expect(OverlongForm.allCases.map { penalty(110, $0) } == [-3, -2, -1])
+  @Test func theOverlongPenaltyFallsToItsFactor() {
+    let penalties = [0, 80, 90, 100, 110].map { overlongPenalty(length: $0, limit: 100, buffer: 20, factor: 2) }
+    #expect(penalties == [0, 0, -1, -2, -2])
   }
 
-  @Test func otherTerms() {
-    #expect(truncatedReward(0.8, coefficient: 0.5) == 0.4)
-    #expect(truncatedReward(0.8, coefficient: -1) == -1)
-    #expect(repetitionPenalty([1, 2]) == 0)
-    #expect(repetitionPenalty([1, 2, 3, 4]) == 0)
-    // 1 1 1, 1 1 1, 1 1 2: two of three differ.
-    #expect(abs(repetitionPenalty([1, 1, 1, 1, 2]) + 1.0 / 3) < 1e-15)
+  @Test func codeThatFailsIsPenalised() {
     #expect(codeReward(failures: [true, true]) == -0.1)
     #expect(codeReward(failures: [true, false]) == 0)
     #expect(codeReward(failures: []) == 0)
@@ -58,24 +44,11 @@ import Testing
     var samples = [1.0, 0, 0].map {
       PolicySample(group: 0, reward: $0, responseMask: [true, true], oldLogProbs: [-1, -1])
     }
-    samples[2].maskTruncated()
+    samples[2].leaveLoss()
     let a = CenteredAdvantage().advantages(PolicyBatch(samples)).perToken
     #expect(abs(a[0][0] - 2.0 / 3) < 1e-15 && a[2] == [0, 0])
     #expect(Aggregation.tokenMean.weights(samples) == [0.25, 0.25, 0])
     #expect(Aggregation.seqMeanTokenSum.weights(samples) == [1.0 / 3, 1.0 / 3, 0])
-  }
-
-  @Test func filters() {
-    #expect(entropyThreshold([3, 1, 2, 0], share: 0.5) == 1.5)
-    #expect(entropyThreshold([3, 1, 2, 0], share: 1) == 0)
-    let mask = [true, false, true]
-    func drop(_ a: Double) -> Bool {
-      isOffPolicy(
-        logProbs: [-2, .nan, -3], samplerLogProbs: [-1, .nan, -1], advantage: a, mask: mask, threshold: 1.4)
-    }
-    #expect(drop(-1) && !drop(1))
-    #expect(
-      !isOffPolicy(logProbs: [-1, -1], samplerLogProbs: [-2, -3], advantage: -1, mask: [true, true], threshold: 0.1))
   }
 
   @Test func distillationIsTheReverseKL() {

@@ -178,6 +178,25 @@ import Transformer
     #expect(try firstUpdate(maskTruncated: true) { $0[1].finish = .length } == [3, 0])
   }
 
+  /// Nothing could score the greedy answer of the first problem: its group leaves the loss, and the other is learnt from.
+  @Test func anUngradableGreedyAnswerTakesItsGroupOut() throws {
+    let folder = try ScratchFolder()
+    var configuration = configuration()
+    configuration.loss.advantage = .remax
+    let run = try TrainingRun(
+      configuration, folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
+    var episodes = [episode(), episode(sample: 1)]
+    episodes[1].id = "b"
+    let (updates, _, samples) = try PolicyUpdate(run).learn(
+      episodes, own: false, greedy: ["a": .nan, "b": 0.5], totalSteps: 1)
+    #expect(samples.map(\.policy.tokenCount) == [0, 3])
+    #expect(samples.map { $0.advantages.contains { $0 != 0 } } == [false, true])
+    #expect(updates.count == 1 && updates[0].gradientNorm.isFinite && updates[0].gradientNorm > 0)
+    #expect(updates[0].metrics.loss.isFinite)
+    let weights = run.loaded.model.weights
+    #expect(weights[0..<weights.count].allSatisfy { $0.isFinite })
+  }
+
   @Test func aLogProbThatIsNotTheTrainersIsAnError() throws {
     try firstUpdate { _ in }
     for (index, place) in [(0, 2), (1, 6)] {

@@ -173,10 +173,13 @@ import Transformer
   @Test func refusesWhatCannotBe() {
     var input = Self.reinforcement(Self.demo)
     input.maxSequenceTokens = 4000
-    input.updateBatch = 1000
+    input.updateBatch = 0
     let refusals = Plan(input, availableBytes: 1 << 40).refusals
     #expect(refusals.count == 2)
     #expect(refusals[0].hasPrefix("sampling.max_tokens") && refusals[1].hasPrefix("update_batch"))
+    // A batch that is never full is a batch of what there is.
+    (input.maxSequenceTokens, input.updateBatch) = (512, 1000)
+    #expect(Plan(input, availableBytes: 1 << 40).fits)
   }
 
   /// The bound on full fine-tuning of the 0.5B model at 1,024 packed tokens.
