@@ -220,7 +220,7 @@ import Testing
     }
     let stages: [[StageKind]] = [[.sft, .rft], [.rl], [.hint, .eval]]
     let known = try Configuration.knownKeys()
-    let leaves = known.leaves.map(\.key).filter { !$0.hasPrefix("new_model") } + ["new_model"]
+    let leaves = known.leaves.map(\.path).filter { !$0.hasPrefix("new_model") } + ["new_model"]
     for leaf in leaves {
       let parts = leaf.split(separator: ".")
       let row = documented[leaf] ?? documented[String(parts[0])]
