@@ -74,7 +74,7 @@ final class Trajectory {
     for (token, author) in zip(prefix.tokens, prefix.authors) {
       authors.extend(author)
       if author == .tool {
-        scanner = format?.scanner()
+        scanner?.skip(0)
         completed = nil
       } else {
         completed = scan(token, isStop: author == .model && stopTokens.contains(token))
@@ -168,7 +168,7 @@ final class Trajectory {
     authors.extend(.tool, by: new.count)
     logProbs += [Float?](repeating: nil, count: new.count)
     kept? += [[Int32]?](repeating: nil, count: new.count)
-    scanner = format.scanner()
+    scanner?.skip(0)
     endsLine = true
     finishIfFull()
     return new
@@ -185,7 +185,7 @@ final class Trajectory {
       tokens: tokens, authors: authors, logProbs: logProbs, kept: kept,
       sampling: Episode.Sampling(
         temperature: settings.sampling.temperature, topP: settings.sampling.topP, topK: settings.sampling.topK,
-        seed: settings.seed),
+        seed: settings.seed, tools: settings.tools),
       hints: hints, calls: calls, finish: finish)
     episode.answer = episode.readAnswer(tokenizer)
     return episode
