@@ -202,7 +202,7 @@ struct Analyze: ParsableCommand {
   @OptionGroup var files: LineFiles
   @Option(help: "The model whose tokenizer reads the episodes; that of their run, or the demo's, if not given.")
   var model: String?
-  @Option(help: "The tool protocol of episodes that do not say: python, tool_call, code or none; by their outputs if not given.")
+  @Option(help: "python, tool_call, code or none, for episodes that do not say; by their outputs if not given.")
   var tools: ToolFormats?
   @OptionGroup var threads: Threads
 

@@ -62,7 +62,8 @@ struct CodeFence: Sendable, Equatable {
       if rest.first == 0x2E { rest = rest.dropFirst() }
     }
     let ends: Set<UInt8> = [0x7B, 0x7D, 0x2C, 0x3A, 0x3B]  // { } , : ;
-    return String(decoding: rest.prefix { !MarkdownLines.isSpace($0) && !ends.contains($0) }, as: UTF8.self).lowercased()
+    let word = rest.prefix { !MarkdownLines.isSpace($0) && !ends.contains($0) }
+    return String(decoding: word, as: UTF8.self).lowercased()
   }
 
   /// Whether an info string is a language's name and nothing else.
@@ -116,7 +117,8 @@ struct MarkdownLines: Sendable {
   private static func endsCodeSpan(_ text: ArraySlice<UInt8>) -> Bool {
     var runs: [Int] = []
     for place in text.indices where text[place] == 0x60 {
-      if place > text.startIndex, text[place - 1] == 0x60, !runs.isEmpty { runs[runs.count - 1] += 1 } else { runs.append(1) }
+      let goesOn = place > text.startIndex && text[place - 1] == 0x60
+      if goesOn { runs[runs.count - 1] += 1 } else { runs.append(1) }
     }
     // The next run of the same length closes what a run opens.
     var next: [Int?] = []

@@ -18,7 +18,7 @@ ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 LONGEST_MESSAGE = 2000
 LONGEST_LINE = 200
 PROCESSES = ("multiprocessing (pools, queues, locks, managers) is not available in the sandbox: "
-             "use a plain loop or threads")
+             "use a plain loop or concurrent.futures.ThreadPoolExecutor")
 
 
 class Output(io.TextIOWrapper):
