@@ -84,6 +84,11 @@ enum SharedInterpreter {
     let session = try SharedInterpreter.open()
     let ended = session.run("from multiprocessing import Pipe\na, b = Pipe()\nb.close()\na.recv()")
     #expect(ended.status == .error && ended.output.hasSuffix("EOFError\n"))
+    let broken = session.run("from multiprocessing import Pipe\na, b = Pipe()\nb.close()\na.send(1)")
+    #expect(broken.status == .error && broken.output.contains("BrokenPipeError"))
+    let own = session.run(
+      "class E(ModuleNotFoundError):\n    @property\n    def name(self): raise KeyError\nraise E('mine')")
+    #expect(own.status == .error && own.output.hasSuffix("E: mine\n"))
     let module = session.run("import no_such_module")
     #expect(module.status == .error && module.output.hasSuffix("No module named 'no_such_module'\n"))
     #expect(session.run("open('/tmp/none')").status == .error)

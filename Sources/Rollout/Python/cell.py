@@ -17,6 +17,7 @@ import types
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 LONGEST_MESSAGE = 2000
 LONGEST_LINE = 200
+UNAVAILABLE = (errno.ENOENT, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS)  # no semaphores, files, sockets
 PROCESSES = ("multiprocessing (pools, queues, locks, managers) is not available in the sandbox: "
              "use a plain loop or concurrent.futures.ThreadPoolExecutor")
 
@@ -124,21 +125,26 @@ def describe(error, sources):
 
 def missing_part(error):
     """What of Python the error is about that the sandbox does not have, and what to use instead; or None."""
-    if isinstance(error, ModuleNotFoundError):
-        name = str(error.name).partition(".")[0]
-        if name in ("multiprocessing", "_multiprocessing"):
-            return PROCESSES
-        if name in getattr(sys, "stdlib_module_names", ()):
-            return "%s is not available in the sandbox: use what was imported before the first block" % name
-    if isinstance(error, (OSError, EOFError)):
+    try:
+        if isinstance(error, ModuleNotFoundError):
+            name = error.name.partition(".")[0]
+            if name in ("multiprocessing", "_multiprocessing"):
+                return PROCESSES
+            if name in getattr(sys, "stdlib_module_names", ()):
+                return "%s is not available in the sandbox: use what was imported before the first block" % name
+        if isinstance(error, OSError) and error.errno in UNAVAILABLE:
+            wanted = ("multiprocessing", "concurrent.futures.process")
+        elif isinstance(error, EOFError):  # the manager's process could not listen
+            wanted = "multiprocessing.managers"
+        else:
+            return None
         trace = error.__traceback__
         while trace is not None:
-            module = str(trace.tb_frame.f_globals.get("__name__"))
-            # The other end of a pipe that was closed is no fault of the sandbox, but a manager's is.
-            wanted = ("multiprocessing", "concurrent.futures.process")
-            if module.startswith(wanted if isinstance(error, OSError) else "multiprocessing.managers"):
+            if str(trace.tb_frame.f_globals.get("__name__")).startswith(wanted):
                 return PROCESSES
             trace = trace.tb_next
+    except BaseException:  # the error is the block's own, and so are its attributes
+        pass
     return None
 
 
