@@ -36,10 +36,18 @@ import Transformer
     "    ```python\n    x\n    ```\n", "\t```python\n\tx\n\t```\n", "- a\n\ntext\n\n    ```python\n    x\n    ```\n",
     "- a\n      ```python\n      x\n      ```\n", "> ```python\n> x\n> ```\n",
     "1.5 is\n    ```python\n    x\n    ```\n",
-    // An indented fence does not close either.
-    "```python\nx\n    ```\n", "1. a\n   ```python\n   x\n       ```\n",
   ])
-  func fencesTooFarToTheRightAreText(text: String) { #expect(codes(text).isEmpty) }
+  func fencesTooFarToTheRightOpenNothing(text: String) {
+    let (calls, scanner) = scan(text, .python)
+    #expect(calls.isEmpty && !scanner.isOpen)
+    #expect(codes(text + "\n```python\ny\n```\n") == ["y\n"])
+  }
+
+  @Test(arguments: ["```python\nx\n    ```\n", "1. a\n   ```python\n   x\n       ```\n"])
+  func fencesTooFarToTheRightCloseNothing(text: String) {
+    let (calls, scanner) = scan(text, .python)
+    #expect(calls.isEmpty && scanner.isOpen)
+  }
 
   @Test(arguments: [
     ("````python\n```\nx\n````\n", "```\nx\n"), ("````python\nx\n```\n`````\n", "x\n```\n"),
