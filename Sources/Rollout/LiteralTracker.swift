@@ -28,9 +28,6 @@ struct LiteralTracker: Sendable {
     }
   }
 
-  /// Whether the string may go on behind a line end.
-  var isLong: Bool { if case .long = state { true } else { false } }
-
   /// - Returns: whether this byte is a line end that a string must not have: it was never closed.
   mutating func push(_ byte: UInt8) -> Bool {
     switch state {

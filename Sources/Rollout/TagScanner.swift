@@ -125,28 +125,31 @@ struct TagScanner: CallScanner {
   private mutating func inCall(_ byte: UInt8) -> ToolCall? {
     text.append(byte)
     let isBroken = literals.push(byte)
-    if byte == 0x3E, text.suffix(form.close.count).elementsEqual(form.close) {
+    switch byte {
+    case 0x3E where text.suffix(form.close.count).elementsEqual(form.close):
       let start = text.count - form.close.count
-      guard literals.isInside, !(form.syntax == .python && isBlank(textLine..<start)) else { return close(at: start) }
-    } else if byte == 0x0A {
+      guard literals.isInside, !(form.syntax == .python && beginsLine(start)) else { return close(at: start) }
+    case 0x3E where text.suffix(form.open.count).elementsEqual(form.open):
+      let start = text.count - form.open.count
+      if textLine > 0, beginsLine(start), !literals.isInside { beginAgain(at: start) }
+    case 0x0A:
       if isBroken, let end = closingTag(endsLine: true) { return close(at: end) }
-      let isTag = text[textLine...].drop(while: MarkdownLines.isSpace).elementsEqual(form.open + [byte])
       textLine = text.count
-      if isTag, !literals.isLong { beginAgain() }
+    default: break
     }
     return nil
   }
 
-  /// The opening tag alone in its line: the one before was only named.
-  private mutating func beginAgain() {
-    text = [0x0A]
-    column = 0
-    mark = layout.count - 1 - form.open.count
-    begin(code: layout.count - 1)
-    textLine = 1
+  /// An opening tag begins a line of the call: the one before was only named.
+  private mutating func beginAgain(at start: Int) {
+    column = MarkdownLines.indentation(text[textLine..<start]).column
+    mark = layout.count - form.open.count
+    text.removeAll(keepingCapacity: true)
+    begin(code: layout.count)
   }
 
-  private func isBlank(_ range: Range<Int>) -> Bool { text[range].allSatisfy(MarkdownLines.isSpace) }
+  /// Whether what stands at `start` of the text is the first in its line.
+  private func beginsLine(_ start: Int) -> Bool { text[textLine..<start].allSatisfy(MarkdownLines.isSpace) }
 
   /// Where the last closing tag of the text's last line begins.
   private func closingTag(endsLine: Bool) -> Int? {

@@ -106,6 +106,8 @@ import Transformer
     ("  <code>\n  x\n    y\n  </code>", "\nx\n  y\n"), ("<code>\n```sh\nx\n```\n</code>", "\n```sh\nx\n```\n"),
     ("I use the <code> tag.\n<code>\nx\n</code>", "\nx\n"),
     ("<code> tags run code, don't they?\n<code>\nx\n</code>", "\nx\n"),
+    ("<code> is the tag.\n<code> is.\n  <code>x\n  y</code>", "x\ny"),
+    ("<code>\ns = '''\n<code>\n'''\n</code>", "\ns = '''\n<code>\n'''\n"),
   ])
   func codeInTags(text: String, code: String) { #expect(codes(text, .code) == [code]) }
 
@@ -157,6 +159,7 @@ import Transformer
   func callTagsNamedInProse(text: String) {
     #expect(codes(text, .toolCall).isEmpty && !scan(text, .toolCall).scanner.isOpen)
     #expect(codes("\(text)\n<tool_call>\n\(call("x"))\n</tool_call>", .toolCall) == ["x"])
+    #expect(codes("Use <tool_call>\n\(text)\n  <tool_call>\(call("x"))</tool_call>", .toolCall).last == "x")
   }
 
   /// The model is told what is wrong; it must not wait for an end that has been.
