@@ -202,6 +202,8 @@ struct Analyze: ParsableCommand {
   @OptionGroup var files: LineFiles
   @Option(help: "The model whose tokenizer reads the episodes; that of their run, or the demo's, if not given.")
   var model: String?
+  @Option(help: "python, tool_call, code or none, for episodes that do not say; by their outputs if not given.")
+  var tools: ToolFormats?
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -214,7 +216,7 @@ struct Analyze: ParsableCommand {
           "\(files.input): episode \(index + 1) (\(episode.id)): token \(token) is not in the tokenizer's vocabulary of "
             + "\(tokenizer.vocabularyCount); name the model it is of with --model")
       }
-      try file.append(EpisodeLabels(episode, tokenizer: tokenizer))
+      try file.append(EpisodeLabels(episode, tokenizer: tokenizer, tools: tools))
     }
     try file.close()
   }

@@ -110,6 +110,6 @@ final class RolloutEngine {
 
   /// What the model does with its interpreter.
   func analysis(_ episode: Episode) -> BehaviourAnalysis {
-    episode.analysis(loaded.tokenizer)
+    episode.analysis(loaded.tokenizer, tools: configuration.sampling.tools)
   }
 }

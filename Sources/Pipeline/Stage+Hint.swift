@@ -31,6 +31,12 @@ enum HintStage {
     guard let path = configuration.model else {
       throw MartletError(.configuration, "model: is missing; hints are put into a model's own responses")
     }
+    guard configuration.sampling.tools != .none, configuration.sampling.maxCalls > 0 else {
+      throw MartletError(
+        .configuration,
+        "sampling: nothing is executed (tools \(configuration.sampling.tools.rawValue), max_calls "
+          + "\(configuration.sampling.maxCalls)), but only responses that call the interpreter are kept")
+    }
     try folder.commit(fromStep: 1, context: context)
     var configuration = configuration
     if configuration.hint.mode == .prompt, configuration.prompt.hint == nil {
@@ -111,6 +117,7 @@ struct HintMaker {
     finder.delayed = configuration.hint.delayed
     finder.distrust = configuration.hint.distrust
     finder.prompt = configuration.hint.prompt
+    finder.tools = configuration.sampling.tools
     self.finder = finder
   }
 
@@ -139,14 +146,21 @@ struct HintMaker {
 
   /// The spots of a person.
   mutating func apply(_ edits: [HintStage.Edit], to episodes: [Episode], file: String) throws {
+    let tools = configuration.sampling.tools
     var requests: [SampleRequest] = []
     for (number, edit) in edits.enumerated() {
       guard let episode = episodes.first(where: { $0.id == edit.id && $0.sample == edit.sample }) else {
         throw MartletError(.data, "\(file):\(number + 1): there is no episode \(edit.id), sample \(edit.sample)")
       }
+      if let own = episode.sampling?.tools, own != tools {
+        throw MartletError(
+          .data,
+          "\(file):\(number + 1): episode \(edit.id) was sampled with tools \(own.rawValue); set sampling.tools to it")
+      }
       do {
         let prefix = try prefix(
-          of: episode, cutAtToken: edit.token, hint: edit.hint, kind: edit.hint.contains("```") ? .delayed : .distrust,
+          of: episode, cutAtToken: edit.token, hint: edit.hint,
+          kind: tools.reading.opensCall(edit.hint) ? .delayed : .distrust,
           reason: "chosen by a person", tokenizer: engine.loaded.tokenizer)
         requests.append(request(episode, prefix))
       } catch let error as MartletError {
@@ -163,26 +177,35 @@ struct HintMaker {
   }
 
   private mutating func add(_ episode: Episode) {
-    let limit = configuration.hint.maxTokens
-    let analysis = engine.analysis(episode)
-    var why: [String] = []
-    if configuration.hint.mode == .prompt {
-      // The prompt hint is only there to get code at all (CoRT's baseline): right answers with working code count.
-      if episode.verdict != .correct { why.append("the answer is not correct") }
-      if !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
-    } else {
-      why =
-        analysis.verdict(
-          correct: episode.verdict == .correct, calls: episode.traceCalls, tokens: episode.modelTokenCount,
-          maximumTokens: limit > 0 ? limit : nil
-        ).reasons
-    }
-    if episode.finish == .length { why.append("cut off") }
+    var why = Self.reasons(against: episode, engine.analysis(episode), configuration.hint)
     if why.isEmpty, configuration.hint.edits == nil, !usedProblems.insert(episode.id).inserted {
       why.append("another sample of this problem is kept")
     }
     tried.append(episode)
     reasons.append(why)
     if why.isEmpty { kept.append(episode) }
+  }
+
+  /// Why a hinted response is not worth training on; empty: it is.
+  static func reasons(
+    against episode: Episode, _ analysis: BehaviourAnalysis, _ settings: Configuration.Hint
+  ) -> [String] {
+    let limit = settings.maxTokens > 0 ? settings.maxTokens : nil
+    let verdict = analysis.verdict(
+      correct: episode.verdict == .correct, calls: episode.traceCalls, tokens: episode.modelTokenCount,
+      maximumTokens: limit)
+    var why = verdict.reasons
+    if settings.mode == .prompt {
+      // The prompt hint is only there to get code at all (CoRT's baseline): right answers with working code count.
+      why = []
+      if episode.verdict != .correct { why.append("the answer is not correct") }
+      if !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
+      if let limit, episode.modelTokenCount > limit {
+        why.append("\(episode.modelTokenCount) tokens, more than \(limit)")
+      }
+    }
+    if analysis.idleHints > 0 { why.append("a call that the hint opened never ran") }
+    if episode.finish == .length { why.append("cut off") }
+    return why
   }
 }

@@ -6,7 +6,7 @@ public enum Author: String, Codable, Sendable, CaseIterable {
   case model
   /// What the interpreter returned, fences included.
   case tool
-  /// A sentence (and an opening fence) inserted by hint engineering.
+  /// A sentence (and what opens a call) inserted by hint engineering.
   case hint
 }
 

@@ -10,7 +10,7 @@ public struct BehaviourAnalysis: Sendable, Equatable {
   /// An executed code block.
   public struct Block: Sendable, Equatable {
     public let label: BlockLabel
-    /// The code between its fences.
+    /// The code between its marks.
     public let code: Range<Int>
     public let output: String
   }
@@ -34,13 +34,18 @@ public struct BehaviourAnalysis: Sendable, Equatable {
   public let delayed: [Spot]
   /// What Python said, checked or worked out again.
   public let distrust: [Spot]
+  /// Calls that a hint opened and that were never executed.
+  public let idleHints: Int
 
   /// Fewer calculated equations than this in a stretch are not worth a call.
   public static let minimumSteps = 3
 
-  /// - Parameter calls: what was executed, in order; `nil`: the tool segments that open an output fence.
-  public init(_ segments: [TraceSegment], calls: [TraceCall]? = nil) {
-    let trace = BehaviourTrace(segments)
+  /// - Parameters:
+  ///   - calls: what was executed, in order; `nil`: the tool segments in the format's frame.
+  ///   - tools: the protocol that the response was sampled with.
+  public init(_ segments: [TraceSegment], calls: [TraceCall]? = nil, tools: ToolFormats = .python) {
+    let format = tools.reading
+    let trace = BehaviourTrace(segments, format: format)
     var blocks: [Block] = []
     var delayed: [Spot] = []
     var distrust: [Spot] = []
@@ -51,10 +56,7 @@ public struct BehaviourAnalysis: Sendable, Equatable {
       switch piece {
       case .code(let range, let closed): code = closed ? range : nil
       case .tool(let range):
-        let text = trace.text(range)
-        let executed = calls.map { blocks.count < $0.count } ?? text.hasPrefix("```output")
-        if let code, executed {
-          let output = calls.map { $0[blocks.count].output } ?? BehaviourTrace.output(text)
+        if let code, let output = Self.output(trace, range, calls: calls, executed: blocks.count, format) {
           let stated = Self.stands(BehaviourTrace.lastLine(output), in: said)
           blocks.append(Block(label: stated ? .verification : .calculation, code: code, output: output))
         }
@@ -63,7 +65,7 @@ public struct BehaviourAnalysis: Sendable, Equatable {
         code = nil
         let sentences = ProseSentence.split(trace.bytes, in: range)
         let own = sentences.filter { sentence in !trace.hints.contains { $0.overlaps(sentence.range) } }
-        let next = Self.nextOutput(trace, after: index, calls: calls, executed: blocks.count)
+        let next = Self.nextOutput(trace, after: index, calls: calls, executed: blocks.count, format)
         var rest = own[...]
         if let last = blocks.last, let spot = Self.distrust(own, of: last, next: next) {
           distrust.append(spot)
@@ -76,18 +78,28 @@ public struct BehaviourAnalysis: Sendable, Equatable {
     self.blocks = blocks
     self.delayed = delayed
     self.distrust = distrust
+    idleHints = trace.pieces.count { piece in
+      guard case .code(let range, _) = piece, !blocks.contains(where: { $0.code == range }) else { return false }
+      return trace.hints.contains { $0.lowerBound < range.lowerBound && range.lowerBound <= $0.upperBound }
+    }
+  }
+
+  /// What a tool's text says of the next call; nil: none was executed.
+  private static func output(
+    _ trace: BehaviourTrace, _ range: Range<Int>, calls: [TraceCall]?, executed: Int, _ format: any ToolFormat
+  ) -> String? {
+    guard let calls else { return format.output(of: trace.text(range)) }
+    return executed < calls.count ? calls[executed].output : nil
   }
 
   /// The output of the code block that follows the prose piece `index`, if one follows and is executed.
-  private static func nextOutput(_ trace: BehaviourTrace, after index: Int, calls: [TraceCall]?, executed: Int)
-    -> String?
-  {
+  private static func nextOutput(
+    _ trace: BehaviourTrace, after index: Int, calls: [TraceCall]?, executed: Int, _ format: any ToolFormat
+  ) -> String? {
     guard index + 2 < trace.pieces.count, case .code = trace.pieces[index + 1],
       case .tool(let range) = trace.pieces[index + 2]
     else { return nil }
-    if let calls { return executed < calls.count ? calls[executed].output : nil }
-    let text = trace.text(range)
-    return text.hasPrefix("```output") ? BehaviourTrace.output(text) : nil
+    return output(trace, range, calls: calls, executed: executed, format)
   }
 
   /// Whether `result` stands in `text` as a whole: 12 does not stand in 112, in 12.5 or in x12.

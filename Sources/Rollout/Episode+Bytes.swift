@@ -46,9 +46,11 @@ public struct EpisodeLabels: Codable, Sendable, Equatable {
   public var keep: Bool
   public var reasons: [String]
 
-  /// - Parameter maximumTokens: the longest response to keep; nil: any.
-  public init(_ episode: Episode, tokenizer: Tokenizer, maximumTokens: Int? = nil) {
-    let analysis = episode.analysis(tokenizer)
+  /// - Parameters:
+  ///   - tools: the tool protocol of an episode that does not say its own.
+  ///   - maximumTokens: the longest response to keep; nil: any.
+  public init(_ episode: Episode, tokenizer: Tokenizer, tools: ToolFormats? = nil, maximumTokens: Int? = nil) {
+    let analysis = episode.analysis(tokenizer, tools: tools)
     id = episode.id
     sample = episode.sample
     blocks = analysis.blocks.map(\.label)
@@ -66,10 +68,15 @@ public struct EpisodeLabels: Codable, Sendable, Equatable {
 
 extension Episode {
   /// Behaviour analysis of the response with what was executed.
-  public func analysis(_ tokenizer: Tokenizer) -> BehaviourAnalysis {
+  /// - Parameter tools: the tool protocol of an episode that does not say its own; nil: the one whose frame its first
+  ///   tool text has, else fenced Python.
+  public func analysis(_ tokenizer: Tokenizer, tools: ToolFormats? = nil) -> BehaviourAnalysis {
     // An episode of others may hold tool text without the calls.
     let hasCalls = !calls.isEmpty || !authors.contains { $0.author == .tool }
-    return BehaviourAnalysis(segments(tokenizer), calls: hasCalls ? traceCalls : nil)
+    let segments = segments(tokenizer)
+    let framed = segments.first { $0.author == .tool }.flatMap { ToolFormats(reply: $0.text) }
+    return BehaviourAnalysis(
+      segments, calls: hasCalls ? traceCalls : nil, tools: sampling?.tools ?? tools ?? framed ?? .python)
   }
 }
 

@@ -19,7 +19,7 @@ extension Episode.Sampling {
     case temperature
     case topP = "top_p"
     case topK = "top_k"
-    case seed
+    case seed, tools
   }
 
   /// Absent keys have their neutral values.
@@ -29,6 +29,7 @@ extension Episode.Sampling {
     topP = try values.decodeIfPresent(Float.self, forKey: .topP) ?? 1
     topK = try values.decodeIfPresent(Int.self, forKey: .topK) ?? 0
     seed = try values.decodeIfPresent(UInt64.self, forKey: .seed) ?? 0
+    tools = try values.decodeIfPresent(ToolFormats.self, forKey: .tools)
   }
 }
 

@@ -18,11 +18,16 @@ public struct Episode: Sendable, Equatable {
     public var topP: Float
     public var topK: Int
     public var seed: UInt64
-    public init(temperature: Float = 1, topP: Float = 1, topK: Int = 0, seed: UInt64 = 0) {
+    /// The tool protocol; nil: the file does not say.
+    public var tools: ToolFormats?
+    public init(
+      temperature: Float = 1, topP: Float = 1, topK: Int = 0, seed: UInt64 = 0, tools: ToolFormats? = nil
+    ) {
       self.temperature = temperature
       self.topP = topP
       self.topK = topK
       self.seed = seed
+      self.tools = tools
     }
   }
 

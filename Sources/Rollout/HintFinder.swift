@@ -5,17 +5,19 @@ public struct HintFinder: Sendable {
     public let kind: BehaviourAnalysis.SpotKind
     /// UTF-8 bytes of the response that stay before it.
     public let offset: Int
-    /// With the white space that joins it to what stays, and the opening fence where code is to follow.
+    /// With the white space that joins it to what stays, and what opens a call where code is to follow.
     public let text: String
     public let reason: String
   }
 
-  /// Inserted where arithmetic by hand begins; a code fence follows it.
+  /// Inserted where arithmetic by hand begins; what opens a call follows it.
   public var delayed = "It looks tedious, and we can use python code to simplify the reasoning."
   /// Inserted where Python is doubted; the model goes on as it likes.
   public var distrust = "We don't need to doubt the accuracy of python calculations."
   /// The prompt-hint variant's first sentence.
   public var prompt = "Okay, let's try to solve this problem step by step using multiple python code calls."
+  /// How a call is opened.
+  public var tools = ToolFormats.python
 
   public init() {}
 
@@ -48,7 +50,7 @@ public struct HintFinder: Sendable {
     let last = kept.isEmpty ? 10 : kept[kept.index(kept.startIndex, offsetBy: kept.count - 1)]
     let space = last == 10 || last == 32 ? "" : " "
     return switch kind {
-    case .delayed: space + delayed + "\n```python\n"
+    case .delayed: space + delayed + "\n" + tools.reading.callOpening
     case .distrust: space + distrust
     case .prompt: space + prompt
     }

@@ -7,8 +7,8 @@ import Tensor
 /// Start it early, before anything large is allocated. It dies with this object, with `close()`, or with the trainer,
 /// however that ends. All methods may be called from any thread.
 ///
-/// A block's output is what it prints; when it prints nothing and its last statement is an expression, that value's
-/// `repr`, as a notebook would. Variables persist within a session. A block that raises keeps its changes, as in a
+/// A block's output is what it prints and, when its last statement is an expression, that value's `repr` behind it, as in
+/// a notebook (not for None, and not before a semicolon). Variables persist within a session. A block that raises keeps its changes, as in a
 /// notebook; one that is killed (time, memory, output, crash, `os._exit`) loses its own changes and no others.
 public final class InterpreterHost: @unchecked Sendable {
   public let settings: InterpreterSettings

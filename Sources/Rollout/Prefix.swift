@@ -50,11 +50,10 @@ public struct Prefix: Sendable, Equatable {
 
   /// Whether the text ends inside a block of code that the model is to finish.
   public func hasOpenCall(_ tokenizer: Tokenizer, tools: ToolFormats = .python) -> Bool {
-    guard let format = tools.format else { return false }
-    var scanner = format.scanner()
+    guard var scanner = tools.format?.scanner() else { return false }
     for (token, author) in zip(tokens, authors) {
       if author == .tool {
-        scanner = format.scanner()
+        scanner.skip(0)
       } else {
         for byte in tokenizer.bytes(token) { _ = scanner.push(byte) }
       }

@@ -39,6 +39,8 @@ final class Trajectory {
   private var kept: [[Int32]?]?
   private var hints: [Episode.Hint] = []
   private var scanner: (any CallScanner)?
+  /// Tokens of the request's prefix that are here.
+  private var taken = 0
   /// Whether the model's text ends in a line end.
   private var endsLine = true
 
@@ -67,23 +69,33 @@ final class Trajectory {
     hints = prefix.hints.map {
       Episode.Hint(token: $0.token + start, kind: $0.kind, text: $0.text, reason: $0.reason)
     }
-    tokens += prefix.tokens
-    logProbs += prefix.logProbs
-    kept = prefix.kept.map { [[Int32]?](repeating: nil, count: start) + $0 }
+    kept = prefix.kept.map { _ in [[Int32]?](repeating: nil, count: start) }
+    goOn(prefix)
+  }
+
+  /// Takes what is left of the prefix, up to a call that is to be executed first: one that the prefix ends with, or one in
+  /// the hint that it ends with. Other calls inside were passed over.
+  private func goOn(_ prefix: Prefix) {
+    let hint = prefix.authors.count - prefix.authors.reversed().prefix { $0 == .hint }.count
     var completed: ToolCall?
-    for (token, author) in zip(prefix.tokens, prefix.authors) {
+    while taken < prefix.tokens.count {
+      let (token, author) = (prefix.tokens[taken], prefix.authors[taken])
+      tokens.append(token)
       authors.extend(author)
+      logProbs.append(prefix.logProbs[taken])
+      if let ids = prefix.kept { kept?.append(ids[taken]) }
+      taken += 1
       if author == .tool {
-        scanner = format?.scanner()
+        scanner?.skip(0)
         completed = nil
       } else {
         completed = scan(token, isStop: author == .model && stopTokens.contains(token))
       }
+      if let completed, calls.count < settings.maxCalls, taken > hint || taken == prefix.tokens.count {
+        return begin(completed)
+      }
     }
-    // A block that the prefix ends with has not been executed; those inside were passed over.
-    if let completed, calls.count < settings.maxCalls {
-      begin(completed)
-    } else if prefix.authors.last == .model, stopTokens.contains(prefix.tokens[prefix.tokens.count - 1]) {
+    if prefix.authors.last == .model, stopTokens.contains(prefix.tokens[taken - 1]) {
       state = .finished(.stop)
     }
   }
@@ -164,13 +176,18 @@ final class Trajectory {
       replyTo: result.output, joined: endsLine && !isStop, isLast: calls.count >= settings.maxCalls,
       tokenizer: tokenizer)
     let new = Array(all.prefix(limit - tokens.count))
+    for index in hints.indices where hints[index].token >= tokens.count { hints[index].token += new.count }
     tokens += new
     authors.extend(.tool, by: new.count)
     logProbs += [Float?](repeating: nil, count: new.count)
     kept? += [[Int32]?](repeating: nil, count: new.count)
-    scanner = format.scanner()
+    scanner?.skip(0)
     endsLine = true
     finishIfFull()
+    if case .writing = state, let prefix = request.prefix, taken < prefix.tokens.count {
+      goOn(prefix)
+      if case .writing = state { finishIfFull() }
+    }
     return new
   }
 
@@ -185,8 +202,8 @@ final class Trajectory {
       tokens: tokens, authors: authors, logProbs: logProbs, kept: kept,
       sampling: Episode.Sampling(
         temperature: settings.sampling.temperature, topP: settings.sampling.topP, topK: settings.sampling.topK,
-        seed: settings.seed),
-      hints: hints, calls: calls, finish: finish)
+        seed: settings.seed, tools: settings.tools),
+      hints: hints.filter { $0.token <= tokens.count }, calls: calls, finish: finish)
     episode.answer = episode.readAnswer(tokenizer)
     return episode
   }

@@ -205,6 +205,36 @@ struct BehaviourAnalysisTests {
     #expect(analysis.blocks.map(\.label) == [.calculation])
   }
 
+  @Test(
+    "The same response in every tool protocol has the same labels", arguments: [ToolFormats.python, .toolCall, .code])
+  func protocols(tools: ToolFormats) throws {
+    let format = tools.reading
+    let (opening, closing) =
+      switch tools {
+      case .toolCall: (format.callOpening, "\"}}\n</tool_call>")
+      case .code: ("<code>\n```python\n", "\n```\n</code>")
+      case .python, .none: (format.callOpening, "\n```\n")
+      }
+    func call(_ code: String) -> String { "\n" + opening + code + closing }
+    let segments = Self.trace(
+      (.prompt, "?"), (.model, "Let me calculate. 12 * 13 = 156. 156 / 4 = 39. 39 - 1 = 38." + call("print('38')")),
+      (.tool, format.reply(to: "38\n")), (.model, "Let me double-check with python." + call("x = 38 + 0; x")),
+      (.tool, format.reply(to: "38\n")), (.model, "Now 7." + call("1+1=2, 2+2=4, 4+4=8")),
+      (.tool, format.reply(to: "8\n", isLast: true)), (.hint, " So\n" + format.callOpening), (.model, "5"))
+    let made = TraceCall(output: "38", succeeded: true)
+    let eight = TraceCall(output: "8", succeeded: true)
+    for calls in [nil, [made, made, eight]] {
+      let analysis = BehaviourAnalysis(segments, calls: calls, tools: tools)
+      #expect(analysis.blocks.map(\.label) == [.verification, .verification, .calculation])
+      #expect(analysis.blocks.map(\.output) == ["38", "38", "8"])
+      #expect(analysis.delayed.map(\.reason) == ["3 steps of arithmetic by hand before code"])
+      #expect(analysis.distrust.map(\.reason) == ["doubts what Python said (38), run again"])
+      #expect(analysis.idleHints == 1)
+    }
+    let others = BehaviourAnalysis(segments, tools: tools == .code ? .toolCall : .code)
+    #expect(others.blocks.isEmpty)
+  }
+
   @Test("What rejection fine-tuning keeps, and why not")
   func keep() {
     let clean = BehaviourAnalysis(Self.trace((.model, "\\boxed{1}")))

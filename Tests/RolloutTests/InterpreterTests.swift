@@ -30,11 +30,74 @@ enum SharedInterpreter {
     #expect(second.ms > 0)
   }
 
-  @Test func lastExpressionIsShownOnlyWhenNothingWasPrinted() throws {
+  @Test(arguments: [
+    ("print('p')\n7", "p\n7\n"), ("print('p', end='')\n7", "p\n7\n"),
+    ("import sys\nprint('n', file=sys.stderr)\n6*7", "n\n42\n"),
+    ("import warnings\nwarnings.warn('old')\n6*7", "<cell 1>:2: UserWarning: old\n  warnings.warn('old')\n42\n"),
+    ("print('p')\nprint('q')", "p\nq\n"), ("print('p')\n[].append(1)", "p\n"), ("print('p')\nx = 7", "p\n"),
+    ("import sys\nsys.stdout.write('hi\\n')", "hi\n3\n"), ("print('p'); 'a;b'", "p\n'a;b'\n"),
+    ("for i in [1, 2]: i\n(i)", "2\n"),
+    // A semicolon says that the value is not wanted.
+    ("print('p')\n7;", "p\n"), ("7 ; # so", ""), ("(7\n);", ""), ("'é;'\r\n'é' ;", ""), ("7 # ;", "7\n"),
+    ("'é;'", "'é;'\n"),
+    ("import sys, io\nsys.stdout = io.StringIO()\nprint('kept')\n7", "7\n"),
+    (
+      "import sys, io\nsys.stdout = io.TextIOWrapper(io.FileIO(1, 'w', closefd=False))\n_ = sys.stdout.write('p')\n7",
+      "p7\n"
+    ),
+  ]) func theLastValueIsShownAsInANotebook(code: String, output: String) throws {
+    let result = try SharedInterpreter.open().run(code)
+    #expect(result.status == .ok && result.output == output)
+  }
+
+  /// Whatever of it does not work ends at once and says what to use instead; the session goes on.
+  @Test(
+    arguments: InterpreterSettings.Tier.allCases,
+    [
+      "from multiprocessing import Pool\nwith Pool(2) as p: print(p.map(abs, [-1, 2]))",
+      "from concurrent.futures import ProcessPoolExecutor\nwith ProcessPoolExecutor(2) as p: print(list(p.map(abs, [-1])))",
+      "import multiprocessing as mp\nq = mp.Queue()\nq.put(1)\nprint(q.get())",
+      "import multiprocessing as mp\nmp.Lock()",
+      "import multiprocessing as mp\nprint(mp.Array('i', 3)[:])",
+      "import multiprocessing as mp\nprint(mp.Manager().dict())",
+      "from multiprocessing.pool import ThreadPool\nprint(ThreadPool(2).map(abs, [-1, 2]))",
+      "import multiprocessing as mp\np = mp.get_context('forkserver').Process(target=print)\np.start()\np.join()",
+    ])
+  func multiprocessingIsRefusedWithAReason(tier: InterpreterSettings.Tier, code: String) throws {
+    let session = try SharedInterpreter.host(tier).open(key: 7)
+    #expect(session.run("kept = 41").status == .ok)
+    let result = session.run(code)
+    #expect(result.status == .refused, "\(result)")
+    #expect(result.output.contains(" is not available in the sandbox: use "), "\(result.output)")
+    #expect(session.run("print(kept + 1)").output == "42\n")
+  }
+
+  @Test(arguments: [
+    "import os\npid = os.fork()\nif pid == 0:\n    print('child')\n    os._exit(0)\nos.waitpid(pid, 0)\nprint('parent')",
+    "from multiprocessing import Process\np = Process(target=print, args=('child',))\np.start()\np.join()\nprint('parent')",
+  ]) func plainProcessesRun(code: String) throws {
+    #expect(try SharedInterpreter.open().run(code).output == "child\nparent\n")
+  }
+
+  /// The other end of a pipe that was closed, a file that is not there: not the sandbox's doing.
+  @Test func ordinaryErrorsStayErrors() throws {
+    let session = try SharedInterpreter.open()
+    let ended = session.run("from multiprocessing import Pipe\na, b = Pipe()\nb.close()\na.recv()")
+    #expect(ended.status == .error && ended.output.hasSuffix("EOFError\n"))
+    let broken = session.run("from multiprocessing import Pipe\na, b = Pipe()\nb.close()\na.send(1)")
+    #expect(broken.status == .error && broken.output.contains("BrokenPipeError"))
+    let own = session.run(
+      "class E(ModuleNotFoundError):\n    @property\n    def name(self): raise KeyError\nraise E('mine')")
+    #expect(own.status == .error && own.output.hasSuffix("E: mine\n"))
+    let module = session.run("import no_such_module")
+    #expect(module.status == .error && module.output.hasSuffix("No module named 'no_such_module'\n"))
+    #expect(session.run("open('/tmp/none')").status == .error)
+  }
+
+  @Test func valuesAreShownByTheirRepresentation() throws {
     let session = try SharedInterpreter.open()
     #expect(session.run("1 + 1").output == "2\n")
     #expect(session.run("'a' + 'b'").output == "'ab'\n")
-    #expect(session.run("print('p')\n7").output == "p\n")
     #expect(session.run("None").output == "")
     #expect(session.run("y = 3").output == "")
     #expect(session.run("").output == "")

@@ -1,3 +1,4 @@
+import Foundation
 import Tensor
 import Testing
 import Transformer
@@ -133,6 +134,65 @@ import Transformer
     let tool = zip(episode.tokens, episode.authorsByToken).filter { $0.1 == .tool }.map(\.0)
     #expect(try RolloutFixtures.tokenizer().decode(tool).contains("<|im_end|><|endoftext|>\n"))
     #expect(tool.allSatisfy { $0 < 269 })
+  }
+
+  /// Hints open calls in the run's own protocol, and the sampler, the analysis and who reads the file later agree on what ran.
+  @Test(arguments: [
+    (ToolFormats.python, "x = 4\nx + 38\n```\n"), (.toolCall, "x = 4\\nx + 38\"}}\n</tool_call>"),
+    (.code, "x = 4\nx + 38\n</code>"), (.code, "```python\nx = 4\nx + 38\n```\n</code>"),
+  ])
+  func aCallThatAHintOpensRuns(tools: ToolFormats, rest: String) throws {
+    let tokenizer = try RolloutFixtures.tokenizer()
+    var finder = HintFinder()
+    finder.tools = tools
+    var request = try request("a", sample: 0, start: "")
+    request.prefix = Prefix(
+      hint: finder.text(.delayed, after: []) + rest, kind: .delayed, reason: "a test", tokenizer: tokenizer)
+    var settings = settings(calls: 1)
+    settings.tools = tools
+    let episode = try sampler().run([request], settings: settings)[0]
+    #expect(episode.calls.map(\.output) == ["42\n"] && episode.calls.map(\.status) == [.ok])
+    let analysis = episode.analysis(tokenizer)
+    #expect(analysis.blocks.map(\.output) == ["42\n"] && analysis.idleHints == 0)
+    let written = try JSONDecoder().decode(Episode.self, from: JSONEncoder().encode(episode))
+    #expect(written.sampling?.tools == tools)
+    // Without the key the output's frame tells; where there is none, the reader does.
+    var silent = episode
+    silent.sampling = nil
+    #expect(EpisodeLabels(silent, tokenizer: tokenizer).blocks == [.calculation])
+    #expect(silent.analysis(tokenizer, tools: tools) == analysis)
+    #expect((silent.analysis(tokenizer, tools: tools == .code ? .python : .code) == analysis) == false)
+    silent.sampling = episode.sampling
+    #expect(silent.analysis(tokenizer, tools: tools == .code ? .python : .code) == analysis)
+  }
+
+  /// Each call of a hint runs where it stands, also when more follows than the call.
+  @Test(arguments: [
+    (ToolFormats.python, "```python\nx = 40\n```\nThen\n```python\nx + 2\n```\n"),
+    (.code, "<code>x = 40</code>\n<code>x + 2</code>\n"),
+    (.toolCall, ["x = 40", "x + 2"].map { ToolCallJSON().callOpening + $0 + "\"}}\n</tool_call>" }.joined() + "\nSo"),
+  ])
+  func everyCallOfAHintRuns(tools: ToolFormats, hint: String) throws {
+    let tokenizer = try RolloutFixtures.tokenizer()
+    var request = try request("a", sample: 0, start: "")
+    var prefix = Prefix(hint: hint, kind: .prompt, reason: "a test", tokenizer: tokenizer)
+    let length = prefix.tokens.count
+    prefix.append(hint: "And.", kind: .distrust, reason: "a second", tokenizer: tokenizer)
+    request.prefix = prefix
+    var settings = settings(calls: 2)
+    settings.tools = tools
+    let episode = try sampler().run([request], settings: settings)[0]
+    #expect(episode.defect == nil)
+    #expect(episode.calls.map(\.output) == ["", "42\n"])
+    #expect(episode.analysis(tokenizer).blocks.map(\.output) == ["", "42\n"])
+    let written = zip(episode.tokens, episode.authorsByToken).filter { $0.1 == .hint }.map(\.0)
+    #expect(tokenizer.decode(written) == hint + "And.")
+    #expect(episode.hints.map(\.token) == [episode.promptCount, episode.hints[1].token])
+    #expect(tokenizer.decode(Array(episode.tokens[episode.hints[1].token...])).hasPrefix("And."))
+    #expect(episode.hints[1].token > episode.promptCount + length)
+    // Those that the limit forbids are passed over, as the model's are.
+    settings.maxCalls = 1
+    #expect(try sampler().run([request], settings: settings)[0].calls.map(\.output) == [""])
   }
 
   @Test func withoutToolsNothingRuns() throws {

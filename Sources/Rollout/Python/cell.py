@@ -17,17 +17,21 @@ import types
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 LONGEST_MESSAGE = 2000
 LONGEST_LINE = 200
+UNAVAILABLE = (errno.ENOENT, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS)  # no semaphores, files, sockets
+PROCESSES = ("multiprocessing (pools, queues, locks, managers) is not available in the sandbox: "
+             "use a plain loop or concurrent.futures.ThreadPoolExecutor")
 
 
 class Output(io.TextIOWrapper):
-    """Standard output that knows whether anything was written to it."""
+    """Standard output that knows whether its last line has been ended."""
 
-    wrote = False
+    mid_line = False
 
     def write(self, text):
+        count = io.TextIOWrapper.write(self, text)
         if text:
-            Output.wrote = True
-        return io.TextIOWrapper.write(self, text)
+            Output.mid_line = text[-1:] != "\n"
+        return count
 
 
 def open_output(descriptor):
@@ -47,6 +51,29 @@ def say(text, output):
         print(text, file=output)
     except BaseException:  # the block has closed it
         print(text, file=open_output(1))
+
+
+def flush(stream):
+    try:
+        stream.flush()
+    except BaseException:  # the block has closed it
+        pass
+
+
+def show(value, output):
+    """What a notebook shows of a block's last expression, behind what the block has printed."""
+    text = ADDRESS.sub("0x...", repr(value))
+    if sys.stdout is not output:
+        flush(sys.stdout)
+    say("\n" + text if Output.mid_line else text, output)
+
+
+def is_quiet(source, last):
+    """Whether a semicolon follows the last expression: a notebook then shows nothing."""
+    if ";" not in source:
+        return False
+    line = re.split("\r\n|\r|\n", source)[last.end_lineno - 1]
+    return line.encode()[last.end_col_offset :].lstrip().startswith(b";")
 
 
 def fresh_namespace():
@@ -92,13 +119,41 @@ def describe(error, sources):
         lines = sources[place[0]].splitlines()
         shown = lines[place[1] - 1].strip() if 0 < place[1] <= len(lines) else ""
         text += "  line %d: %s\n" % (place[1], shown[:LONGEST_LINE])
-    return text + message_of(error)
+    part = missing_part(error)
+    return text + message_of(error) + ("\n" + part if part else "")
+
+
+def missing_part(error):
+    """What of Python the error is about that the sandbox does not have, and what to use instead; or None."""
+    try:
+        if isinstance(error, ModuleNotFoundError):
+            name = error.name.partition(".")[0]
+            if name in ("multiprocessing", "_multiprocessing"):
+                return PROCESSES
+            if name in getattr(sys, "stdlib_module_names", ()):
+                return "%s is not available in the sandbox: use what was imported before the first block" % name
+        if isinstance(error, OSError) and error.errno in UNAVAILABLE:
+            wanted = ("multiprocessing", "concurrent.futures.process")
+        elif isinstance(error, EOFError):  # the manager's process could not listen
+            wanted = "multiprocessing.managers"
+        else:
+            return None
+        trace = error.__traceback__
+        while trace is not None:
+            if str(trace.tb_frame.f_globals.get("__name__")).startswith(wanted):
+                return PROCESSES
+            trace = trace.tb_next
+    except BaseException:  # the error is the block's own, and so are its attributes
+        pass
+    return None
 
 
 def classify(error):
     """Status and detail of an exception that reached the top, and whether the block's changes stay."""
     if isinstance(error, MemoryError):
         return "memory", "memory", False
+    if missing_part(error):
+        return "refused", "denied", True
     if isinstance(error, OSError):
         if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
             return "refused", "denied", True
@@ -112,26 +167,27 @@ def classify(error):
 
 
 def run(source, number, namespace, sources, output):
-    """Executes `source`. Prints the value of a last bare expression when the block printed nothing itself.
+    """Executes `source`, then shows the value of a last bare expression as a notebook does.
 
     Returns (status, detail, keep): never raises for what the code does.
     """
     name = "<cell %d>" % number
     sources[name] = source
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
-    Output.wrote = False
+    Output.mid_line = False
     sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = output
     try:
         tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        quiet = last is not None and is_quiet(source, last)
         body = compile(tree, name, "exec", dont_inherit=True)
         tail = compile(ast.Expression(last.value), name, "eval", dont_inherit=True) if last else None
         del tree, last
         exec(body, namespace)
         if tail is not None:
             value = eval(tail, namespace)
-            if value is not None and not Output.wrote:
-                print(ADDRESS.sub("0x...", repr(value)), file=output)
+            if value is not None and not quiet:
+                show(value, output)
         verdict = ("ok", "ok", True)
     except SystemExit as leaving:
         code = leaving.code
@@ -154,14 +210,8 @@ def run(source, number, namespace, sources, output):
                 text = type(error).__name__ + " (" + type(second).__name__ + " while describing it)"
             error.__traceback__ = None
             if sys.stdout is not output:
-                try:
-                    sys.stdout.flush()
-                except BaseException:
-                    pass
+                flush(sys.stdout)
             say(text, output)
     for stream in (sys.stdout, sys.stderr, output):
-        try:
-            stream.flush()
-        except BaseException:
-            pass
+        flush(stream)
     return verdict
