@@ -34,7 +34,6 @@ import Transformer
     "slots": .plan, "recompute": .plan,
     "ranks": .elsewhere("the gradients are the same for any number: LearnerTests.ranksDoNotMatter"),
     "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails"),
-    "interpreter.processes": .elsewhere("the kernel's limit does not bind uid 0, whom these tests may have: sandbox.md"),
     "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
     "new_model.shape.begin_token": .elsewhere("it begins the prompts of a model whose template has it"),
     "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),
