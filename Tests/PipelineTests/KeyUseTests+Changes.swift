@@ -110,7 +110,8 @@ extension KeyUseTests {
     interpreter("memory", "300000000", "print(len(bytearray(600000000)))"),
     interpreter("output", "20", "print('a' * 60)"), interpreter("output_limit", "50", "print('a' * 60)"),
     interpreter(
-      "processes", "3", "import os, time; p = [os.fork() or os._exit(time.sleep(0.5) or 0) for _ in range(9)]; print(7)"),
+      "processes", "3", "import os, time; p = [os.fork() or os._exit(time.sleep(0.5) or 0) for _ in range(9)]; print(7)"
+    ),
     interpreter("packages", "[mailbox]", "import sys; print('mailbox' in sys.modules)"),
     interpreter("tier", "T1", "print(len(open('/proc/self/status').read()) > 0)"),
     interpreter(
