@@ -171,7 +171,9 @@ extension KeyUseTests {
       needs: ["loss.aggregation=seq_mean_token_sum_norm", "loss.aggregation_length=12"]),
     Change("loss.gamma", "0.5", needs: ["loss.advantage=gae"]),
     Change("loss.gae_lambda", "0.5", needs: ["loss.advantage=gae"]),
-    Change("loss.gae_observation", "zero", needs: ["loss.advantage=gae", tools], shows: [.rl: solving]),
+    Change(
+      "loss.gae_observation", "zero", needs: ["loss.advantage=gae", tools],
+      shows: [.rl: solving + ["loss.gamma=0.9", "loss.gae_lambda=0.5"]]),
     Change("loss.whiten", "false", needs: ["loss.advantage=gae"]),
     Change("loss.value_clip", "0.00001", needs: ["loss.advantage=gae"]),
     Change("loss.value_coef", "1", needs: ["loss.advantage=gae"]),
