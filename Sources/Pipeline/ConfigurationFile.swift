@@ -63,7 +63,7 @@ enum ConfigurationFile {
     _ type: T.Type, from tree: ConfigurationTree, defaults: ConfigurationTree, known: ConfigurationTree, path: String
   ) throws -> T {
     try refuseUnknown(tree, known: known, at: [], path: path)
-    let whole = defaults.merged(with: tree).withoutNulls
+    let whole = defaults.merged(with: tree.withoutNulls).withoutNulls
     do {
       return try JSONDecoder().decode(T.self, from: Data(whole.json.utf8))
     } catch let error as DecodingError {

@@ -23,6 +23,9 @@ extension KeyUse {
   private static let rewards = Need("loss.advantage other than distillation, which reads no rewards") {
     $0.loss.advantage != .distillation
   }
+  private static let penalties = Need("loss.advantage other than pass_k, which is never negative") {
+    $0.loss.advantage != .passK
+  }
   private static let automaticHints = Need("hints that the program places, without hint.edits") {
     $0.hint.edits == nil
   }
@@ -39,6 +42,11 @@ extension KeyUse {
 
   private static func advantages(_ kinds: AdvantageKind...) -> Need {
     Need("loss.advantage " + kinds.map(\.rawValue).joined(separator: " or ")) { kinds.contains($0.loss.advantage) }
+  }
+
+  private static let clipped = kinds(.grpo, .ppo, .gspo, .gspoToken, .cispo, .gmpo, .dppo)
+  private static let uncapped = Need("cispo_cap 0, which takes its place") {
+    $0.loss.kind != .cispo || $0.loss.cispoCap == 0
   }
 
   /// Every key of a configuration.
@@ -145,16 +153,18 @@ extension KeyUse {
       needs: [Need("loss.aggregation seq_mean_token_sum_norm") { $0.loss.aggregation == .seqMeanTokenSumNorm }]),
     KeyUse("loss.advantage", "loss.advantage_clip", "loss.kl", "loss.entropy_coef", in: [.rl]),
     KeyUse("loss.advantage_eps", in: [.rl], needs: [advantages(.grpo, .grpoBatch, .maxRL, .passK)]),
+    KeyUse("loss.clip_high", in: [.rl], needs: [clipped, uncapped]),
     KeyUse(
-      "loss.clip_low", "loss.clip_high", in: [.rl],
+      "loss.clip_low", in: [.rl],
       needs: [
-        kinds(.grpo, .ppo, .gspo, .gspoToken, .cispo, .gmpo, .dppo),
-        Need("cispo_cap 0, which takes its place") { $0.loss.kind != .cispo || $0.loss.cispoCap == 0 },
+        clipped, uncapped,
+        Need(penalties.text) { $0.loss.kind == .cispo || penalties.holds($0) },
       ]),
-    KeyUse("loss.dual_clip", in: [.rl], needs: [kinds(.grpo, .ppo)]),
+    KeyUse("loss.dual_clip", in: [.rl], needs: [kinds(.grpo, .ppo), penalties]),
     KeyUse("loss.cispo_cap", in: [.rl], needs: [kinds(.cispo)]),
     KeyUse("loss.difference_clamp", in: [.rl], needs: [kinds(.grpo, .ppo, .cispo)]),
-    KeyUse("loss.sapo_positive", "loss.sapo_negative", in: [.rl], needs: [kinds(.sapo)]),
+    KeyUse("loss.sapo_positive", in: [.rl], needs: [kinds(.sapo)]),
+    KeyUse("loss.sapo_negative", in: [.rl], needs: [kinds(.sapo), penalties]),
     KeyUse("loss.dro_beta", in: [.rl], needs: [kinds(.dro)]),
     KeyUse("loss.kl_coef", in: [.rl], needs: [Need("loss.kl other than none") { $0.loss.kl != .none }]),
     KeyUse(

@@ -70,6 +70,11 @@ import Transformer
     #expect(configuration.prompt.hint == "Okay, go: now")
   }
 
+  @Test func absentAndNullAreTheSame() throws {
+    #expect(try load("run: a\ndata: null\nsteps: null\nloss: {kind: null}\noptimizer: null\n") == load("run: a\n"))
+    #expect(try load("run: a\ndata: x\n", ["data=null", "sampling.tools=null"]) == load("run: a\n"))
+  }
+
   @Test func unknownKeysNameTheNearest() {
     #expect(message("run: a\noptimzer: {}\n").contains("unknown key optimzer; did you mean optimizer?"))
     #expect(message("loss: {clip_hi: 1}").contains("unknown key loss.clip_hi; did you mean loss.clip_high?"))

@@ -89,7 +89,10 @@ extension KeyUseTests {
     Change("optimizer.weight_decay", "0.5"), Change("optimizer.max_grad_norm", "0.000000001"),
     Change("optimizer.warmup_steps", "2"), Change("optimizer.schedule", "cosine"),
     Change("optimizer.min_learning_rate_ratio", "0.5", needs: ["optimizer.schedule=linear"]),
-    Change("rejection.filter", "correct", shows: [.rft: ["samples_per_prompt=12", "rejection.per_problem=12"]]),
+    // Right answers by hand: computation is delayed.
+    Change(
+      "rejection.filter", "correct",
+      shows: [.rft: ["samples_per_prompt=8", "prompt.hint=null", "sampling.max_tokens=240"]]),
     Change("rejection.per_problem", "1", shows: [.rft: ["samples_per_prompt=12"]]),
     Change("rejection.max_tokens", "1"), Change("rejection.mix", "$mix.jsonl"),
   ]
@@ -104,11 +107,20 @@ extension KeyUseTests {
       "sampling.max_calls", "0",
       shows: everywhere([code, "sampling.max_tokens=80", tools, "interpreter.packages=[numpy, sympy]"])),
     Change("prompt.template", "chatml"), Change("prompt.system", "Be short."),
-    Change("prompt.instruction", "Be short.", shows: [.sft: evaluation]),
+    // Problems with a prompt of their own have no use for it.
+    Change(
+      "prompt.instruction", "Be short.",
+      shows: [
+        .sft: evaluation, .eval: ["data=$p.jsonl"], .rft: ["data=$p.jsonl"],
+        .hint: ["hint.mode=prompt", "data=$p.jsonl"],
+      ]),
     Change("prompt.hint", "Well", shows: [.sft: evaluation]),
     interpreter("time_limit", "0.3", "import time; time.sleep(1); print(1)"),
     interpreter("memory", "300000000", "print(len(bytearray(600000000)))"),
     interpreter("output", "20", "print('a' * 60)"), interpreter("output_limit", "50", "print('a' * 60)"),
+    interpreter(
+      "processes", "3", "import os, time; p = [os.fork() or os._exit(time.sleep(0.5) or 0) for _ in range(9)]; print(7)"
+    ),
     interpreter("packages", "[mailbox]", "import sys; print('mailbox' in sys.modules)"),
     interpreter("tier", "T1", "print(len(open('/proc/self/status').read()) > 0)"),
     interpreter(
@@ -159,7 +171,9 @@ extension KeyUseTests {
       needs: ["loss.aggregation=seq_mean_token_sum_norm", "loss.aggregation_length=12"]),
     Change("loss.gamma", "0.5", needs: ["loss.advantage=gae"]),
     Change("loss.gae_lambda", "0.5", needs: ["loss.advantage=gae"]),
-    Change("loss.gae_observation", "zero", needs: ["loss.advantage=gae", tools], shows: [.rl: solving]),
+    Change(
+      "loss.gae_observation", "zero", needs: ["loss.advantage=gae", tools],
+      shows: [.rl: solving + ["loss.gamma=0.9", "loss.gae_lambda=0.5"]]),
     Change("loss.whiten", "false", needs: ["loss.advantage=gae"]),
     Change("loss.value_clip", "0.00001", needs: ["loss.advantage=gae"]),
     Change("loss.value_coef", "1", needs: ["loss.advantage=gae"]),

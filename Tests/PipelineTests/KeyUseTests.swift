@@ -34,7 +34,6 @@ import Transformer
     "slots": .plan, "recompute": .plan,
     "ranks": .elsewhere("the gradients are the same for any number: LearnerTests.ranksDoNotMatter"),
     "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails"),
-    "interpreter.processes": .elsewhere("the kernel's limit does not bind uid 0, whom these tests may have: sandbox.md"),
     "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
     "new_model.shape.begin_token": .elsewhere("it begins the prompts of a model whose template has it"),
     "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),
@@ -125,6 +124,8 @@ import Transformer
     if setting.hasSuffix("distillation") { needs.append("ref_model=$other.h5") }
     // Rewards above 0, and greedy answers that end early.
     if setting.hasSuffix("max_rl") { needs += ["reward.code_penalty=1", "reward.code_penalty_without_code=true"] }
+    // The better one of two, where they differ.
+    if setting.hasSuffix("pass_k") { needs += ["prompts_per_step=6", "samples_per_prompt=2", "steps=3"] }
     if setting.hasSuffix("remax") { needs += ["model=$other.h5", "data=$held.jsonl"] }
     for change in Self.changes where change.key.hasPrefix("loss.") && Self.otherwise[change.key] == nil {
       guard change.key != "loss.kind", change.key != "loss.advantage" else { continue }
