@@ -12,6 +12,10 @@ RELATION_SIGNS = set(RELATIONS.values())
 TRIGONOMETRIC = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"}
 MATRICES = {"pmatrix", "bmatrix", "matrix", "Bmatrix", "array", "smallmatrix", "vmatrix"}
 DEEPEST = 60
+# `1011 base 2`, written in several ways.
+BASES = (["base", "number"], ["(", "base", "number", ")"], ["(font", "base", "number", "font)"],
+         ["(font", "(", "base", "number", ")", "font)"], ["word", "base", "number"], ["_", "{", "base", "number", "}"])
+SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
 class Reading:
@@ -27,14 +31,18 @@ def read(text, reading):
     tokens = Tokens(text, reading.scientific)
     parser = Parser(tokens.list, reading.tight)
     if tokens.list and all(kind in ("word",) or (kind, value) == ("op", ",") for kind, value, _ in tokens.list):
-        return ("text", tuple(value.lower() for _, value, _ in tokens.list)), set()
+        words = tuple(value.lower() for _, value, _ in tokens.list)
+        if len(words) == 1 and words[0] in SMALL:
+            return ("number", Number(SMALL.index(words[0]))), set()
+        return ("text", words), set()
     node = parser.whole()
     return node, tokens.ambiguous | parser.ambiguous
 
 
 class Parser:
     def __init__(self, tokens, tight):
-        self.tokens, self.tight, self.place, self.depth, self.bars = tokens, tight, 0, 0, 0
+        self.tokens, self.tight, self.place, self.depth = tokens, tight, 0, 0
+        self.bars = self.outward = 0  # bars and brackets turned outward (`]1,2[`) that are open
         self.ambiguous = set()
 
     # ------------------------------------------------------------------------------------------ tokens
@@ -46,6 +54,10 @@ class Parser:
     def at(self, *ops):
         kind, value, _ = self.peek()
         return kind == "op" and value in ops
+
+    def follows(self, shape):
+        """Whether the next tokens are of these kinds, or these operators."""
+        return all(part in self.peek(n)[:2] for n, part in enumerate(shape))
 
     def accept(self, *ops):
         if self.at(*ops):
@@ -134,7 +146,9 @@ class Parser:
     def product(self):
         left = self.factor()
         while True:
-            if self.accept("*"):
+            if self.at("*") and self.peek(1)[0] == "word":
+                self.place += 1
+            elif self.accept("*"):
                 left = ("mul", [left, self.signed()])
             elif self.accept("/"):
                 if self.units():
@@ -152,10 +166,10 @@ class Parser:
                 self.place += 1
             elif self.accept("%"):
                 left = ("percent", left)
-            elif self.starts():
-                left = ("mul", [left, self.factor()])
             elif not self.units():
-                return left
+                if not self.starts():
+                    return left
+                left = ("mul", [left, self.factor()])
 
     def units(self):
         """Passes over a unit: a word, its power, what follows `/` or a dot."""
@@ -191,9 +205,9 @@ class Parser:
             return True
         if kind != "op":
             return False
-        return (value in ("(", "\\{", "{", "[", "frac", "binom", "(font", "lfloor", "lceil", "overline", "vec", "hat", "bar",
+        return (value in ("(", "\\{", "{", "frac", "binom", "(font", "lfloor", "lceil", "overline", "vec", "hat", "bar",
                           "langle", "tilde")
-                or value == "|" and not self.bars or value.startswith("begin "))
+                or value == "[" and not self.outward or value == "|" and not self.bars or value.startswith("begin "))
 
     def factor(self):
         node = self.primary()
@@ -291,16 +305,13 @@ class Parser:
     def number(self, number):
         """A number, or a whole one with a fraction after it: `1\\frac12`, `1 1/2`."""
         node = ("number", number)
-        if self.at("base", "(") and (self.at("base") or self.peek(1)[1] == "base"):
-            closing = self.accept("(")
-            self.place += 1
-            kind, base, _ = self.peek()
-            if kind != "number" or base.value.denominator != 1 or not 2 <= base.value <= 36:
+        shape = next((shape for shape in BASES if self.follows(shape)), None)
+        if shape:
+            base = self.peek(shape.index("number"))[1].value
+            self.place += len(shape)
+            if base.denominator != 1 or not 2 <= base <= 36:
                 raise Unreadable("base")
-            self.place += 1
-            if closing:
-                self.expect(")")
-            return ("number", number.based(int(base.value)))
+            return ("number", number.based(int(base)))
         if number.places is None and number.value.denominator == 1 and number.written:
             start = self.place
             if self.accept("frac"):
@@ -319,9 +330,10 @@ class Parser:
     def subscript(self):
         if not self.accept("_"):
             return ""
-        kind, value, _ = self.peek()
+        braced = self.peek()[1] == "{" and self.peek(2)[1] == "}"
+        kind, value, _ = self.peek(1 if braced else 0)
         if kind in ("number", "name", "constant", "word"):
-            self.place += 1
+            self.place += 3 if braced else 1
             return "_" + (value.written if kind == "number" else value)
         return "_" + show(self.argument())
 
@@ -339,7 +351,9 @@ class Parser:
         if self.accept(")", "]"):
             self.bars = bars
             return ("group", opening, self.tokens[self.place - 1][1], [])
+        self.outward += opening == "]"
         items = self.items((")", "]"))
+        self.outward -= opening == "]"
         closing = self.peek()[1]
         self.expect({"langle": "rangle"}.get(opening, ")"), "]", *(["["] if opening == "]" else []))
         self.bars = bars
@@ -398,6 +412,8 @@ class Parser:
         if name == "log" and index is None and self.accept("_"):
             index = self.argument_or_number()
         arguments = self.arguments(name)
+        if not arguments or len(arguments) > 2 and name not in ("gcd", "lcm", "min", "max"):
+            raise Unreadable(name)
         if name in ("Rational", "Fraction") and len(arguments) == 2:
             return ("div", *arguments)
         if name in ("Rational", "Fraction") and len(arguments) == 1:

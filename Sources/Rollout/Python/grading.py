@@ -7,6 +7,7 @@ from expression import Reading, parts, read, show
 from notation import Number, Unreadable, clean, plain
 from values import TooLarge, Undefined, approximate, equal, exact, mp, symbols, walk
 
+LONGEST = 10_000
 # A gold decimal of at least so many digits may be a rounded value.
 ROUNDED_DIGITS = 3
 CHOICE = re.compile(r"""^(?:\\(?:text|textbf|mathrm|mathbf|textrm|bf|rm)\s*\{?|\{|\s|(?:option|choice|answer)(?=[\s(:]))*
@@ -15,6 +16,8 @@ CHOICE = re.compile(r"""^(?:\\(?:text|textbf|mathrm|mathbf|textrm|bf|rm)\s*\{?|\
 
 def grade(answer, gold):
     """"correct", "incorrect", "ungradable" (the gold answer has no value, or none that can be worked out); None: not read here."""
+    if max(len(gold), len(answer)) > LONGEST:
+        return None
     if unclosed(gold):
         return "ungradable"
     if unclosed(answer):
@@ -58,7 +61,7 @@ def choice(text):
     rest = re.sub(r"^(\\[,;:! ]|\\q?quad|[\s:.,-])+", "", rest).strip()
     while unclosed(rest) and rest.endswith("}"):
         rest = rest[:-1].strip()
-    if rest[:1] in "+*/^_=<>(!" and rest or letter.islower() and rest:
+    if rest[:1] in "+*/^_=<>(!" and rest or re.match(r"\\text\{\s*(and|or)\b|(and|or)\b|\\(cap|cup|cdot|times|in)\b", rest) or letter.islower() and rest:
         return None
     return letter.upper(), rest
 
@@ -91,11 +94,11 @@ def by_value(answer, gold, reading):
     comparison = Comparison(reading.ten)
     try:
         comparison.defined(wanted)
-    except Undefined:
+    except (Undefined, ArithmeticError, ValueError):
         return "ungradable", ambiguous
     try:
         return ("correct" if comparison.same(given, wanted) else "incorrect"), ambiguous
-    except Undefined:
+    except (Undefined, ArithmeticError, ValueError):
         return "incorrect", ambiguous
     except TooLarge:
         return ("incorrect" if comparison.workable(wanted) else "ungradable"), ambiguous
@@ -436,7 +439,7 @@ def named(relation):
     name = variable(nodes[0])
     if set(operators) <= {"=", "~", "in"} and name:
         return name, nodes[-1] if "~" not in operators[1:] else nodes[1]
-    if len(nodes) == 2 and operators == ["="] and variable(nodes[1]) and not symbols(nodes[0]):
+    if len(nodes) == 2 and operators == ["="] and nodes[0] and variable(nodes[1]) and not symbols(nodes[0]):
         return variable(nodes[1]), nodes[0]
     return None
 
@@ -545,13 +548,15 @@ def key(answer):
     """A text that is the same for answers of the same value: what votes are counted by."""
     if unclosed(answer):
         return None
+    if len(answer) > LONGEST:
+        return "text " + answer
     chosen = choice(answer)
     if chosen:
         return "choice " + chosen[0]
     try:
         node, _ = read(answer, Reading())
         return canonical(node)
-    except (Unreadable, RecursionError, Undefined, TooLarge):
+    except (Unreadable, RecursionError, Undefined, TooLarge, ArithmeticError, ValueError):
         return "text " + "".join(clean(answer).split())
 
 

@@ -18,8 +18,8 @@ class Number:
     where commas stood between groups of three, the numbers of the list that it may be instead."""
 
     def __init__(self, value, places=None, digits=0, cut=False, parts=None, written=""):
-        self.value, self.places, self.digits, self.cut, self.parts = value, places, digits, cut, parts
-        self.written = written
+        self.value = Fraction(value)
+        self.places, self.digits, self.cut, self.parts, self.written = places, digits, cut, parts, written
 
     def based(self, base):
         """Its digits read in another base."""
@@ -121,14 +121,18 @@ def plain(text):
     return result
 
 
+UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}")
+
+
 def clean(text):
     """Without what never changes a value: mathematics signs, sizes, spacing commands; thousands without their braces."""
     text = plain(text)
-    text = re.sub(r"\\\(|\\\)|\\\[|\\\]|\\\$|\$|\\/|%(?=\s*$)\Z", lambda f: "%" if f.group() == "%" else "", text)
+    text = re.sub(r"(?<!\\)\\[()\[\]$/]|\$", "", text)
     text = re.sub(r"\s*,\\!\s*(?=\d)|\\!", lambda f: "{,}" if "," in f.group() else "", text)
     text = re.sub(r"(?<=\d)\{,\}\s*(?=\d{3})", "\\\\sep", text)
     text = re.sub(r"\{,\}", ",", text)
-    text = re.sub(r"\\[,;:> ]|~|\\q?quad(?![A-Za-z])", " ", text)
+    text = re.sub(r"(?<!\\)\\[,;:> ]|~|\\q?quad(?![A-Za-z])", " ", text)
+    text = UNIT_FRACTION.sub(r"\\text{\1/\2}", text)
     text = text.replace("\\%", "%").replace("\\&", "&").replace("\\#", "#").replace("\\_", "_")
     text = re.sub(r"\{\s*\\(rm|bf|it|sf)\s+([^{}]*)\}", r"\\mathrm{\2}", text)
     text = re.sub(r"(?<![A-Za-z\\])(math|cmath|np|numpy|sp|sympy)\.(?=[A-Za-z])", "", text)
@@ -236,9 +240,12 @@ class Tokens:
             if e[0] == "e" and e[1] in "+-":
                 self.ambiguous.add("scientific")
             if self.scientific or e[0] == "E" or e[1] not in "+-":
-                exponent = int(e[1:]) if len(e) < 9 else 10**9
-                if abs(exponent) > 100_000:
-                    raise Unreadable("exponent")
+                exponent = int(e[1:])
+                if abs(exponent) > 50_000:  # not written out
+                    self.list += [("number", Number(value), spaced), ("op", "*", False), ("number", Number(10), False),
+                                  ("op", "^", False), ("op", "-" if exponent < 0 else "+", False),
+                                  ("number", Number(abs(exponent)), False)]
+                    return power.end()
                 value *= Fraction(10) ** exponent
                 places, end = None if places is None else max(0, places - exponent), power.end()
                 places = places if places else (-exponent if exponent < 0 else None)
@@ -336,7 +343,10 @@ class Tokens:
                 break
             end += 1
         inner = text[place + 1:end]
-        if re.fullmatch(r"[A-Za-z\s.,'-]*", inner) and re.search("[A-Za-z]", inner):
+        unit = re.fullmatch(r"(\s*[A-Za-z]+)(?:\s*(?:/|per\b|\\cdot)\s*[A-Za-z]+)*(?:\^\{?-?\d\}?)?\s*", inner)
+        if unit and not unit.group().strip().isalpha() and self.follows_number():
+            self.word(unit.group(1).strip(), spaced)
+        elif re.fullmatch(r"[A-Za-z\s.,'-]*", inner) and re.search("[A-Za-z]", inner):
             self.words(inner, spaced or inner[:1].isspace(), upright=True)
         else:
             self.add("op", "(font", spaced)
@@ -380,6 +390,8 @@ class Tokens:
             self.add("word", word, spaced)
 
     def letter(self, letter, spaced, upright=False):
+        if letter == "I" and self.list[-1:] == [("op", "*", False)]:  # sympy's
+            letter = "i"
         if letter in ("e", "i"):
             self.add("constant", letter, spaced)
         elif upright:

@@ -190,10 +190,12 @@ class Approximate:
         return self.kept(a / b)
 
     def pow(self, base, exponent):
-        if abs(exponent) > mp.mpf(2) ** 64 and abs(base) not in (0, 1):
-            raise TooLarge
         if base == 0 and mp.re(exponent) < 0:
             raise Undefined
+        if base in (0, 1) and exponent != 0 and not mp.isinf(exponent):
+            return base
+        if abs(exponent) > mp.mpf(2) ** 64:
+            raise TooLarge
         if mp.isint(exponent):
             return self.kept(mp.mpmathify(base) ** int(mp.re(exponent)))
         return self.kept(mp.power(base, exponent))
@@ -212,8 +214,11 @@ class Approximate:
             return self.kept(mp.log(x) / mp.log(values[1]) if len(values) > 1 else mp.log(x))
         if name in ("sin", "cos", "tan", "cot", "sec", "csc") and abs(x) > mp.mpf(2) ** 200:
             raise TooLarge
-        if name in ("factorial", "binomial", "factorial2") and abs(x) > mp.mpf(10) ** 18:
-            raise TooLarge
+        if name in ("factorial", "binomial", "factorial2"):
+            if name == "factorial" and mp.isint(x) and 0 <= mp.re(x) <= 20_000:
+                return self.kept(mp.mpf(math.factorial(int(mp.re(x)))))
+            if abs(x) > mp.mpf(10) ** 18 or mp.dps > 400:
+                raise TooLarge
         if name in ("min", "max"):
             return {"min": min, "max": max}[name](values)
         call = {"abs": abs, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot,
@@ -350,15 +355,27 @@ def equal(a, b, ten=True, radians=(False, False)):
             continue
         if digits is None:
             digits = 60 + 2 * (size(a) + size(b))
-        if not near(a, b, min(digits, MOST_DIGITS), point, ten, radians, names):
+        if not near(a, b, min(digits, MOST_DIGITS), point, ten, radians):
             return False
     if digits is not None and digits > MOST_DIGITS:
         raise TooLarge
     return True
 
 
-def near(a, b, digits, point, ten, radians, names):
+def apart(a, b, point, ten, radians):
+    """Whether the values are plainly different: they differ in the first digits, which more digits do not change."""
+    pairs = [[approximate(node, digits, point, ten, turn)[0] for node, turn in zip((a, b), radians)] for digits in (50, 100)]
+    if any(mp.isinf(value) for pair in pairs for value in pair):
+        return False
+    with mp.workdps(50):
+        settled = all(abs(few - many) <= abs(many) * mp.mpf(10) ** -20 for few, many in zip(*pairs))
+        return settled and abs(pairs[1][0] - pairs[1][1]) > max(map(abs, pairs[1])) * mp.mpf(10) ** -15
+
+
+def near(a, b, digits, point, ten, radians):
     try:
+        if digits > 200 and point < 3 and apart(a, b, point, ten, radians):
+            return False
         (left, most), (right, more) = (
             approximate(node, digits, point, ten, turn) for node, turn in zip((a, b), radians))
     except Undefined:
