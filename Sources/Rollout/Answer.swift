@@ -8,7 +8,8 @@
 public func extractAnswer(_ text: String) -> String? {
   let bytes = Array(text.utf8)
   var start = 0
-  if let last = lastRange(of: Array("</think>".utf8), in: bytes) { start = last + "</think>".utf8.count }
+  let close = Array("</think>".utf8)
+  if let last = lastRange(of: close, in: bytes) { start = last + close.count }
   let closings = closings(bytes, from: start)
   var end = bytes.count
   var open: Int?

@@ -6,7 +6,7 @@ Nodes: ("number", Number), ("symbol", name), ("constant", "pi"|"e"|"i"|"inf"), (
 ("matrix", kind, rows), ("text", words).
 """
 
-from notation import MEANINGFUL, RELATIONS, Number, Tokens, Unreadable
+from notation import MEANINGFUL, RELATIONS, SMALL, Number, Tokens, Unreadable
 
 RELATION_SIGNS = set(RELATIONS.values())
 TRIGONOMETRIC = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"}
@@ -15,7 +15,6 @@ DEEPEST = 60
 # `1011 base 2`, written in several ways.
 BASES = (["base", "number"], ["(", "base", "number", ")"], ["(font", "base", "number", "font)"],
          ["(font", "(", "base", "number", ")", "font)"], ["word", "base", "number"], ["_", "{", "base", "number", "}"])
-SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
 class Reading:
@@ -149,7 +148,7 @@ class Parser:
             if self.at("*") and self.peek(1)[0] == "word":
                 self.place += 1
             elif self.accept("*"):
-                left = ("mul", [left, self.signed()])
+                left = self.times(left, self.signed())
             elif self.accept("/"):
                 if self.units():
                     continue
@@ -157,7 +156,7 @@ class Parser:
                 if self.starts() and self.peek()[0] != "word":
                     self.ambiguous.add("tight")
                     while self.tight and self.starts():
-                        right = ("mul", [right, self.factor()])
+                        right = self.times(right, self.factor())
                 left = ("div", left, right)
             elif self.accept("bmod"):
                 raise Unreadable("mod")
@@ -169,7 +168,15 @@ class Parser:
             elif not self.units():
                 if not self.starts():
                     return left
-                left = ("mul", [left, self.factor()])
+                left = self.times(left, self.factor())
+
+    def times(self, left, right):
+        """A product; `f(x, y)` is kept as one. Raises Unreadable where a factor is no scalar."""
+        call = left[0] == "symbol" and right[0] == "group" and all(part[0] == "symbol" for part in right[3])
+        if not call and any(node[0] in ("set", "list", "matrix") or node[0] == "group" and len(node[3]) != 1
+                            for node in (left, right)):
+            raise Unreadable("product")
+        return ("mul", [left, right])
 
     def units(self):
         """Passes over a unit: a word, its power, what follows `/` or a dot."""
@@ -330,12 +337,17 @@ class Parser:
     def subscript(self):
         if not self.accept("_"):
             return ""
-        braced = self.peek()[1] == "{" and self.peek(2)[1] == "}"
-        kind, value, _ = self.peek(1 if braced else 0)
-        if kind in ("number", "name", "constant", "word"):
-            self.place += 3 if braced else 1
-            return "_" + (value.written if kind == "number" else value)
-        return "_" + show(self.argument())
+        depth, written = 0, []
+        while True:
+            kind, value, _ = self.peek()
+            if kind == "end":
+                raise Unreadable("subscript")
+            self.place += 1
+            depth += {"{": 1, "}": -1}.get(value, 0) if kind == "op" else 0
+            if (kind, value) not in (("op", "{"), ("op", "}")):
+                written.append(value.written or show(value) if kind == "number" else str(value))
+            if depth <= 0:
+                return "_" + " ".join(written)
 
     def argument(self):
         """What a command takes: a group in braces, or one digit, letter or command."""
@@ -412,7 +424,9 @@ class Parser:
         if name == "log" and index is None and self.accept("_"):
             index = self.argument_or_number()
         arguments = self.arguments(name)
-        if not arguments or len(arguments) > 2 and name not in ("gcd", "lcm", "min", "max"):
+        most = {"gcd": 99, "lcm": 99, "min": 99, "max": 99, "log": 2, "Rational": 2, "Fraction": 2}.get(name, 1)
+        least = 2 if name in ("binomial", "pow") else 1
+        if not least <= len(arguments) <= max(least, most):
             raise Unreadable(name)
         if name in ("Rational", "Fraction") and len(arguments) == 2:
             return ("div", *arguments)

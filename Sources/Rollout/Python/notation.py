@@ -73,6 +73,8 @@ CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf", "oo": "inf", "inf": 
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
           "quadrillion": 10**15, "dozen": 12, "score": 20, "tenth": Fraction(1, 10), "hundredth": Fraction(1, 100),
           "thousandth": Fraction(1, 1000), "millionth": Fraction(1, 10**6), "billionth": Fraction(1, 10**9)}
+SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
+COUNTS = dict({word: n for n, word in enumerate(SMALL)}, a=1, half=Fraction(1, 2), quarter=Fraction(1, 4))
 SCALES.update({name + "s": factor for name, factor in list(SCALES.items())})
 # Words after a number that change what it says: no units.
 MEANINGFUL = set("""base pi half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths squared cubed
@@ -121,6 +123,8 @@ def plain(text):
     return result
 
 
+PREAMBLE = re.compile(r"^\s*(?:\\text\{)?\s*(?:(?:so|thus|therefore|hence|the|final|correct)[ ,]+)*answer\s*(?:is|:)\s*(?:\}|(?!.*\})(?=.))",
+                      re.IGNORECASE)
 UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}")
 
 
@@ -136,7 +140,7 @@ def clean(text):
     text = text.replace("\\%", "%").replace("\\&", "&").replace("\\#", "#").replace("\\_", "_")
     text = re.sub(r"\{\s*\\(rm|bf|it|sf)\s+([^{}]*)\}", r"\\mathrm{\2}", text)
     text = re.sub(r"(?<![A-Za-z\\])(math|cmath|np|numpy|sp|sympy)\.(?=[A-Za-z])", "", text)
-    text = text.strip()
+    text = PREAMBLE.sub("", text).strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
     return text.strip().rstrip(",;").strip()
@@ -148,6 +152,8 @@ NUMBER = re.compile(r"""0[xX][0-9a-fA-F]+(?![0-9A-Za-z_]) | 0[bB][01]+(?![0-9A-Z
     | \d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?
     | \d{1,3}(?:[ ]\d{3})+(?![\d/])(?![ ]*/)(?:\.\d+)?
     | \d+(?:\.(?!\.)\d*)? | \.\d+""", re.VERBOSE)
+PYTHON_COMPLEX = re.compile(r"\dj(?![A-Za-z])")
+VECTOR = re.compile(r"(?<![A-Za-z])[ik](?![A-Za-z])")
 BASED = re.compile(r"([0-9][0-9A-Za-z]*(?:\.[0-9A-Z]+)?|[A-F]{2,})\s*_\s*(\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|\d+)")
 BASES = dict(two=2, three=3, four=4, five=5, six=6, seven=7, eight=8, nine=9, ten=10, eleven=11, twelve=12, sixteen=16)
 EXPONENT = re.compile(r"[eE][+-]?\d+(?![\d.]|[A-Za-z])")
@@ -177,6 +183,21 @@ class Tokens:
             spaced = False
             if len(self.list) > 4000:
                 raise Unreadable("long")
+        self.counted()
+
+    def counted(self):
+        """`five thousand`, `a dozen`, `half a million`: a number before the scale."""
+        for n in range(len(self.list) - 1, 0, -1):
+            kind, value, spaced = self.list[n - 1]
+            if self.list[n][0] != "scale" or kind not in ("word", "name"):
+                continue
+            count = COUNTS.get(value.lower())
+            if value == "a" and n > 1 and self.list[n - 2][:2] == ("word", "half"):
+                count, spaced = Fraction(1, 2), self.list[n - 2][2]
+                del self.list[n - 2]
+                n -= 1
+            if count is not None:
+                self.list[n - 1] = ("number", Number(count), spaced)
 
     def take(self, text, place, spaced):
         c = text[place]
@@ -190,11 +211,16 @@ class Tokens:
             return self.command(text, place, spaced)
         if c.isascii() and c.isalpha():
             run = re.compile(r"[A-Za-z]+(?:(?<=log)(?:2|10)(?=\())?").match(text, place)
-            self.letters(run.group(), spaced)
+            letters = run.group()
+            if letters == "E" and text.startswith("**", run.end()):  # Python's names for e and i
+                letters = "e"
+            if letters == "j" and PYTHON_COMPLEX.search(text) and not VECTOR.search(text):
+                letters = "i"
+            self.letters(letters, spaced)
             return run.end()
         for op in ("...", "**", "<=", ">=", "==", "!="):
             if text.startswith(op, place):
-                self.add("op", op, spaced)
+                self.add("op", RELATIONS.get(op, op), spaced)
                 return place + len(op)
         if c in "+-*/^_(){}[]|,;=<>!%&:'":
             self.add("op", c, spaced)
