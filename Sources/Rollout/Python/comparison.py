@@ -3,8 +3,8 @@
 from fractions import Fraction
 
 from expression import show
-from shapes import (alternatives, as_interval, both_signs, brackets, collection, elements, finite, has, interval_end, named, pairwise,
-                    pieces, simple, stated)
+from shapes import (alternatives, as_interval, both_signs, brackets, collection, elements, finite, has, interval_end,
+                    named, pairwise, pieces, simple, stated)
 from values import TooLarge, Undefined, approximate, equal, exact, mp, symbols, walk
 
 # A gold decimal of at least so many digits may be a rounded value.
@@ -193,7 +193,8 @@ class Comparison:
                 return any(self.same(*pair) for pair in (
                     ((value, other) if relation is given else (other, value)) for value in values))
             interval = as_interval(relation)
-            return interval is not None and self.unions(*((interval, other) if relation is given else (other, interval)))
+            return interval is not None and (
+                self.unions(interval, other) if relation is given else self.unions(other, interval))
         one, other = named(given), named(wanted)
         if one and other:
             return (one[0] == other[0] or "(" in one[0] or "(" in other[0]) and self.same(one[1], other[1])
@@ -243,7 +244,8 @@ class Comparison:
                 ends = [(interval_end(item, self.ten),) * 2 + (True, True) for item in piece[1]]
             elif piece[0] == "group" and len(piece[3]) == 2:
                 open_, close = brackets(piece)
-                ends = [(interval_end(piece[3][0], self.ten), interval_end(piece[3][1], self.ten), open_ == "[", close == "]")]
+                low, high = (interval_end(part, self.ten) for part in piece[3])
+                ends = [(low, high, open_ == "[", close == "]")]
             else:
                 return None
             if any(low is None or high is None for low, high, _, _ in ends):

@@ -1,7 +1,7 @@
 """Tokens of an answer become a tree of tuples.
 
-Nodes: ("number", Number), ("symbol", name), ("constant", "pi"|"e"|"i"|"inf"), ("add"|"mul", nodes), ("div"|"pow", a, b),
-("neg"|"degree"|"percent", a), ("pm", sign, a), ("function", name, arguments), ("dots",), ("group", open, close, nodes),
+Nodes: ("number", Number), ("symbol", name), ("constant", "pi"|"e"|"i"|"inf"), ("add"|"mul", nodes),
+("div"|"pow", a, b), ("neg"|"degree"|"percent", a), ("pm", sign, a), ("function", name, arguments), ("dots",), ("group", open, close, nodes),
 ("set", nodes), ("list", nodes), ("union"|"cap"|"minus", a, b), ("relation", operators, nodes), ("ratio", nodes),
 ("matrix", kind, rows), ("text", words).
 """
@@ -12,6 +12,7 @@ RELATION_SIGNS = set(RELATIONS.values())
 TRIGONOMETRIC = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"}
 MATRICES = {"pmatrix", "bmatrix", "matrix", "Bmatrix", "array", "smallmatrix", "vmatrix"}
 DEEPEST = 60
+LONGEST_PRODUCT = 300  # tokens, where every division is one level more
 # `1011 base 2`, written in several ways.
 BASES = (["base", "number"], ["(", "base", "number", ")"], ["(font", "base", "number", "font)"],
          ["(font", "(", "base", "number", ")", "font)"], ["word", "base", "number"], ["_", "{", "base", "number", "}"])
@@ -143,8 +144,10 @@ class Parser:
         return terms[0] if len(terms) == 1 else ("add", terms)
 
     def product(self):
-        left = self.factor()
+        left, start = self.factor(), self.place
         while True:
+            if left[0] == "div" and self.place - start > LONGEST_PRODUCT:
+                raise Unreadable("long")
             if self.at("*") and self.peek(1)[0] == "word":
                 self.place += 1
             elif self.accept("*"):
@@ -176,6 +179,9 @@ class Parser:
         if not call and any(node[0] in ("set", "list", "matrix") or node[0] == "group" and len(node[3]) != 1
                             for node in (left, right)):
             raise Unreadable("product")
+        if left[0] == "mul" and right[0] != "group":
+            left[1].append(right)
+            return left
         return ("mul", [left, right])
 
     def units(self):

@@ -9,12 +9,16 @@ from shapes import both_signs, brackets, collection, elements, has, simple, stat
 from values import MOST_DIGITS, TooLarge, Undefined, approximate, exact, mp, size, symbols
 
 LONGEST = 10_000
-CHOICE = re.compile(r"""^(?:\\(?:text|textbf|mathrm|mathbf|textrm|bf|rm)\s*\{?|\{|\s|(?:(?:the|correct)\s+)*(?:option|choice|answer)(?:\s+is)?(?=[\s(:}])[\s:]*\}?)*
+CHOICE = re.compile(r"""^(?:\\(?:text|textbf|mathrm|mathbf|textrm|bf|rm)\s*\{?|\{|\s
+    |(?:(?:the|correct)\s+)*(?:option|choice|answer)(?:\s+is)?(?=[\s(:}])[\s:]*\}?)*
     (?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*(?:[.):](?!\d)|(?=\}|$)))[\s})]*(.*)$""", re.VERBOSE | re.IGNORECASE | re.DOTALL)
+# What follows a letter that is no choice: `B + 1`, `(A) and (B)`.
+CONTINUES = re.compile(r"\\text\{\s*(and|or)\b|(and|or)\b|\\(cap|cup|cdot|times|in)\b")
 
 
 def grade(answer, gold):
-    """"correct", "incorrect", "ungradable" (the gold answer has no value, or none that can be worked out); None: not read here."""
+    """"correct", "incorrect", "ungradable" (the gold answer has no value, or none that can be worked out); None: not
+    read here."""
     if max(len(gold), len(answer)) > LONGEST:
         return None
     if unclosed(gold):
@@ -50,7 +54,9 @@ def unclosed(text):
 
 def choice(text):
     """(letter, what stands after it) of `B`, `(B)`, `B. 12`, `\\textbf{(B) } 12`; None for anything else."""
-    text = plain(text).replace("$", "").replace("\\ ", " ").replace("~", " ").strip()
+    if len(text) > 1000:
+        return None
+    text = " ".join(plain(text).replace("$", "").replace("\\ ", " ").replace("~", " ").split())
     found = CHOICE.match(text)
     if not found:
         return None
@@ -60,7 +66,7 @@ def choice(text):
     rest = re.sub(r"^(\\[,;:! ]|\\q?quad|[\s:.,-])+", "", rest).strip()
     while unclosed(rest) and rest.endswith("}"):
         rest = rest[:-1].strip()
-    if rest[:1] in "+*/^_=<>(!" and rest or re.match(r"\\text\{\s*(and|or)\b|(and|or)\b|\\(cap|cup|cdot|times|in)\b", rest) or letter.islower() and rest:
+    if rest and (letter.islower() or rest[0] in "+*/^_=<>(!" or CONTINUES.match(rest)):
         return None
     return letter.upper(), rest
 
@@ -93,11 +99,11 @@ def by_value(answer, gold, reading):
     comparison = Comparison(reading.ten)
     try:
         comparison.defined(wanted)
-    except (Undefined, ArithmeticError, ValueError):
+    except (Undefined, ArithmeticError, ValueError, RecursionError):
         return "ungradable", ambiguous
     try:
         return ("correct" if comparison.same(given, wanted) else "incorrect"), ambiguous
-    except (Undefined, ArithmeticError, ValueError):
+    except (Undefined, ArithmeticError, ValueError, RecursionError):
         return "incorrect", ambiguous
     except TooLarge:
         return ("incorrect" if comparison.workable(wanted) else "ungradable"), ambiguous
@@ -143,16 +149,19 @@ def canonical(node):
     if collection(node):
         return "%s %s" % (brackets(node), ", ".join(map(canonical, elements(node))))
     if node[0] in ("matrix", "union", "cap", "minus", "ratio"):
-        return node[0] + " " + " ".join(
-            canonical(part) if isinstance(part, tuple) else "[%s]" % " ".join(
-                canonical(item) if isinstance(item, tuple) else "[%s]" % " ".join(map(canonical, item)) for item in part)
-            if isinstance(part, list) else str(part) for part in node[1:])
+        return node[0] + " " + " ".join(map(nested, node[1:]))
     names = sorted(symbols(node))
     value = exact(node) if not names else None
     if value is not None:
         return "%x/%x" % (value.numerator, value.denominator)
     values = [point_value(node, point) for point in (range(3) if names else range(1))]
     return " ".join(values)
+
+
+def nested(part):
+    if isinstance(part, list):
+        return "[%s]" % " ".join(map(nested, part))
+    return canonical(part) if isinstance(part, tuple) else str(part)
 
 
 def point_value(node, point):

@@ -1,12 +1,15 @@
 """What an answer's text is made of: LaTeX, Unicode, plain and Python notation become one list of tokens.
 
-A token is (kind, value, spaced): `spaced` says whether a space stood before it. Kinds: number, name, function, constant,
-scale, unit, word, op.
+A token is (kind, value, spaced): `spaced` says whether a space stood before it. Kinds: number, name, function,
+constant, scale, word, op.
 """
 
 import re
 import unicodedata
 from fractions import Fraction
+
+MOST_TOKENS = 1000
+DEEPEST_FONT = 8
 
 
 class Unreadable(Exception):
@@ -14,8 +17,8 @@ class Unreadable(Exception):
 
 
 class Number:
-    """A number as written: its exact value, the digits after its point (None: no decimal), whether dots cut it off, and,
-    where commas stood between groups of three, the numbers of the list that it may be instead."""
+    """A number as written: its exact value, the digits after its point (None: no decimal), whether dots cut it off,
+    and, where commas stood between groups of three, the numbers of the list that it may be instead."""
 
     def __init__(self, value, places=None, digits=0, cut=False, parts=None, written=""):
         self.value = Fraction(value)
@@ -47,24 +50,29 @@ def in_base(written, base):
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸᵃᵇᶜᵈᵉᵏᵐᵗ", "0123456789+-=()nixyabcdekmt"))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₖₗₘₙₚₛₜᵢⱼ", "0123456789+-=()aeoxklmnpstij"))
 FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
-             "⅙": "1/6", "⅚": "5/6", "⅐": "1/7", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8", "⅑": "1/9", "⅒": "1/10"}
+             "⅙": "1/6", "⅚": "5/6", "⅐": "1/7", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8",
+             "⅑": "1/9", "⅒": "1/10"}
 CHARACTERS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ",
+    "⋅": r"\cdot ",
     "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": "/", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∛": r"\cbrt ",
     "∜": r"\fourthroot ", "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
-    "≃": r"\approx ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "∈": r"\in ", "∅": r"\emptyset ",
+    "≃": r"\approx ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "∈": r"\in ",
+    "∅": r"\emptyset ",
     "°": r"^\circ ", "º": r"^\circ ", "±": r"\pm ", "∓": r"\mp ", "…": "...", "⋯": "...", "⋮": "...", "π": r"\pi ",
     "′": "'", "’": "'", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ",
-    "⟩": r"\rangle ", "∣": "|", "│": "|", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}", "ℕ": r"\mathbb{N}",
+    "⟩": r"\rangle ", "∣": "|", "│": "|", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}",
+    "ℕ": r"\mathbb{N}",
     "ℂ": r"\mathbb{C}", "ⅈ": "i", "ⅇ": "e", "ℯ": "e", "€": r"\$", "£": r"\$", "¥": r"\$", "₹": r"\$", "％": r"\%",
     "ϕ": r"\phi ", "φ": r"\phi ", "ϵ": r"\epsilon ", "∑": r"\sum ", "∫": r"\int ", "∏": r"\prod ",
 }
-GREEK = ("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
+GREEK = ("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi "
+         "omega "
          "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega").split()
 
 FUNCTIONS = {name: name for name in (
-    "sin cos tan cot sec csc sinh cosh tanh coth sech csch arcsin arccos arctan arccot arcsec arccsc log ln lg exp sqrt "
-    "cbrt abs factorial binomial gcd lcm floor ceil min max pow Rational Fraction Matrix det").split()}
+    "sin cos tan cot sec csc sinh cosh tanh coth sech csch arcsin arccos arctan arccot arcsec arccsc log ln lg exp "
+    "sqrt cbrt abs factorial binomial gcd lcm floor ceil min max pow Rational Fraction Matrix det").split()}
 FUNCTIONS.update(asin="arcsin", acos="arccos", atan="arctan", acot="arccot", arsinh="arcsinh", asinh="arcsinh",
                  arcsinh="arcsinh", acosh="arccosh", arcosh="arccosh", arccosh="arccosh", atanh="arctanh",
                  artanh="arctanh", arctanh="arctanh", ceiling="ceil", comb="binomial", Abs="abs", tg="tan", ctg="cot",
@@ -77,13 +85,14 @@ SMALL = "zero one two three four five six seven eight nine ten eleven twelve".sp
 COUNTS = dict({word: n for n, word in enumerate(SMALL)}, a=1, half=Fraction(1, 2), quarter=Fraction(1, 4))
 SCALES.update({name + "s": factor for name, factor in list(SCALES.items())})
 # Words after a number that change what it says: no units.
-MEANINGFUL = set("""base pi half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths squared cubed
-    factorial pair pairs times over plus minus mod modulo root roots not if for when where is are x y n all no none""".split())
+MEANINGFUL = set("""base pi half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths squared
+    cubed factorial pair pairs times over plus minus mod modulo root roots not if for when where is are x y n all no
+    none""".split())
 # Units that are written without \text, short ones; other words count as units from four letters on.
-UNITS = set("""cm mm km dm nm kg mg ml mL dL ft lb lbs mph kph kmh rpm Hz kHz MHz kW kWh MB GB KB kJ kPa Pa atm mol eV hr hrs
-    min mins sec secs deg rad usd USD EUR GBP yd oz th st nd rd""".split())
-FONTS = set("""text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf mathtt mathnormal mbox hbox
-    operatorname boldsymbol bm rm bf it emph boxed fbox hspace""".split())
+UNITS = set("""cm mm km dm nm kg mg ml mL dL ft lb lbs mph kph kmh rpm Hz kHz MHz kW kWh MB GB KB kJ kPa Pa atm mol eV hr
+    hrs min mins sec secs deg rad usd USD EUR GBP yd oz th st nd rd""".split())
+FONTS = set("""text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf mathtt mathnormal mbox
+    hbox operatorname boldsymbol bm rm bf it emph boxed fbox hspace""".split())
 RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "leq": "<=", "le": "<=",
              "geq": ">=", "ge": ">=", "leqslant": "<=", "geqslant": ">=", "lt": "<", "gt": ">", "neq": "!=", "ne": "!=",
              "approx": "~", "simeq": "~", "in": "in", "equiv": "=", "cong": "~"}
@@ -93,8 +102,8 @@ SAME = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "t
         "ldots": "...", "cdots": "...", "dots": "...", "dotsc": "...", "dotsb": "...", "dotsm": "...", "vdots": "...",
         "lbrack": "[", "rbrack": "]", "land": ",", "lor": ",", "wedge": ",", "vee": ",", "degree": "degree",
         "setminus": "setminus", "backslash": "setminus", "colon": ":", "prime": "'", "lparen": "(", "rparen": ")"}
-DROPPED = set("""left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle limits quad
-    qquad hfill nolimits mathstrut strut thinspace enspace space middle""".split())
+DROPPED = set("""left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle limits
+    quad qquad hfill nolimits mathstrut strut thinspace enspace space middle""".split())
 
 
 def plain(text):
@@ -108,8 +117,8 @@ def plain(text):
     for table, mark in ((SUPERSCRIPTS, "^"), (SUBSCRIPTS, "_")):
         run = "[%s]+" % re.escape("".join(table))
         text = re.sub(run, lambda found: mark + "{" + "".join(table[c] for c in found.group()) + "}", text)
-    text = re.sub("[%s]" % "".join(FRACTIONS), lambda found: r"\frac{%s}{%s}" % tuple(FRACTIONS[found.group()].split("/")),
-                  text)
+    text = re.sub("[%s]" % "".join(FRACTIONS),
+                  lambda found: r"\frac{%s}{%s}" % tuple(FRACTIONS[found.group()].split("/")), text)
     text = "".join(CHARACTERS.get(c, c) for c in text)
     text = unicodedata.normalize("NFKC", text)
     result = ""
@@ -123,14 +132,14 @@ def plain(text):
     return result
 
 
-PREAMBLE = re.compile(r"^\s*(?:\\text\{)?\s*(?:(?:so|thus|therefore|hence|the|final|correct)[ ,]+)*answer\s*(?:is|:)\s*(?:\}|(?!.*\})(?=.))",
-                      re.IGNORECASE)
+PREAMBLE = re.compile(r"^(?:\\text\{ ?)?(?:(?:so|thus|therefore|hence|the|final|correct),? ){0,4}answer ?(?:is|:) ?"
+                      r"(?:\}|(?!.*\})(?=.))", re.IGNORECASE)
 UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}")
 
 
 def clean(text):
-    """Without what never changes a value: mathematics signs, sizes, spacing commands; thousands without their braces."""
-    text = plain(text)
+    """Without what never changes a value: mathematics signs, sizes, spacing commands, braces around commas."""
+    text = " ".join(plain(text).split())
     text = re.sub(r"(?<!\\)\\[()\[\]$/]|\$", "", text)
     text = re.sub(r"\s*,\\!\s*(?=\d)|\\!", lambda f: "{,}" if "," in f.group() else "", text)
     text = re.sub(r"(?<=\d)\{,\}\s*(?=\d{3})", "\\\\sep", text)
@@ -140,7 +149,7 @@ def clean(text):
     text = text.replace("\\%", "%").replace("\\&", "&").replace("\\#", "#").replace("\\_", "_")
     text = re.sub(r"\{\s*\\(rm|bf|it|sf)\s+([^{}]*)\}", r"\\mathrm{\2}", text)
     text = re.sub(r"(?<![A-Za-z\\])(math|cmath|np|numpy|sp|sympy)\.(?=[A-Za-z])", "", text)
-    text = PREAMBLE.sub("", text).strip()
+    text = PREAMBLE.sub("", text.strip()).strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
     return text.strip().rstrip(",;").strip()
@@ -154,7 +163,7 @@ NUMBER = re.compile(r"""0[xX][0-9a-fA-F]+(?![0-9A-Za-z_]) | 0[bB][01]+(?![0-9A-Z
     | \d+(?:\.(?!\.)\d*)? | \.\d+""", re.VERBOSE)
 PYTHON_COMPLEX = re.compile(r"\dj(?![A-Za-z])")
 VECTOR = re.compile(r"(?<![A-Za-z])[ik](?![A-Za-z])")
-BASED = re.compile(r"([0-9][0-9A-Za-z]*(?:\.[0-9A-Z]+)?|[A-F]{2,})\s*_\s*(\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|\d+)")
+BASED = re.compile(r"([0-9][0-9A-Za-z]{0,400}(?:\.[0-9A-Z]+)?|[A-F]{2,})\s*_\s*(\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|\d+)")
 BASES = dict(two=2, three=3, four=4, five=5, six=6, seven=7, eight=8, nine=9, ten=10, eleven=11, twelve=12, sixteen=16)
 EXPONENT = re.compile(r"[eE][+-]?\d+(?![\d.]|[A-Za-z])")
 REPEATS = re.compile(r"\s*\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)")
@@ -163,10 +172,11 @@ DOTS = re.compile(r"\s*(?:\.\.\.|\\(?:ldots|cdots|dots)(?![A-Za-z]))")
 
 
 class Tokens:
-    """Splits a text. `scientific`: whether `2e-1` is a power of ten, not e less one; `ambiguous` says where that matters."""
+    """Splits a text. `scientific`: whether `2e-1` is a power of ten, not e less one; `ambiguous` holds that word where
+    it matters."""
 
     def __init__(self, text, scientific=True):
-        self.text, self.scientific, self.place = clean(text), scientific, 0
+        self.text, self.scientific, self.fonts = clean(text), scientific, 0
         self.list, self.ambiguous = [], set()
         self.run(self.text)
 
@@ -181,7 +191,7 @@ class Tokens:
                 continue
             place = self.take(text, place, spaced)
             spaced = False
-            if len(self.list) > 4000:
+            if len(self.list) > MOST_TOKENS:
                 raise Unreadable("long")
         self.counted()
 
@@ -375,9 +385,13 @@ class Tokens:
         elif re.fullmatch(r"[A-Za-z\s.,'-]*", inner) and re.search("[A-Za-z]", inner):
             self.words(inner, spaced or inner[:1].isspace(), upright=True)
         else:
+            self.fonts += 1
+            if self.fonts > DEEPEST_FONT:
+                raise Unreadable("deep")
             self.add("op", "(font", spaced)
             self.run(inner)
             self.add("op", "font)", False)
+            self.fonts -= 1
         return end + 1
 
     def words(self, inner, spaced, upright=False):

@@ -49,7 +49,8 @@ def signed(node, sign):
 
 
 def collection(node):
-    return node[0] in ("list", "set") or node[0] == "group" and (len(node[3]) != 1 or node[1] + node[2] not in ("()", "[]"))
+    return node[0] in ("list", "set") or node[0] == "group" and (
+        len(node[3]) != 1 or node[1] + node[2] not in ("()", "[]"))
 
 
 def elements(node):
@@ -89,7 +90,7 @@ def named(relation):
 
 
 def stated(relation):
-    """The values that a relation states for something that is no relation: of `x = 5`, `x = 3 + 2 = 5`, `= 5`; else None."""
+    """The values that a relation states for what is no relation: of `x = 5`, `x = 3 + 2 = 5`, `= 5`; else None."""
     pair = named(relation)
     if pair:
         return [pair[1]]
@@ -110,7 +111,7 @@ def stated(relation):
 
 
 def pairwise(relation):
-    """Each comparison as (sign, difference): `<`, `<=`, `=` or `!=` and 0; None for what is no comparison of scalars."""
+    """Each comparison as (sign, difference): `<`, `<=`, `=` or `!=` and 0; None where scalars are not compared."""
     operators, nodes = relation[1:]
     result = []
     for operator, left, right in zip(operators, nodes, nodes[1:]):
@@ -138,7 +139,8 @@ def as_interval(relation):
     if len(nodes) == 2 and variable(nodes[1]) and not symbols(nodes[0]):
         return ("group", "[" if operators[0] == "<=" else "(", ")", [nodes[0], infinite])
     if len(nodes) == 3 and variable(nodes[1]):
-        return ("group", "[" if operators[0] == "<=" else "(", "]" if operators[1] == "<=" else ")", [nodes[0], nodes[2]])
+        first, last = operators
+        return ("group", "[" if first == "<=" else "(", "]" if last == "<=" else ")", [nodes[0], nodes[2]])
     return None
 
 

@@ -364,7 +364,8 @@ def equal(a, b, ten=True, radians=(False, False)):
 
 def apart(a, b, point, ten, radians):
     """Whether the values are plainly different: they differ in the first digits, which more digits do not change."""
-    pairs = [[approximate(node, digits, point, ten, turn)[0] for node, turn in zip((a, b), radians)] for digits in (50, 100)]
+    pairs = [[approximate(node, digits, point, ten, turn)[0] for node, turn in zip((a, b), radians)]
+             for digits in (50, 100)]
     if any(mp.isinf(value) for pair in pairs for value in pair):
         return False
     with mp.workdps(50):

@@ -1,5 +1,5 @@
-"""Grades answers (grading.py, then math-verify), or renders chat templates with jinja2. Started by the trainer with a stream socket on
-descriptor 3, one JSON object a line each way.
+"""Grades answers (grading.py, then math-verify), or renders chat templates with jinja2. Started by the trainer with a
+stream socket on descriptor 3, one JSON object a line each way.
 
 The parent only keeps the clock. A child, forked from it with everything imported and then confined, does the work and
 is killed and forked anew when a request takes too long, eats too much memory or crashes: that costs milliseconds.
