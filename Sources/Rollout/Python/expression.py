@@ -218,7 +218,7 @@ class Parser:
             return True
         if kind != "op":
             return False
-        return (value in ("(", "\\{", "{", "frac", "binom", "(font", "lfloor", "lceil", "overline", "vec", "hat", "bar",
+        return (value in ("(", "\\{", "{", "...", "frac", "binom", "(font", "lfloor", "lceil", "overline", "vec", "hat", "bar",
                           "langle", "tilde")
                 or value == "[" and not self.outward or value == "|" and not self.bars or value.startswith("begin "))
 
@@ -441,7 +441,7 @@ class Parser:
         if name == "pow" and len(arguments) == 2:
             return ("pow", *arguments)
         if name == "Matrix":
-            return arguments[0]
+            return python_matrix(arguments[0])
         if name in ("lg", "log2"):
             name, index = "log", ("number", Number(10 if name == "lg" else 2))
         elif name == "log" and len(arguments) == 2:
@@ -491,6 +491,13 @@ class Parser:
             if rows[-1]:
                 self.expect("&")
             rows[-1].append(self.relation())
+
+
+def python_matrix(node):
+    """`Matrix([[1, 2], [3, 4]])`, or a column of `Matrix([1, 2])`."""
+    if node[0] != "group":
+        raise Unreadable("Matrix")
+    return ("matrix", "m", [part[3] if part[0] == "group" else [part] for part in node[3]])
 
 
 def parts(node):

@@ -111,7 +111,7 @@ def by_value(answer, gold, reading):
 
 def decided_without(answer, gold):
     """Whether an answer that is not read here is wrong all the same: math-verify drops dots and scale words."""
-    return "..." in answer or "dots" in answer or bool(re.search(r"million|thousand|billion|hundred|dozen|_", answer))
+    return "..." in answer or "dots" in answer or bool(re.search(r"million|thousand|billion|hundred|dozen|\d_|[0-9A-F]\}_", answer))
 
 
 # ------------------------------------------------------------------------------------------------- votes

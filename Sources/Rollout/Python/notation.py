@@ -64,7 +64,7 @@ CHARACTERS = {
     "⟩": r"\rangle ", "∣": "|", "│": "|", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}",
     "ℕ": r"\mathbb{N}",
     "ℂ": r"\mathbb{C}", "ⅈ": "i", "ⅇ": "e", "ℯ": "e", "€": r"\$", "£": r"\$", "¥": r"\$", "₹": r"\$", "％": r"\%",
-    "ϕ": r"\phi ", "φ": r"\phi ", "ϵ": r"\epsilon ", "∑": r"\sum ", "∫": r"\int ", "∏": r"\prod ",
+    "∶": ":", "‖": "|", "ϕ": r"\phi ", "φ": r"\phi ", "ϵ": r"\epsilon ", "∑": r"\sum ", "∫": r"\int ", "∏": r"\prod ",
 }
 GREEK = ("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi "
          "omega "
@@ -101,7 +101,7 @@ SAME = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "t
         "varepsilon": "epsilon", "vartheta": "theta", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
         "ldots": "...", "cdots": "...", "dots": "...", "dotsc": "...", "dotsb": "...", "dotsm": "...", "vdots": "...",
         "lbrack": "[", "rbrack": "]", "land": ",", "lor": ",", "wedge": ",", "vee": ",", "degree": "degree",
-        "setminus": "setminus", "backslash": "setminus", "colon": ":", "prime": "'", "lparen": "(", "rparen": ")"}
+        "setminus": "setminus", "backslash": "setminus", "uppi": "pi", "colon": ":", "prime": "'", "lparen": "(", "rparen": ")"}
 DROPPED = set("""left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle limits
     quad qquad hfill nolimits mathstrut strut thinspace enspace space middle""".split())
 
@@ -132,6 +132,7 @@ def plain(text):
     return result
 
 
+UPRIGHT_DIGITS = re.compile(r"\\(?:text|mathrm|mathbf|texttt) ?\{ ?([0-9][0-9A-F]*|[A-F]+(?=\}[0-9A-F]* ?_)) ?\}")
 PREAMBLE = re.compile(r"^(?:\\text\{ ?)?(?:(?:so|thus|therefore|hence|the|final|correct),? ){0,4}answer ?(?:is|:) ?"
                       r"(?:\}|(?!.*\})(?=.))", re.IGNORECASE)
 UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}")
@@ -140,6 +141,9 @@ UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textr
 def clean(text):
     """Without what never changes a value: mathematics signs, sizes, spacing commands, braces around commas."""
     text = " ".join(plain(text).split())
+    text = re.sub(r"\\(?:text|mathrm) ?\{ ?(\\?[$%]) ?\}", r"\1", text)
+    text = re.sub(r"\{ ?(\\(?:overline|bar|dot) ?\{\d+\}) ?\}", r"\1", text)
+    text = UPRIGHT_DIGITS.sub(r"\1", text)
     text = re.sub(r"(?<!\\)\\[()\[\]$/]|\$", "", text)
     text = re.sub(r"\s*,\\!\s*(?=\d)|\\!", lambda f: "{,}" if "," in f.group() else "", text)
     text = re.sub(r"(?<=\d)\{,\}\s*(?=\d{3})", "\\\\sep", text)
@@ -158,9 +162,9 @@ def clean(text):
 NUMBER = re.compile(r"""0[xX][0-9a-fA-F]+(?![0-9A-Za-z_]) | 0[bB][01]+(?![0-9A-Za-z_]) | 0[oO][0-7]+(?![0-9A-Za-z_])
     | \d{1,3}(?:\\sep\d{3})+(?!\d)(?:\.\d+)?
     | \d{1,3}(?:_\d{3})+(?![\d_{])
-    | \d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?
+    | (?!0)\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?
     | \d{1,3}(?:[ ]\d{3})+(?![\d/])(?![ ]*/)(?:\.\d+)?
-    | \d+(?:\.(?!\.)\d*)? | \.\d+""", re.VERBOSE)
+    | \d+(?:\.(?!\.)\d*)? | \.\d+ | \.(?=\\(?:overline|bar|dot)[^A-Za-z])""", re.VERBOSE)
 PYTHON_COMPLEX = re.compile(r"\dj(?![A-Za-z])")
 VECTOR = re.compile(r"(?<![A-Za-z])[ik](?![A-Za-z])")
 BASED = re.compile(r"([0-9][0-9A-Za-z]{0,400}(?:\.[0-9A-Z]+)?|[A-F]{2,})\s*_\s*(\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|\d+)")
@@ -215,7 +219,7 @@ class Tokens:
             end = self.based(text, place, spaced)
             if end is not None:
                 return end
-        if c.isdigit() and c.isascii() or c == "." and text[place + 1:place + 2].isdigit():
+        if c.isdigit() and c.isascii() or c == "." and NUMBER.match(text, place):
             return self.number(text, place, spaced)
         if c == "\\":
             return self.command(text, place, spaced)
@@ -356,6 +360,8 @@ class Tokens:
                 self.add("function", FUNCTIONS[name], spaced)
             elif name in ("pi", "infty"):
                 self.add("constant", CONSTANTS[name], spaced)
+            elif name.startswith("up") and name[2:] in GREEK:
+                self.add("name", name[2:], spaced)
             elif name in GREEK or name in ("ell", "hbar", "imath", "jmath"):
                 self.add("name", name, spaced)
             elif name in ("frac", "binom", "pm", "mp", "cup", "cap", "setminus", "emptyset", "circ", "degree", "lfloor",
@@ -412,7 +418,7 @@ class Tokens:
                 self.word(word, True)
 
     def follows_number(self):
-        return bool(self.list) and self.list[-1][0] in ("number", "scale") or self.list[-1:] == [("op", "}", False)]
+        return bool(self.list) and (self.list[-1][0] in ("number", "scale") or self.list[-1][1] in ("}", "circ"))
 
     def word(self, word, spaced):
         low = word.lower()
@@ -441,6 +447,8 @@ class Tokens:
 
     def letters(self, run, spaced):
         """A run of letters outside \\text: names that are known, single letters, or a word."""
+        if run in ("C", "F", "K") and [value for _, value, _ in self.list[-2:]] in (["^", "circ"], ["circ", "}"]):
+            return self.add("word", run, spaced)  # 72 °F
         if run in FUNCTIONS:
             return self.add("function", FUNCTIONS[run], spaced)
         if run in CONSTANTS or run.lower() in ("infinity",):

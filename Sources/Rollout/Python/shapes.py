@@ -12,10 +12,12 @@ def has(node, *kinds):
 
 def simple(node):
     """Without parentheses around one thing; `(1,234)` is a pair."""
-    while node[0] == "group" and len(node[3]) == 1 and node[1] + node[2] in ("()", "[]"):
+    while node[0] == "group" and len(node[3]) == 1:
         inner = parts(node[3][0])
         if len(inner) > 1:
             return ("group", node[1], node[2], inner)
+        if node[1] + node[2] not in ("()", "[]"):
+            return node
         node = node[3][0]
     if node[0] == "set" and len(node[1]) == 1 and len(parts(node[1][0])) > 1:
         return ("set", parts(node[1][0]))
