@@ -150,7 +150,7 @@ private struct NumberReader {
   /// An integer (commas between groups of three allowed) or decimal.
   private mutating func plain() -> AnswerNumber? {
     var whole = Array(digits())
-    if (1...3).contains(whole.count) {
+    if (1...3).contains(whole.count), whole.first != UInt8(ascii: "0") {
       while index + 3 < bytes.count, bytes[index] == UInt8(ascii: ",") {
         let mark = index
         index += 1

@@ -48,7 +48,9 @@ struct NumberQuoter {
   private mutating func string() -> ArraySlice<UInt8> {
     let start = index + 1
     index = start
-    while index < bytes.count, bytes[index] != UInt8(ascii: "\"") { index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1 }
+    while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+      index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1  // an escaped quotation mark does not end it
+    }
     index = min(index + 1, bytes.count)
     return bytes[start..<max(start, index - 1)]
   }

@@ -46,8 +46,9 @@ private let easy: [(String, String, Verdict, GradeResult.How?)] = [
 
 /// Pairs that look easy and are the worker's.
 private let notHere = [
-  ("1,2", "12"), ("2100", "2, 100"), ("1/0", "0"), (#"\frac13"#, "0.333"), (#"3 \text{ million}"#, "3"), ("2e - 1", "0.2"),
-  (#"2\mathrm{e}"#, "2"), ("1011_3", "1011_2"), ("0.333...", "0.333"), (#"2,\,100"#, "2100"), ("30", #"30^\circ"#),
+  ("1,2", "12"), ("2100", "2, 100"), ("1/0", "0"), (#"\frac13"#, "0.333"), (#"3 \text{ million}"#, "3"),
+  ("2e - 1", "0.2"), ("0,001", "1"), (#"2\mathrm{e}"#, "2"),
+  ("1011_3", "1011_2"), ("0.333...", "0.333"), (#"2,\,100"#, "2100"), ("30", #"30^\circ"#),
 ]
 
 private let algebra: [(String, String, Verdict)] = [
