@@ -203,6 +203,8 @@ class Parser:
             self.place += 2
             if self.at("^") and self.peek(1)[0] == "number":
                 self.place += 2
+        if self.starts():  # `5 feet 3`, `5 more than x`
+            raise Unreadable(value)
         return True
 
     def signed(self):

@@ -87,10 +87,14 @@ SCALES.update({name + "s": factor for name, factor in list(SCALES.items())})
 # Words after a number that change what it says: no units.
 MEANINGFUL = set("""base pi half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths squared
     cubed factorial pair pairs times over plus minus mod modulo root roots not if for when where is are x y n all no
-    none""".split())
+    none more less fewer than out between except one two three four five six seven eight nine ten eleven twelve thirteen
+    fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty
+    ninety""".split())
 # Units that are written without \text, short ones; other words count as units from four letters on.
 UNITS = set("""cm mm km dm nm kg mg ml mL dL ft lb lbs mph kph kmh rpm Hz kHz MHz kW kWh MB GB KB kJ kPa Pa atm mol eV hr
     hrs min mins sec secs deg rad usd USD EUR GBP yd oz th st nd rd""".split())
+# Short words outside of \text that are no products of letters.
+SHORT_WORDS = set("and or percent base of per out the for not are one two six ten yes no".split())
 FONTS = set("""text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf mathtt mathnormal mbox
     hbox operatorname boldsymbol bm rm bf it emph boxed fbox hspace""".split())
 RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "leq": "<=", "le": "<=",
@@ -386,7 +390,7 @@ class Tokens:
             end += 1
         inner = text[place + 1:end]
         unit = re.fullmatch(r"(\s*[A-Za-z]+)(?:\s*(?:/|per\b|\\cdot)\s*[A-Za-z]+)*(?:\^\{?-?\d\}?)?\s*", inner)
-        if unit and not unit.group().strip().isalpha() and self.follows_number():
+        if unit and not unit.group().strip().isalpha() and (self.follows_number() or self.follows_unit()):
             self.word(unit.group(1).strip(), spaced)
         elif re.fullmatch(r"[A-Za-z\s.,'-]*", inner) and re.search("[A-Za-z]", inner):
             self.words(inner, spaced or inner[:1].isspace(), upright=True)
@@ -419,6 +423,10 @@ class Tokens:
 
     def follows_number(self):
         return bool(self.list) and (self.list[-1][0] in ("number", "scale") or self.list[-1][1] in ("}", "circ"))
+
+    def follows_unit(self):
+        """Whether a unit and a sign stand before: kg times m/s."""
+        return [kind for kind, _, _ in self.list[-2:]] == ["word", "op"] and self.list[-1][1] in "*/"
 
     def word(self, word, spaced):
         low = word.lower()
@@ -456,7 +464,7 @@ class Tokens:
         if run in GREEK:
             return self.add("name", run, spaced)
         low = run.lower()
-        if low in SCALES or low in ("and", "or", "percent", "base"):
+        if low in SCALES or low in SHORT_WORDS:
             return self.word(run, spaced)
         if run in UNITS and self.follows_number():
             return self.add("word", run, spaced)
