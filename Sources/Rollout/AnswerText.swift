@@ -64,7 +64,7 @@ enum AnswerText {
     }
   }
 
-  /// Spaces go, but between letters or digits, `\frac 59`, `x y`, `1 1/2`, and after a comma: `2, 100` is a list.
+  /// Spaces go, but between letters or digits, `\frac 59`, `x y`, `1 1/2`, and from comma to digit: `2, 100` is a list.
   private static func squeeze(_ text: String) -> String {
     let bytes = Array(text.utf8)
     var result: [UInt8] = []
@@ -72,9 +72,8 @@ enum AnswerText {
       if byte == 0x20, let before = result.last, index + 1 < bytes.count {
         let after = bytes[index + 1]
         func holds(_ byte: UInt8) -> Bool { isLetter(byte) || (byte >= 0x30 && byte <= 0x39) || byte >= 0x80 }
-        if holds(before) || before == UInt8(ascii: ","), holds(after) || after == UInt8(ascii: "\\") {
-          result.append(byte)
-        }
+        let between = holds(before) && (holds(after) || after == UInt8(ascii: "\\"))
+        if between || before == UInt8(ascii: ",") && (0x30...0x39).contains(after) { result.append(byte) }
       } else if byte != 0x20 {
         result.append(byte)
       }

@@ -6,7 +6,7 @@ Nodes: ("number", Number), ("symbol", name), ("constant", "pi"|"e"|"i"|"inf"), (
 ("matrix", kind, rows), ("text", words).
 """
 
-from notation import MEANINGFUL, RELATIONS, SMALL, Number, Tokens, Unreadable
+from notation import MEANINGFUL, RELATIONS, SMALL, Endless, Number, Tokens, Unreadable
 
 RELATION_SIGNS = set(RELATIONS.values())
 TRIGONOMETRIC = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"}
@@ -81,7 +81,7 @@ class Parser:
         """Elements between commas or semicolons. `1,234` within commas without spaces is two numbers."""
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Unreadable("deep")
+            raise Endless("deep")
         items, tight = [], False
         while True:
             items.append(self.relation())
@@ -128,7 +128,7 @@ class Parser:
     def sum(self):
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Unreadable("deep")
+            raise Endless("deep")
         terms = []
         while True:
             if self.at("+", "-", "pm", "mp"):
@@ -147,7 +147,7 @@ class Parser:
         left, start = self.factor(), self.place
         while True:
             if left[0] == "div" and self.place - start > LONGEST_PRODUCT:
-                raise Unreadable("long")
+                raise Endless("long")
             if self.at("*") and self.peek(1)[0] == "word":
                 self.place += 1
             elif self.accept("*"):

@@ -4,7 +4,7 @@ import re
 
 from comparison import Comparison
 from expression import Reading, read, show
-from notation import Unreadable, clean, plain
+from notation import Endless, Unreadable, clean, plain
 from shapes import both_signs, brackets, collection, elements, has, simple, stated
 from values import MOST_DIGITS, TooLarge, Undefined, approximate, exact, mp, size, symbols
 
@@ -94,7 +94,9 @@ def by_value(answer, gold, reading):
     try:
         given, more = read(answer, reading)
         ambiguous |= more
-    except (Unreadable, RecursionError):
+    except (Endless, RecursionError):
+        return "incorrect", ambiguous
+    except Unreadable:
         return ("incorrect" if decided_without(answer, gold) else None), ambiguous
     comparison = Comparison(reading.ten)
     try:

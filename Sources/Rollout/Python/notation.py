@@ -16,6 +16,10 @@ class Unreadable(Exception):
     """The notation is not read here."""
 
 
+class Endless(Unreadable):
+    """Longer or deeper than any answer."""
+
+
 class Number:
     """A number as written: its exact value, the digits after its point (None: no decimal), whether dots cut it off,
     and, where commas stood between groups of three, the numbers of the list that it may be instead."""
@@ -200,7 +204,7 @@ class Tokens:
             place = self.take(text, place, spaced)
             spaced = False
             if len(self.list) > MOST_TOKENS:
-                raise Unreadable("long")
+                raise Endless("long")
         self.counted()
 
     def counted(self):
@@ -397,7 +401,7 @@ class Tokens:
         else:
             self.fonts += 1
             if self.fonts > DEEPEST_FONT:
-                raise Unreadable("deep")
+                raise Endless("deep")
             self.add("op", "(font", spaced)
             self.run(inner)
             self.add("op", "font)", False)
