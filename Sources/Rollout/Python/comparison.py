@@ -112,10 +112,9 @@ class Comparison:
             one, other = (given, wanted) if collection(given) else (wanted, given)
             items = elements(one)
             return one[0] == "list" and bool(items) and all(self.same(item, other) for item in items)
-        ordered = {"group"}
         if given[0] == wanted[0] == "group":
             return brackets(given) == brackets(wanted) and self.in_order(elements(given), elements(wanted))
-        if wanted[0] in ordered or given[0] in ordered:
+        if "group" in (given[0], wanted[0]):
             group, other = (wanted, given) if wanted[0] == "group" else (given, wanted)
             if other[0] == "set" or brackets(group) in ("(]", "[)", "]["):
                 return False

@@ -188,9 +188,9 @@ class Tokens:
     it matters."""
 
     def __init__(self, text, scientific=True):
-        self.text, self.scientific, self.fonts = clean(text), scientific, 0
+        self.scientific, self.fonts = scientific, 0
         self.list, self.ambiguous = [], set()
-        self.run(self.text)
+        self.run(clean(text))
 
     def add(self, kind, value, spaced=False):
         self.list.append((kind, value, spaced))
@@ -273,8 +273,8 @@ class Tokens:
             self.add("number", Number(Fraction(int(written, 0))), spaced)
             return end
         parts = [int(part) for part in written.split(",")] if "," in written and "." not in written else None
-        if parts and any(part.startswith("0") for part in written.split(",")[1:]):
-            parts = None if len(set(map(len, written.split(",")[1:]))) == 1 and len(parts) > 2 else parts
+        if ",0" in written:  # no number of a list begins so: `(1,000)` is a thousand
+            parts = None
         digits = re.sub(r"\\sep|[,_ ]", "", written)
         whole, point, decimals = digits.partition(".")
         value, places = Fraction(int(whole + decimals or "0"), 10 ** len(decimals)), len(decimals) if decimals else None
