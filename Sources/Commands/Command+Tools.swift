@@ -115,27 +115,22 @@ struct GradeCommand: ParsableCommand {
     commandName: "grade",
     abstract: "Compare {\"response\"|\"answer\", \"gold\"} a line: {\"verdict\", \"answer\", \"how\"}.")
   @OptionGroup var files: LineFiles
-  @Flag(help: "Write only the lines on which Swift's verdict and math-verify's differ.") var audit = false
+  @Flag(help: "Write only the lines on which our verdict and math-verify's differ.") var audit = false
   @OptionGroup var threads: Threads
 
-  private struct Pair: Decodable {
+  private struct Pair: VerbatimNumbers {
+    static let verbatimKeys: Set<String> = ["response", "answer", "gold"]
     var response: String?
     var answer: String?
     var gold: String
 
     enum CodingKeys: CodingKey { case response, answer, gold }
 
-    /// Numbers count as their text.
     init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: CodingKeys.self)
-      func text(_ key: CodingKeys) throws -> String? {
-        if let number = try? values.decodeIfPresent(Int.self, forKey: key) { return String(number) }
-        if let number = try? values.decodeIfPresent(Double.self, forKey: key) { return String(number) }
-        return try values.decodeIfPresent(String.self, forKey: key)
-      }
-      response = try text(.response)
-      answer = try text(.answer)
-      guard let gold = try text(.gold) else {
+      response = try values.decodeIfPresent(String.self, forKey: .response)
+      answer = try values.decodeIfPresent(String.self, forKey: .answer)
+      guard let gold = try values.decodeIfPresent(String.self, forKey: .gold) else {
         throw DecodingError.keyNotFound(CodingKeys.gold, .init(codingPath: [], debugDescription: "no gold answer"))
       }
       self.gold = gold

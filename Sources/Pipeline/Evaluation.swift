@@ -19,9 +19,12 @@ public struct Evaluation: Sendable {
   /// Episodes by problem, problems in the order of their first.
   public let problems: [(id: String, episodes: [Episode])]
   private let labels: [[[BehaviourAnalysis.BlockLabel]]]
+  let looks: [[SecondLook]]?
 
-  /// - Parameter labels: of each episode, what its executed blocks are.
-  public init(_ episodes: [Episode], labels: [[BehaviourAnalysis.BlockLabel]]) {
+  /// - Parameters:
+  ///   - labels: of each episode, what its executed blocks are.
+  ///   - looks: of each episode, what the grader said beside its verdict; nil: votes are counted by spelling.
+  public init(_ episodes: [Episode], labels: [[BehaviourAnalysis.BlockLabel]], looks: [SecondLook]? = nil) {
     var place: [String: Int] = [:]
     var problems: [(id: String, episodes: [Episode])] = []
     var grouped: [[[BehaviourAnalysis.BlockLabel]]] = []
@@ -37,6 +40,11 @@ public struct Evaluation: Sendable {
     }
     self.problems = problems
     self.labels = grouped
+    self.looks = looks.map { looks in
+      var grouped = [[SecondLook]](repeating: [], count: problems.count)
+      for (episode, look) in zip(episodes, looks) { grouped[place[episode.id] ?? 0].append(look) }
+      return grouped
+    }
   }
 
   /// The figure as sums by problem.
@@ -77,6 +85,12 @@ public struct Evaluation: Sendable {
       report[figure.rawValue + "_low"] = interval?.low ?? NSNull()
       report[figure.rawValue + "_high"] = interval?.high ?? NSNull()
     }
+    if let ratio = lastNumberRatio {
+      let interval = ProblemBootstrap().interval(ratio)
+      report["accuracy_last_number"] = ratio.value ?? NSNull()
+      report["accuracy_last_number_low"] = interval?.low ?? NSNull()
+      report["accuracy_last_number_high"] = interval?.high ?? NSNull()
+    }
     let episodes = problems.flatMap(\.episodes)
     report["problems"] = problems.count
     report["samples"] = episodes.count
@@ -104,17 +118,11 @@ public struct Evaluation: Sendable {
       "pass_at_k": over { episodes in
         passAtK(samples: episodes.count, correct: episodes.count { $0.verdict == .correct }, k: k)
       },
-      "maj_at_k": over { episodes in
-        var known: [String: Int] = [:]
-        let answers = episodes.map { episode in
-          episode.answer.map { answer -> Int in
-            let number = known[answer] ?? known.count
-            known[answer] = number
-            return number
-          }
-        }
-        return majorityAtK(answers: answers, correct: episodes.map { $0.verdict == .correct }, k: k)
-      },
+      "maj_at_k": mean(
+        problems.indices.map { place in
+          majorityAtK(
+            answers: classes(ofProblem: place), correct: problems[place].episodes.map { $0.verdict == .correct }, k: k)
+        }) ?? NSNull(),
     ]
   }
 

@@ -57,7 +57,7 @@ extension RewardSettings {
     guard episode.isScorable else { return Episode.Reward() }
     var reward = Episode.Reward(accuracy: episode.verdict == .correct ? accuracy : 0)
     reward.code = codeReward(failures: episode.calls.map(\.failed), penalty: codePenalty, withoutCode: withoutCode)
-    if formatReward != 0 { reward.format = episode.finish == .stop && episode.answer != nil ? formatReward : 0 }
+    if formatReward != 0 { reward.format = episode.finish == .stop && episode.hasBoxedAnswer ? formatReward : 0 }
     if overlongBuffer > 0 {
       reward.length = overlongPenalty(
         length: episode.responseTokenCount, limit: maxTokens, buffer: overlongBuffer, factor: overlongFactor)

@@ -10,7 +10,7 @@ final class RolloutEngine {
   let builder: PromptBuilder
   let sampler: Sampler
   private let interpreter: InterpreterHost?
-  private let grader: Grader
+  let grader: Grader
   private let configuration: Configuration
   private let context: StageContext
 

@@ -60,13 +60,17 @@ enum EvalStage {
   private static func write(
     _ episodes: [Episode], engine: RolloutEngine, folder: RunFolder, context: StageContext
   ) throws {
-    let evaluation = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
+    let looks = try Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer)
+    let evaluation = Evaluation(
+      episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) }, looks: looks)
     let data = try JSONSerialization.data(
       withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
-    let shown = Evaluation.figures.compactMap { figure in
-      evaluation.value(figure).map { "\(figure.rawValue) \(($0 * 1000).rounded() / 1000)" }
+    func rounded(_ name: String, _ value: Double) -> String { "\(name) \((value * 1000).rounded() / 1000)" }
+    var shown = Evaluation.figures.compactMap { figure in
+      evaluation.value(figure).map { rounded(figure.rawValue, $0) }
     }
+    if let value = evaluation.lastNumberRatio?.value { shown.append(rounded("accuracy_last_number", value)) }
     context.onEvent(.note(shown.joined(separator: ", ")))
   }
 }

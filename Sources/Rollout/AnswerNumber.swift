@@ -45,26 +45,10 @@ struct BigNatural: Equatable {
     product.digits = result
     return product
   }
-
-  static func + (left: BigNatural, right: BigNatural) -> BigNatural {
-    var sum = BigNatural()
-    var carry: UInt64 = 0
-    for index in 0..<max(left.digits.count, right.digits.count) {
-      let a = index < left.digits.count ? UInt64(left.digits[index]) : 0
-      let b = index < right.digits.count ? UInt64(right.digits[index]) : 0
-      sum.digits.append(UInt32(truncatingIfNeeded: a + b + carry))
-      carry = (a + b + carry) >> 32
-    }
-    if carry != 0 { sum.digits.append(UInt32(carry)) }
-    return sum
-  }
-
-  /// Good to a few digits; infinite when too large.
-  var approximate: Double { digits.reversed().reduce(0) { $0 * 4_294_967_296 + Double($1) } }
 }
 
 /// An exact number as an answer states it.
-struct AnswerNumber {
+struct AnswerNumber: Equatable {
   enum Form { case integer, decimal, fraction }
   var negative: Bool
   var numerator: BigNatural
@@ -78,21 +62,10 @@ struct AnswerNumber {
     return a == b && (left.negative == right.negative || a.isZero)
   }
 
-  var approximate: Double {
-    (negative ? -1 : 1) * numerator.approximate / denominator.approximate
-  }
-
-  /// Reads an integer, decimal, scientific, fraction or mixed form; nil for everything else. The text has been through
+  /// Reads an integer, a decimal, `\frac` of whole numbers or `a/b`; nil for everything else. The text has been through
   /// `AnswerText.normalized`.
   init?(_ text: String) {
-    guard text.utf8.count <= 10_000 else { return nil }
-    var text = text
-    for (found, replacement) in [
-      (" \\times", "\\times"), ("\\times ", "\\times"), (" \\cdot", "\\cdot"), ("\\cdot ", "\\cdot"),
-    ]
-    where text.contains(found) {
-      text = text.split(separator: found, omittingEmptySubsequences: false).joined(separator: replacement)
-    }
+    guard text.utf8.count <= AnswerText.longest else { return nil }
     var reader = NumberReader(text)
     guard let value = reader.value(), reader.atEnd else { return nil }
     self = value
@@ -106,7 +79,7 @@ struct AnswerNumber {
   }
 }
 
-/// Reads the number forms from ASCII text without spaces, but for the one inside a mixed number.
+/// Reads the number forms from ASCII text.
 private struct NumberReader {
   private let bytes: [UInt8]
   private var index = 0
@@ -144,45 +117,15 @@ private struct NumberReader {
       return fraction
     }
     guard var number = plain() else { return nil }
-    if number.form == .integer, !atEnd {
-      let mark = index
-      let spaced = take(" ")
-      if take("\\frac"), let part = group(), !part.negative {
-        number = sum(number, part)
-      } else {
-        index = mark
-        if spaced, take(" "), let part = slashed() {
-          number = sum(number, part)
-        } else {
-          index = mark
-          if take("/") {
-            let divisorNegative = sign()
-            let divisor = BigNatural(decimal: digits())
-            guard !divisor.isZero else { return nil }
-            number = AnswerNumber(
-              negative: divisorNegative, numerator: number.numerator, denominator: divisor, form: .fraction)
-          }
-        }
-      }
+    if number.form == .integer, take("/") {
+      let divisorNegative = sign()
+      let divisor = BigNatural(decimal: digits())
+      guard !divisor.isZero else { return nil }
+      number = AnswerNumber(
+        negative: divisorNegative, numerator: number.numerator, denominator: divisor, form: .fraction)
     }
     if negative { number.negative.toggle() }
     return number
-  }
-
-  private func sum(_ whole: AnswerNumber, _ part: AnswerNumber) -> AnswerNumber {
-    AnswerNumber(
-      negative: false, numerator: whole.numerator * part.denominator + part.numerator, denominator: part.denominator,
-      form: .fraction)
-  }
-
-  /// `a/b` with whole numbers.
-  private mutating func slashed() -> AnswerNumber? {
-    let numerator = digits()
-    guard !numerator.isEmpty, take("/") else { return nil }
-    let denominator = BigNatural(decimal: digits())
-    guard !denominator.isZero else { return nil }
-    return AnswerNumber(
-      negative: false, numerator: BigNatural(decimal: numerator), denominator: denominator, form: .fraction)
   }
 
   /// What follows `\frac`: two groups in braces or two single digits, whole numbers with a sign.
@@ -204,10 +147,10 @@ private struct NumberReader {
     return (false, BigNatural(UInt32(bytes[index - 1] - 0x30)))
   }
 
-  /// An integer (commas between groups of three allowed) or decimal, with an optional power of ten.
+  /// An integer (commas between groups of three allowed) or decimal.
   private mutating func plain() -> AnswerNumber? {
     var whole = Array(digits())
-    if (1...3).contains(whole.count) {
+    if (1...3).contains(whole.count), whole.first != UInt8(ascii: "0") {
       while index + 3 < bytes.count, bytes[index] == UInt8(ascii: ",") {
         let mark = index
         index += 1
@@ -226,22 +169,8 @@ private struct NumberReader {
       form = .decimal
     }
     guard !whole.isEmpty || !fraction.isEmpty else { return nil }
-    var exponent = -fraction.count
-    let mark = index
-    if take("e") || take("E") || take("\\times10^") || take("\\cdot10^") {
-      let braced = take("{")
-      let negative = sign()
-      let text = digits()
-      if !text.isEmpty, text.count <= 4, !braced || take("}"), let power = Int(String(decoding: text, as: UTF8.self)) {
-        exponent += negative ? -power : power
-        form = .decimal
-      } else {
-        index = mark
-      }
-    }
-    let numerator = BigNatural(decimal: whole + fraction)
     return AnswerNumber(
-      negative: false, numerator: exponent > 0 ? numerator.timesPowerOfTen(exponent) : numerator,
-      denominator: exponent < 0 ? BigNatural(1).timesPowerOfTen(-exponent) : BigNatural(1), form: form)
+      negative: false, numerator: BigNatural(decimal: whole + fraction),
+      denominator: BigNatural(1).timesPowerOfTen(fraction.count), form: form)
   }
 }

@@ -15,9 +15,17 @@ extension Episode {
   }
 }
 
+extension Episode {
+  /// Whether there is an answer in a complete box: what a reward for form asks. A box that never closed is no such answer.
+  public var hasBoxedAnswer: Bool {
+    guard let answer else { return false }
+    return !answer.hasPrefix("\\boxed") && !answer.hasPrefix("\\fbox")
+  }
+}
+
 /// The episodes with answer and verdict, in their order; rewards are taken away. One without a gold answer gets no verdict.
 /// - Parameter tokenizer: reads the answers again from the tokens; nil: the answers that the episodes hold.
-/// - Throws: `MartletError` (configuration) when math-verify is needed and cannot start.
+/// - Throws: `MartletError` (configuration) when the grader's worker is needed and cannot start.
 public func grade(_ episodes: [Episode], grader: Grader, tokenizer: Tokenizer? = nil) throws -> [Episode] {
   var graded = episodes
   for index in graded.indices {
@@ -34,7 +42,11 @@ public func grade(_ episodes: [Episode], grader: Grader, tokenizer: Tokenizer? =
 extension Episode {
   /// The last boxed answer in what the model wrote; a tool's output does not count.
   public func readAnswer(_ tokenizer: Tokenizer) -> String? {
-    let own = segments(tokenizer).filter { $0.author == .model || $0.author == .hint }
-    return extractAnswer(own.map(\.text).joined())
+    extractAnswer(ownWords(tokenizer))
+  }
+
+  /// What the model wrote, hints included, without prompt and tool outputs.
+  public func ownWords(_ tokenizer: Tokenizer) -> String {
+    segments(tokenizer).filter { $0.author == .model || $0.author == .hint }.map(\.text).joined()
   }
 }

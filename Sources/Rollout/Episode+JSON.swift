@@ -47,7 +47,9 @@ extension Episode.Call {
   }
 }
 
-extension Episode: Codable {
+extension Episode: Codable, VerbatimNumbers {
+  public static let verbatimKeys: Set<String> = ["id", "gold", "answer"]
+
   enum CodingKeys: String, CodingKey {
     case id, sample, problem, gold, tokens, authors
     case logProbs = "logprobs"
@@ -57,12 +59,7 @@ extension Episode: Codable {
   /// Needs `id`, `tokens` and `authors`; absent log-probs are nil all along. Unknown keys are ignored.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    func text(_ key: CodingKeys) throws -> String? {
-      guard values.contains(key) else { return nil }
-      if let number = try? values.decode(Int.self, forKey: key) { return String(number) }
-      if let number = try? values.decode(Double.self, forKey: key) { return JSONWriter.number(number) }
-      return try values.decodeIfPresent(String.self, forKey: key)
-    }
+    func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }
     guard let id = try text(.id) else {
       throw DecodingError.keyNotFound(
         CodingKeys.id, .init(codingPath: decoder.codingPath, debugDescription: "no id"))

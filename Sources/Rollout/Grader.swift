@@ -1,29 +1,29 @@
 import Foundation
 import Tensor
 
-/// Compares an answer with the gold answer: equal text, then exact numbers and fractions here, everything else by
-/// math-verify in a killable worker.
+/// Compares an answer with the gold answer by the rules of docs/grading.md: equal text and plain numbers here, everything
+/// else by value in a killable worker, which asks math-verify about notations that it does not read.
 public final class Grader: @unchecked Sendable {
-  /// Wall-clock seconds math-verify may take for one pair.
+  /// Wall-clock seconds the worker may take for one pair.
   public let limit: Double
   private let workers: [PythonWorker]
   private let lock = NSLock()
   private var turn = 0
 
   /// - Parameters:
-  ///   - workers: how many math-verify processes `gradeMany` may use. They start when first needed.
+  ///   - workers: how many processes `gradeMany` may use. They start when first needed.
   public init(python: String? = nil, limit: Double = 5, workers: Int = 2) {
     self.limit = limit
     self.workers = (0..<max(1, workers)).map { _ in PythonWorker(kind: .grade, python: python) }
   }
 
   /// Grades the answer that a response ends in.
-  /// - Throws: `MartletError` (configuration) when math-verify is needed and cannot start.
+  /// - Throws: `MartletError` (configuration) when the worker is needed and cannot start.
   public func grade(response: String, gold: String) throws -> GradeResult {
     try grade(answer: extractAnswer(response), gold: gold)
   }
 
-  /// - Throws: `MartletError` (configuration) when math-verify is needed and cannot start.
+  /// - Throws: `MartletError` (configuration) when the worker is needed and cannot start.
   public func grade(answer: String?, gold: String) throws -> GradeResult {
     if let result = Self.gradeHere(answer: answer, gold: gold) { return result }
     lock.lock()
@@ -34,7 +34,7 @@ public final class Grader: @unchecked Sendable {
   }
 
   /// Results in the order of the pairs, whatever worker finished first. A nil answer is `no_answer`.
-  /// - Throws: `MartletError` (configuration) when math-verify is needed and cannot start.
+  /// - Throws: `MartletError` (configuration) when the worker is needed and cannot start.
   public func gradeMany(_ pairs: [(answer: String?, gold: String)]) throws -> [GradeResult] {
     var results = pairs.map { Self.gradeHere(answer: $0.answer, gold: $0.gold) }
     let hard = results.indices.filter { results[$0] == nil }
@@ -56,22 +56,50 @@ public final class Grader: @unchecked Sendable {
     return results.compactMap { $0 }
   }
 
-  /// The pairs that are judged here and that math-verify judges otherwise: what to look at when one of the two changes.
+  /// The pairs that are judged by our rules and that math-verify judges otherwise: what to look at when one of the two
+  /// changes.
   /// - Throws: as `gradeMany`.
   package func audit(
     _ pairs: [(answer: String?, gold: String)]
   ) throws -> [(place: Int, here: GradeResult, mathVerify: Verdict)] {
-    try pairs.enumerated().compactMap { place, pair in
-      guard let answer = pair.answer, let here = Self.gradeHere(answer: answer, gold: pair.gold) else { return nil }
-      let there = try ask(workers[0], answer: answer, gold: pair.gold).verdict
-      return here.verdict == there ? nil : (place, here, there)
+    let results = try gradeMany(pairs)
+    return try pairs.indices.compactMap { place in
+      guard let answer = pairs[place].answer, results[place].how != nil, results[place].how != .mathVerify else {
+        return nil
+      }
+      let there = try ask(workers[0], answer: answer, gold: pairs[place].gold, only: .mathVerify).verdict
+      return results[place].verdict == there ? nil : (place, results[place], there)
     }
   }
 
-  /// The verdict, where it takes no algebra; nil: ask math-verify.
+  /// A text for each answer that is the same for answers of the same value: what votes are counted by. nil for one that
+  /// cannot vote: a box that never closed. Forms that are not read have their spelling.
+  /// - Throws: `MartletError` (configuration) when the worker is needed and cannot start.
+  public func voteKeys(_ answers: [String]) throws -> [String?] {
+    struct Reply: Decodable { var key: String? }
+    return try answers.map { answer in
+      let text = AnswerText.normalized(answer)
+      if let number = Self.integer(text) { return number }
+      do {
+        return try JSONDecoder().decode(Reply.self, from: try workers[0].call(["key": answer], limit: limit)).key
+      } catch is PythonWorker.Failure {
+        return "text \(text)"
+      }
+    }
+  }
+
+  /// The key of a whole number of up to 18 digits, as the worker writes it.
+  private static func integer(_ text: String) -> String? {
+    guard text.utf8.count < 19, text.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || (0x30...0x39).contains($0) }),
+      let value = Int(text)
+    else { return nil }
+    return "\(value < 0 ? "-" : "")\(String(value.magnitude, radix: 16))/1"
+  }
+
+  /// The verdict, where it takes no more than reading two numbers; nil: ask the worker.
   package static func gradeHere(answer: String?, gold: String) -> GradeResult? {
     if let answer, max(answer.utf8.count, gold.utf8.count) > AnswerText.longest {
-      // Nothing here may take long; math-verify has a clock.
+      // Nothing here may take long; the worker has a clock.
       return answer == gold ? GradeResult(verdict: .correct, answer: answer, how: .exact) : nil
     }
     let wanted = AnswerText.normalized(gold)
@@ -80,52 +108,35 @@ public final class Grader: @unchecked Sendable {
       return GradeResult(verdict: .noAnswer, answer: nil, how: nil)
     }
     if given == wanted { return GradeResult(verdict: .correct, answer: answer, how: .exact) }
-    if let choice = AnswerText.choice(wanted), choice == AnswerText.choice(given) {
-      return GradeResult(verdict: .correct, answer: answer, how: .exact)
-    }
-    if isWord(wanted), isWord(given), wanted.lowercased() == given.lowercased() {
-      return GradeResult(verdict: .correct, answer: answer, how: .exact)
-    }
-    guard let right = AnswerNumber(AnswerText.withoutUnit(wanted)),
-      let left = AnswerNumber(AnswerText.withoutUnit(given))
-    else { return nil }
+    guard let right = AnswerNumber(wanted), let left = AnswerNumber(given) else { return nil }
+    // A decimal in the gold answer may be a rounded fraction: the worker knows when.
+    if right.form == .decimal, left.form == .fraction, left != right { return nil }
     let how: GradeResult.How = left.form == .fraction || right.form == .fraction ? .fraction : .numeric
-    if left == right { return GradeResult(verdict: .correct, answer: answer, how: how) }
-    // Rounded decimals are math-verify's to judge; numbers that are simply different are not.
-    let distance = (left.approximate - right.approximate).magnitude
-    let exact = left.form != .decimal && right.form != .decimal
-    if exact || distance > 1e-4 * max(1, right.approximate.magnitude) {
-      return GradeResult(verdict: .incorrect, answer: answer, how: how)
+    return GradeResult(verdict: left == right ? .correct : .incorrect, answer: answer, how: how)
+  }
+
+  private func ask(
+    _ worker: PythonWorker, answer: String, gold: String, only: GradeResult.How? = nil
+  ) throws -> GradeResult {
+    struct Reply: Decodable {
+      var verdict: Verdict
+      var how: GradeResult.How
     }
-    return nil
-  }
-
-  /// A word of letters: `even`, `Evelyn`; single letters are variables or choices.
-  private static func isWord(_ text: String) -> Bool {
-    text.count > 1 && text.allSatisfy { $0.isLetter || $0 == " " }
-  }
-
-  private func ask(_ worker: PythonWorker, answer: String, gold: String) throws -> GradeResult {
-    struct Reply: Decodable { var verdict: Verdict }
-    // math-verify reads what stands in a box; dollars inside one would end its mathematics.
-    let request = ["answer": Self.boxable(answer), "gold": Self.boxable(gold)]
+    var request = ["answer": answer, "gold": gold]
+    request["only"] = only?.rawValue
     do {
       let reply = try JSONDecoder().decode(Reply.self, from: try worker.call(request, limit: limit))
-      return GradeResult(verdict: reply.verdict, answer: answer, how: .mathVerify)
+      return GradeResult(verdict: reply.verdict, answer: answer, how: reply.how)
     } catch let failure as PythonWorker.Failure {
       if case .raised = failure {
         // math-verify stumbled over one side: over the gold answer when that fails on its own too.
         let alone = try? JSONDecoder().decode(
-          Reply.self, from: worker.call(["answer": request["gold"] ?? "", "gold": request["gold"] ?? ""], limit: limit))
+          Reply.self, from: worker.call(["answer": gold, "gold": gold, "only": "math_verify"], limit: limit))
         return GradeResult(
           verdict: alone?.verdict == .correct ? .incorrect : .ungradable, answer: answer, how: .mathVerify)
       }
       return GradeResult(verdict: .timeout, answer: answer, how: .mathVerify)
     }
-  }
-
-  private static func boxable(_ text: String) -> String {
-    AnswerText.plain(text).replacingOccurrences(of: "\\$", with: "").replacingOccurrences(of: "$", with: "")
   }
 
   /// What the workers of one batch share.

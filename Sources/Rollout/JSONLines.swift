@@ -15,7 +15,8 @@ public enum JSONLines {
     return values
   }
 
-  /// Calls `body` with each line's value and number (from 1), reading the file piece by piece.
+  /// Calls `body` with each line's value and number (from 1), reading the file piece by piece. The numbers of `T`'s
+  /// `VerbatimNumbers` are read as text.
   /// - Throws: as `read`, and what `body` throws.
   public static func forEach<T: Decodable>(
     _ path: String, as type: T.Type, allowEmpty: Bool = false, _ body: (_ value: T, _ line: Int) throws -> Void
@@ -26,7 +27,9 @@ public enum JSONLines {
       guard !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { return }
       found = true
       let value: T
-      do { value = try decoder.decode(type, from: Data(bytes)) } catch {
+      let keys = (type as? any VerbatimNumbers.Type)?.verbatimKeys
+      let text = keys.map { NumberQuoter.quoted(bytes, keys: $0) } ?? bytes
+      do { value = try decoder.decode(type, from: Data(text)) } catch {
         throw MartletError(.data, "\(path):\(line): \(describe(error))")
       }
       try body(value, line)

@@ -1,5 +1,5 @@
 /// A question with its gold answer: the form of the CoRT authors' test files.
-public struct Problem: Codable, Sendable, Equatable {
+public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
   /// Names the problem in episodes and keys its random draws; from a hash of the prompt where the file has none.
   public var id: String
   public var problem: String
@@ -9,9 +9,12 @@ public struct Problem: Codable, Sendable, Equatable {
   public var source: String?
 
   enum CodingKeys: String, CodingKey {
-    case id, problem, prompt, source
+    case id, problem, prompt, source, answer
     case gold = "gt_answer"
   }
+
+  /// An answer that is a number is the text that stands in the file.
+  public static let verbatimKeys: Set<String> = ["id", "gt_answer", "answer", "prompt", "source"]
 
   public init(id: String, problem: String, gold: String, prompt: String? = nil, source: String? = nil) {
     self.id = id
@@ -21,36 +24,27 @@ public struct Problem: Codable, Sendable, Equatable {
     self.source = source
   }
 
-  /// Reads `gt_answer`, or `answer` where that is absent, as text or as a number; `id` may be absent and is then empty.
+  /// Reads `gt_answer`, or `answer` where that is absent; `id` may be absent and is then empty.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    func text(_ key: CodingKeys) throws -> String? {
-      guard values.contains(key) else { return nil }
-      if let text = try? values.decode(String.self, forKey: key) { return text }
-      if let number = try? values.decode(Int.self, forKey: key) { return String(number) }
-      if let number = try? values.decode(Double.self, forKey: key) { return String(number) }
-      return try values.decodeIfPresent(String.self, forKey: key)
-    }
+    func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }
     id = try text(.id) ?? ""
     problem = try values.decode(String.self, forKey: .problem)
-    struct Answer: CodingKey {
-      var stringValue = "answer"
-      var intValue: Int? { nil }
-      init() {}
-      init?(stringValue: String) { nil }
-      init?(intValue: Int) { nil }
-    }
-    var gold = try text(.gold)
-    if gold == nil, let others = try? decoder.container(keyedBy: Answer.self) {
-      gold = try? others.decode(String.self, forKey: Answer())
-      if gold == nil { gold = (try? others.decode(Int.self, forKey: Answer())).map(String.init) }
-    }
-    guard let gold else {
+    guard let gold = try text(.gold) ?? text(.answer) else {
       throw DecodingError.keyNotFound(
         CodingKeys.gold, .init(codingPath: decoder.codingPath, debugDescription: "no gold answer"))
     }
     self.gold = gold
     prompt = try text(.prompt)
     source = try text(.source)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(id, forKey: .id)
+    try values.encode(problem, forKey: .problem)
+    try values.encode(gold, forKey: .gold)
+    try values.encodeIfPresent(prompt, forKey: .prompt)
+    try values.encodeIfPresent(source, forKey: .source)
   }
 }

@@ -9,7 +9,9 @@ public enum Verdict: String, Codable, Sendable, CaseIterable {
 /// A verdict, the answer it is about, and the means.
 public struct GradeResult: Codable, Sendable, Equatable {
   public enum How: String, Codable, Sendable, CaseIterable {
-    case exact, numeric, fraction
+    /// The same text; plain numbers; fractions; everything else that is compared by value (docs/grading.md).
+    case exact, numeric, fraction, value
+    /// What only math-verify reads.
     case mathVerify = "math_verify"
   }
   public var verdict: Verdict

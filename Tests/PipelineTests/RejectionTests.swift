@@ -57,9 +57,57 @@ import Testing
     #expect(evaluation.value(.execOK) == 2.0 / 3)
     #expect(evaluation.value(.calcShare) == 2.0 / 3)
     #expect(evaluation.value(.verifyShare) == 1.0 / 3)
+    #expect(evaluation.report()["accuracy_last_number"] == nil)
     let without = Evaluation([episodes[1]], labels: [[]])
     #expect(without.value(.calcShare) == nil)
     #expect(without.value(.execOK) == nil)
     #expect(evaluation.report()["libraries"] as? [String: Int] == ["math": 2])
+  }
+
+  @Test func votesGoByValueAndTheLastNumberIsReportedBeside() throws {
+    var episodes = (0..<5).map { episode($0 < 5 ? "a" : "b", sample: $0, tokens: [5], verdict: .incorrect) }
+    let answers = ["1/2", "0.5", "\\frac12", "2", "2.0"]
+    for place in episodes.indices {
+      episodes[place].answer = answers[place]
+      episodes[place].gold = "2"
+    }
+    for place in 3..<5 { episodes[place].verdict = .correct }
+    let labels = [[BehaviourAnalysis.BlockLabel]](repeating: [], count: 5)
+    func majority(_ looks: [Evaluation.SecondLook]?) -> Double? {
+      Evaluation(episodes, labels: labels, looks: looks).report()["maj_at_k"] as? Double
+    }
+    // By spelling each answer stands alone: two of five are right. By value three wrong ones are one class.
+    #expect(majority(nil) == 2.0 / 5)
+    let keys = try Grader(limit: 20).voteKeys(answers)
+    let looks = keys.enumerated().map { Evaluation.SecondLook(vote: $1, lastNumberIsRight: $0 == 4) }
+    #expect(majority(looks) == 0)
+    let report = Evaluation(episodes, labels: labels, looks: looks).report()
+    #expect(report["accuracy_last_number"] as? Double == 0.2)
+    #expect(report["accuracy_last_number_low"] as? Double == 0.2)
+    #expect(report["accuracy"] as? Double == 0.4)
+  }
+
+  @Test func theSecondLookReadsTheModelsOwnWords() throws {
+    let tokenizer = try LoadedModel.load(TrainProgram.root + "/configs/demo/base.h5", valueHead: false).tokenizer
+    func written(_ text: String, tool: String = "", gold: String?) -> Episode {
+      let model = tokenizer.encode(text)
+      let output = tokenizer.encode(tool)
+      return Episode(
+        id: "a", gold: gold, tokens: [65] + model + output,
+        authors: [
+          .init(author: .prompt, count: 1), .init(author: .model, count: model.count),
+          .init(author: .tool, count: output.count),
+        ], logProbs: [])
+    }
+    let grader = Grader(limit: 20)
+    let episodes = try grade(
+      [
+        written("it is 1/2, surely", gold: "0.5"), written("so \\boxed{0.5}", gold: "\\frac12"),
+        written("it is 4", tool: "5", gold: "5"), written("nothing", gold: "5"), written("\\boxed{6} or 5", gold: "5"),
+      ], grader: grader, tokenizer: tokenizer)
+    let looks = try Evaluation.secondLooks(episodes, grader: grader, tokenizer: tokenizer)
+    #expect(looks.map(\.lastNumberIsRight) == [true, true, false, false, true])
+    #expect(looks.map(\.vote) == [nil, "right", nil, nil, "6/1"])
+    #expect(episodes.map(\.verdict) == [.noAnswer, .correct, .noAnswer, .noAnswer, .incorrect])
   }
 }

@@ -45,6 +45,11 @@ import Testing
     #expect(total(episode(.correct, tokens: 15), settings) == 1)
     #expect(total(episode(.correct, tokens: 20), settings) == 0.75)
     #expect(total(episode(.correct, tokens: 40), settings) == 0.75)
+    var open = episode(.incorrect)
+    for (answer, format) in [("\\boxed{5", 0.0), ("\\fbox{5", 0), ("5", 0.25)] {
+      open.answer = answer  // a box that never closed has no form
+      #expect(settings.reward(for: open, maxTokens: 20).format == format)
+    }
     var cut = episode(.correct)
     cut.finish = .length
     #expect(

@@ -9,7 +9,6 @@ private let easy: [(String, String, Verdict, GradeResult.How?)] = [
   ("27", "27.0", .correct, .numeric),
   ("27.", "27.0", .correct, .numeric),
   ("-1", "-1.0", .correct, .numeric),
-  ("\u{2212}1", "-1.0", .correct, .numeric),
   ("+3", "3", .correct, .numeric),
   ("-0", "0", .correct, .numeric),
   ("3159", "3,159", .correct, .numeric),
@@ -17,59 +16,39 @@ private let easy: [(String, String, Verdict, GradeResult.How?)] = [
   ("11111111100", #"11,\! 111,\! 111,\! 100"#, .correct, .numeric),
   ("32348", #"\$32,\!348"#, .correct, .numeric),
   ("0.0000672", ".0000672", .correct, .numeric),
-  (#"6.72 \times 10^{-5}"#, ".0000672", .correct, .numeric),
-  ("6.72e-5", ".0000672", .correct, .numeric),
-  (#"1.5\cdot 10^3"#, "1500", .correct, .numeric),
   ("123456789012345678901234567890", "123456789012345678901234567890.00", .correct, .numeric),
   ("123456789012345678901234567890", "123456789012345678901234567891", .incorrect, .numeric),
+  ("0.0000002", "0.0000001", .incorrect, .numeric),
+  ("1.00000000001", "1", .incorrect, .numeric),
   ("26", "025", .incorrect, .numeric),
   ("2.5", "25", .incorrect, .numeric),
-  ("1,2", "12", .incorrect, .mathVerify),
   (#"\frac{1}{2}"#, "0.5", .correct, .fraction),
   (#"\dfrac12"#, #"\frac{1}{2}"#, .correct, .fraction),
   (#"\frac 59"#, #"\frac{5}{9}"#, .correct, .fraction),
   ("10/18", #"\frac 59"#, .correct, .fraction),
   (#"-\frac{35}{9}"#, #"\frac{-35}{9}"#, .correct, .fraction),
   (#"\frac{-35}{-9}"#, #"\frac{35}{9}"#, .correct, .fraction),
-  (#"1\frac{1}{2}"#, #"\frac{3}{2}"#, .correct, .fraction),
-  ("1 1/2", "1.5", .correct, .fraction),
-  (#"-1\frac{1}{2}"#, "-1.5", .correct, .fraction),
   (#"\frac{1}{3}"#, #"\frac{1}{2}"#, .incorrect, .fraction),
-  ("1/0", "0", .incorrect, .mathVerify),
-  ("30", #"30^\circ"#, .correct, .numeric),
+  ("0.333", #"\frac{1}{3}"#, .incorrect, .fraction),
   (#"30^{\circ}"#, #"30^\circ"#, .correct, .exact),
-  (#"38.6 \text{ cm}"#, "38.6", .correct, .numeric),
-  (#"12\text{ cm}^2"#, "12", .correct, .numeric),
-  (#"\frac{270}{7}"#, #"\frac{270}7\text{ degrees}"#, .correct, .fraction),
-  (#"3 \text{ million}"#, "3", .incorrect, .mathVerify),
-  ("Evelyn", #"\text{Evelyn}"#, .correct, .exact),
-  ("even", #"\text{Even}"#, .correct, .exact),
-  ("C", #"\text{(C)}"#, .correct, .exact),
-  (#"\textbf{(C)}"#, "C", .correct, .exact),
   (#"\left( 3, \frac{\pi}{2} \right)"#, #"(3,\frac{\pi}{2})"#, .correct, .exact),
   ("$p-q$", "p - q", .correct, .exact),
   (#"\( 5 \)"#, "5", .correct, .exact),
   ("5.", "5", .correct, .exact),
   ("52_8", "52_8", .correct, .exact),
-  ("5 dollars", "5", .correct, .numeric),
-  ("5", "5 apples.", .correct, .numeric),
-  ("5 hundredths", "5", .incorrect, .mathVerify),
-  (#"5\text{ squared}"#, "5", .incorrect, .mathVerify),
-  ("5 xy", "5", .incorrect, .mathVerify),
-  ("\u{2013}5", "-5", .correct, .exact),
-  ("5\u{200B}", "5", .correct, .exact),
-  ("\u{FF15}", "5", .correct, .exact),
-  ("\u{BD}", "0.5", .correct, .fraction),
-  ("2\u{BD}", "2.5", .correct, .fraction),
-  ("x\u{B2}", "x^2", .correct, .exact),
-  ("5\u{B0}", "5", .correct, .numeric),
   ("\u{1F600}", "\u{1F600}", .correct, .exact),
   (#"\emptyset"#, #"\varnothing"#, .correct, .exact),
-  ("1e400", "1E400", .correct, .numeric),
   ("", "5", .noAnswer, nil),
   ("  ", "5", .noAnswer, nil),
   ("5", "", .ungradable, nil),
   ("5", "$ $", .ungradable, nil),
+]
+
+/// Pairs that look easy and are the worker's.
+private let notHere = [
+  ("1,2", "12"), ("2100", "2, 100"), ("1/0", "0"), (#"\frac13"#, "0.333"), (#"3 \text{ million}"#, "3"),
+  ("2e - 1", "0.2"), ("0,001", "1"), (#"2\mathrm{e}"#, "2"),
+  ("1011_3", "1011_2"), ("0.333...", "0.333"), (#"2,\,100"#, "2100"), ("30", #"30^\circ"#),
 ]
 
 private let algebra: [(String, String, Verdict)] = [
@@ -91,7 +70,7 @@ private let algebra: [(String, String, Verdict)] = [
     #"\begin{bmatrix} -2 \\ -14 \\ -7 \end{bmatrix}"#, #"\begin{pmatrix} -2 \\ -14 \\ -7 \end{pmatrix}"#, .correct
   ),
   (#"\text{west}"#, #"\text{east}"#, .incorrect),
-  ("0.333333", "1/3", .correct),
+  ("0.333333", "1/3", .incorrect),
   ("0.333", "1/3", .incorrect),
   (#"50\%"#, "0.5", .correct),
   ("84, 69", "$69$,$84$", .correct),
@@ -100,7 +79,7 @@ private let algebra: [(String, String, Verdict)] = [
   ("2^{1008}", "$2^{1009}$", .incorrect),
   ("\u{2264}5", #"\leq 5"#, .correct),
   (#"[1,2)\cup(3,4]"#, #"(3,4]\cup[1,2)"#, .correct),
-  ("]1,2[", "(1,2)", .incorrect),
+  ("]1,2[", "(1,2)", .correct),
   (#"\{1,2\}"#, #"\{1,2,3\}"#, .incorrect),
   (#"\begin{pmatrix}1&2\\3&5\end{pmatrix}"#, #"\begin{bmatrix}1 & 2\\ 3 & 4\end{bmatrix}"#, .incorrect),
   (#"\log_2 8"#, "3", .correct),
@@ -111,30 +90,33 @@ private let algebra: [(String, String, Verdict)] = [
   (#"5}\boxed{6"#, "6", .incorrect),
   ("5\0", "6", .incorrect),
   (String(repeating: "}", count: 2000), "5", .incorrect),
-  (String(repeating: "{", count: 2000), "5", .timeout),
-  (#"\binom{10^9}{5\cdot10^8}"#, "5", .timeout),
-  ("100000000!", "5", .timeout),
-  ("5", "10^{10^{10}}", .timeout),
+  (String(repeating: "{", count: 2000), "5", .incorrect),
+  (#"\binom{10^9}{5\cdot10^8}"#, "5", .incorrect),
+  ("100000000!", "5", .incorrect),
+  ("5", "10^{10^{10}}", .incorrect),
+  ("10^{10^{10}}+1", "10^{10^{10}}", .ungradable),
+  (#"\sum_{k=1}^{1000000000} \frac{1}{k}"#, "5", .timeout),
   ("10^{10^{10}}", "10^{10^{10}}", .correct),
   ("5", #"\frac{1}{"#, .ungradable),
   ("5", "\u{1F600}", .ungradable),
   ("5", "???", .ungradable),
-  ("9^{9^{9^{9}}}", "5", .timeout),
-  ("5", "9^{9^{9^{9}}}", .timeout),
+  ("9^{9^{9^{9}}}", "5", .incorrect),
+  ("5", "9^{9^{9^{9}}}", .ungradable),
+  ("9**9**9**9", "9^{9^{9^{9}}}", .correct),
 ]
 
 @Suite struct GraderTests {
   static let grader = Grader(limit: 6)
 
-  @Test(arguments: easy.indices) func easyFormsNeedNoAlgebra(_ index: Int) {
+  @Test(arguments: easy.indices) func easyFormsNeedNoWorker(_ index: Int) {
     let (answer, gold, verdict, how) = easy[index]
     let result = Grader.gradeHere(answer: answer, gold: gold)
-    if how == .mathVerify {
-      #expect(result == nil)
-    } else {
-      #expect(result?.verdict == verdict)
-      #expect(result?.how == how)
-    }
+    #expect(result?.verdict == verdict)
+    #expect(result?.how == how)
+  }
+
+  @Test func whatMoreThanNumbersIsInIsTheWorkers() {
+    for (answer, gold) in notHere { #expect(Grader.gradeHere(answer: answer, gold: gold) == nil, "\(answer)") }
   }
 
   @Test func missingAnswerIsNotWrong() throws {
@@ -144,7 +126,7 @@ private let algebra: [(String, String, Verdict)] = [
     #expect(right == GradeResult(verdict: .correct, answer: "5", how: .numeric))
   }
 
-  @Test func algebraGoesToMathVerify() throws {
+  @Test func algebraIsComparedByValue() throws {
     let pairs: [(answer: String?, gold: String)] = algebra.map { (answer: Optional($0.0), gold: $0.1) }
     let results = try Self.grader.gradeMany(pairs)
     for (index, (answer, gold, verdict)) in algebra.enumerated() {
@@ -154,17 +136,11 @@ private let algebra: [(String, String, Verdict)] = [
     }
   }
 
-  @Test func everythingEasyAgreesWithMathVerify() throws {
-    // What Swift decides, math-verify must decide alike where it reads both sides. Where it does not, Swift is right by
-    // hand: it reads neither `e` notation nor a final full stop after a decimal, no word as a unit and no character that
-    // stands for LaTeX, and takes `1 1/2` for a product.
-    let known = [
-      "27.", "6.72e-5", "1e400", "1 1/2", #"3 \text{ million}"#, "5 dollars", "5", "\u{BD}", "2\u{BD}", "5\u{B0}",
-    ]
+  @Test func everythingEasyAgreesWithTheWorker() throws {
+    // Two implementations of the same rules: what Swift decides, the worker must decide alike.
     let worker = PythonWorker(kind: .grade)
     struct Reply: Decodable { var verdict: Verdict }
     for (answer, gold, verdict, how) in easy where how == .numeric || how == .fraction {
-      if known.contains(answer) { continue }
       let reply = try JSONDecoder().decode(
         Reply.self, from: try worker.call(["answer": answer, "gold": gold], limit: 20))
       #expect(reply.verdict == verdict, "\(answer) against \(gold)")
