@@ -69,7 +69,7 @@ public enum PipelineFile {
     let known = ["run", "problems", "defaults", "stages", "summary"]
     guard case .map(let entries) = tree else { throw MartletError(.configuration, "\(path): is not a section") }
     for (key, _) in entries where !known.contains(key) {
-      let nearest = ConfigurationFile.nearestWord(to: key, among: known)
+      let nearest = nearestWord(to: key, among: known)
       throw MartletError(
         .configuration, "\(path): unknown key \(key)" + (nearest.map { "; did you mean \($0)?" } ?? ""))
     }

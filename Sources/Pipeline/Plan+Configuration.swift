@@ -36,7 +36,8 @@ extension Plan {
       updateBatch: configuration.updateBatch, responses: max(1, responses),
       hasReferenceModel: kind == .rl && configuration.loss.requiresReference,
       recompute: configuration.recompute, threads: threads)
-    if readsData, let lengths = PlanLengths(configuration, kind: kind) {
+    let (lengths, defect) = readsData ? try lengths(configuration, kind) : (nil, nil)
+    if let lengths {
       input.maxSequenceTokens = lengths.longest
       (input.rows, input.targets) = (lengths.rows, lengths.targets)
     } else if kind == .sft {
@@ -50,7 +51,24 @@ extension Plan {
         "sampling.max_tokens \(configuration.sampling.maxTokens) leaves no room for a prompt in the model's context of "
           + "\(shape.contextLength) tokens; lower it")
     }
+    if let defect { plan.refusals.append(defect) }
+    if let first = lengths?.overlong.first {
+      let count = lengths?.overlong.count ?? 0
+      switch configuration.prompt.overlong {
+      case .error: plan.refusals.append(first.message)
+      case .skip: plan.notes.append("\(count) problems are left out, whose prompts leave no room for a response")
+      }
+    }
     return plan
+  }
+
+  /// The data's lengths, or what is wrong with it.
+  private static func lengths(_ configuration: Configuration, _ kind: StageKind) throws -> (PlanLengths?, String?) {
+    do {
+      return (try PlanLengths(configuration, kind: kind), nil)
+    } catch let error as MartletError where error.status == .data {
+      return (nil, error.message)
+    }
   }
 
   /// Tokens that a prompt is taken to have.

@@ -10,16 +10,24 @@ struct PlanLengths {
   /// Packed rows of the largest micro-batch, and targets of the one that has most.
   var rows: Int
   var targets: Int
+  /// Prompts that leave no room for a response.
+  var overlong: [PromptRoom.Overlong] = []
 
-  /// What the data of `configuration` makes; nil where it is not there yet, or cannot be read: the stage will say why.
-  init?(_ configuration: Configuration, kind: StageKind) {
+  /// What the data of `configuration` makes; nil where it is not there yet.
+  /// - Throws: `MartletError` for data that cannot be used, with file and line.
+  init?(_ configuration: Configuration, kind: StageKind) throws {
     let paths = configuration.data
-    guard !paths.isEmpty, paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }),
-      let loaded = try? LoadedModel.header(configuration)
-    else { return nil }
-    let builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    guard !paths.isEmpty, paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) else { return nil }
+    let loaded = try LoadedModel.header(configuration)
+    let builder = try PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
     let read = kind == .sft ? Self.examples : Self.responses
-    guard let found = try? read(configuration, loaded, builder) else { return nil }
+    guard var found = try read(configuration, loaded, builder) else { return nil }
+    let others = configuration.evalData.filter { FileManager.default.fileExists(atPath: $0) }
+    if !others.isEmpty {
+      let room = PromptRoom(loaded, builder: builder, configuration: configuration)
+      let problems = try Stage.problems(others, key: "eval_data")
+      found.overlong += try room.find(problems, counts: room.counts(problems))
+    }
     self = found
   }
 
@@ -59,14 +67,23 @@ struct PlanLengths {
   private static func responses(
     _ configuration: Configuration, _ loaded: LoadedModel, _ builder: PromptBuilder
   ) throws -> PlanLengths? {
-    // Prompts of one form differ little; a thousand are enough to find a long one.
-    let problems = try Stage.problems(configuration.data, key: "data").prefix(1000)
-    guard let prompt = try problems.map({ try builder.prompt($0).count }).max() else { return nil }
+    let room = PromptRoom(loaded, builder: builder, configuration: configuration)
+    let problems = try Stage.problems(configuration.data, key: "data")
+    let counts = try room.counts(problems)
+    let overlong = room.find(problems, counts: counts)
+    guard let prompt = counts.filter({ $0 < room.contextLength }).max() else {
+      guard !overlong.isEmpty else { return nil }
+      var found = PlanLengths(longest: room.contextLength, rows: room.contextLength, targets: room.contextLength)
+      found.overlong = overlong
+      return found
+    }
     let response = configuration.sampling.maxTokens
     let longest = min(loaded.model.configuration.contextLength, prompt + response)
     let rows = min(max(configuration.microBatchTokens, longest), configuration.updateBatch * longest)
     // Where responses share their prompt, all rows behind it may be targets.
     let targets = configuration.sharePrompts ? rows - prompt + 1 : (rows / longest + 1) * response
-    return PlanLengths(longest: longest, rows: rows, targets: min(rows, targets))
+    var found = PlanLengths(longest: longest, rows: rows, targets: min(rows, targets))
+    found.overlong = overlong
+    return found
   }
 }

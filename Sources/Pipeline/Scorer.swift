@@ -50,11 +50,11 @@ public enum Scorer {
     let stored = try ModelSource.load(path, valueHead: false)
     let shape = stored.model.configuration
     let pass = TrainingPass(model: stored.model, gradients: nil, matmul: .mixed, pool: pool)
-    var tokenizer: Tokenizer?
+    var loaded: LoadedModel?
     func encode(_ text: String) throws -> [Int32] {
-      let found = try tokenizer ?? LoadedModel(stored: stored, path: path).tokenizer
-      tokenizer = found
-      return found.encode(text)
+      let found = try loaded ?? LoadedModel(stored: stored, path: path)
+      loaded = found
+      return found.encodePlain(text)
     }
     let file = try JSONLinesFile(output)
     var waiting: [Work] = []

@@ -41,7 +41,9 @@ enum HintStage {
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     var maker = HintMaker(engine, journal: journal, configuration: configuration)
-    let problems = try configuration.hint.episodes == nil ? Stage.problems(configuration.data, key: "data") : []
+    let problems =
+      try configuration.hint.episodes == nil
+      ? engine.admit(Stage.problems(configuration.data, key: "data"), folder: folder) : []
     func traces(of problems: [Problem]) throws -> [Episode] {
       try journal.run(
         engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces", engine: engine)

@@ -8,13 +8,15 @@ import Tensor
 enum RLStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     if context.resume, folder.isFinished { return context.onEvent(.note("\(folder.path) is finished")) }
-    let problems = try Stage.problems(configuration.data, key: "data")
-    guard !problems.isEmpty else { throw MartletError(.data, "data: there are no problems") }
+    let placed = try Stage.problems(configuration.data, key: "data")
+    guard !placed.isEmpty else { throw MartletError(.data, "data: there are no problems") }
     let run = try TrainingRun(configuration, folder: folder, context: context)
-    let heldOut =
+    let placedHeldOut =
       try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
     let engine = try RolloutEngine(
       run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
+    let problems = try engine.admit(placed, folder: folder)
+    let heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
     let update = try PolicyUpdate(run)
     // The weights that change are told apart by the state's hash, which every step's metrics hold anyway.
     let fixed = run.loaded.identity(trained: false, pool: context.pool)

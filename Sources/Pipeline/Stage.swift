@@ -12,6 +12,7 @@ public enum Stage {
     try inFolder(of: configuration, context: context) { folder in
       context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
       let started = ContinuousClock.now
+      let configuration = try configuration.resolvingDate(folder: folder.path)
       switch kind {
       case .sft: try SFTStage.run(configuration, folder: folder, context: context)
       case .hint: try HintStage.run(configuration, folder: folder, context: context)
@@ -55,30 +56,50 @@ public enum Stage {
     }
   }
 
-  /// Episodes of problems without a run folder (`generate`, `ask`), in input order, then by sample.
+  /// Episodes of a file's problems without a run folder (`generate`), in input order, then by sample.
   public static func generate(
-    _ problems: [Problem], loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
+    file: String, loaded: LoadedModel, _ configuration: Configuration, context: StageContext
+  ) throws -> [Episode] {
+    try generate(placed(file), loaded: loaded, configuration, context: context)
+  }
+
+  /// The same of one problem (`ask`).
+  public static func generate(
+    _ problem: Problem, loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
+    onText: @escaping (Author, String) -> Void
+  ) throws -> [Episode] {
+    let placed = PlacedProblem(problem: problem, place: problem.id)
+    return try generate([placed], loaded: loaded, configuration, context: context, onText: onText)
+  }
+
+  private static func generate(
+    _ problems: [PlacedProblem], loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
     onText: ((Author, String) -> Void)? = nil
   ) throws -> [Episode] {
     let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
     var printer = onText.map { TokenPrinter(tokenizer: loaded.tokenizer, stops: engine.builder.stopTokens, show: $0) }
     defer { printer?.finish() }
+    let problems = try engine.room.admit(problems, list: nil, onEvent: context.onEvent)
     let onToken: ((Int, [Int32], Author) -> Void)? = printer == nil ? nil : { printer?.push($1, $2) }
     return try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",
       onToken: onToken)
   }
 
-  /// The problems of several files; ids that occur twice get a number.
-  static func problems(_ paths: [String], key: String) throws -> [Problem] {
+  /// The problems of several files with their places; ids that occur twice get a number.
+  static func problems(_ paths: [String], key: String) throws -> [PlacedProblem] {
     guard !paths.isEmpty else { throw MartletError(.configuration, "\(key): names no file of problems") }
     var known: [String: Int] = [:]
-    return try paths.flatMap { try Problem.readFile($0) }.map { problem in
-      var problem = problem
-      known[problem.id, default: 0] += 1
-      if let times = known[problem.id], times > 1 { problem.id += "-\(times)" }
-      return problem
+    return try paths.flatMap(placed).map { placed in
+      var placed = placed
+      known[placed.problem.id, default: 0] += 1
+      if let times = known[placed.problem.id], times > 1 { placed.problem.id += "-\(times)" }
+      return placed
     }
+  }
+
+  private static func placed(_ path: String) throws -> [PlacedProblem] {
+    try Problem.readFileWithLines(path).map { PlacedProblem(problem: $0.problem, place: "\(path):\($0.line)") }
   }
 }
 

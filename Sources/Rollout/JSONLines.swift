@@ -20,6 +20,14 @@ public enum JSONLines {
   public static func forEach<T: Decodable>(
     _ path: String, as type: T.Type, allowEmpty: Bool = false, _ body: (_ value: T, _ line: Int) throws -> Void
   ) throws {
+    try forEachWithText(path, as: type, allowEmpty: allowEmpty) { value, _, line in try body(value, line) }
+  }
+
+  /// The same with each line's text, for what a `Decodable` type forgets: the order of keys, the digits of numbers.
+  package static func forEachWithText<T: Decodable>(
+    _ path: String, as type: T.Type, allowEmpty: Bool = false,
+    _ body: (_ value: T, _ text: [UInt8], _ line: Int) throws -> Void
+  ) throws {
     let decoder = JSONDecoder()
     var found = false
     try lines(path) { bytes, line in
@@ -29,7 +37,7 @@ public enum JSONLines {
       do { value = try decoder.decode(type, from: Data(bytes)) } catch {
         throw MartletError(.data, "\(path):\(line): \(describe(error))")
       }
-      try body(value, line)
+      try body(value, bytes, line)
     }
     guard found || allowEmpty else {
       throw MartletError(.data, "\(path): the file is empty; it must hold one JSON object a line")
