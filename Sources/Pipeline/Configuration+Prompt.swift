@@ -100,7 +100,8 @@ extension Configuration {
   /// began on, else today's. `config.yaml` keeps it, so that a run that goes on tomorrow asks as it did today.
   func resolvingDate(folder: String) throws -> Configuration {
     guard prompt.date == nil, prompt.template == .auto else { return self }
-    let files = try model.map { try ModelSource.header($0).files } ?? newModel.map { try HuggingFaceFolder.files($0.tokenizer) }
+    let files =
+      try model.map { try ModelSource.header($0).files } ?? newModel.map { try HuggingFaceFolder.files($0.tokenizer) }
     guard files?.chatTemplate?.contains("strftime_now") == true else { return self }
     var resolved = self
     resolved.prompt.date = Prompt.today
