@@ -34,7 +34,9 @@ extension ModelFiles {
       files.generationConfig = try Self.json(generation)
     }
     // Of a kind that is not read here, the tokenizer goes out as it came.
-    guard let json = tokenizer, let tokenizer = try? Tokenizer(json: json, path: Self.tokenizerName) else { return files }
+    guard let json = tokenizer, let tokenizer = try? Tokenizer(json: json, path: Self.tokenizerName) else {
+      return files
+    }
     if tokenizerConfig == nil {
       var special = try SpecialTokens(self, path: "the model")
       special.fill(begin: configuration.beginToken, end: configuration.stopTokens.first, tokenizer: tokenizer)

@@ -35,7 +35,8 @@ public struct ModelFiles: Sendable, Equatable {
   var named: [(name: String, bytes: Data)] {
     let all: [(String, Data?)] = [
       (Self.tokenizerName, tokenizer), (Self.tokenizerConfigName, tokenizerConfig),
-      (Self.specialTokensMapName, specialTokensMap), (Self.chatTemplateName, chatTemplate.map { Data($0.utf8) }), (Self.generationConfigName, generationConfig),
+      (Self.specialTokensMapName, specialTokensMap), (Self.chatTemplateName, chatTemplate.map { Data($0.utf8) }),
+      (Self.generationConfigName, generationConfig),
     ]
     return all.compactMap { name, bytes in bytes.map { (name, $0) } }
   }

@@ -10,7 +10,8 @@ enum SFTStage {
     var configuration = configuration
     configuration.loss = maximumLikelihood(configuration.loss)
     let run = try TrainingRun(configuration, folder: folder, context: context)
-    let builder = try PromptBuilder(run.loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    let python = configuration.interpreter.python
+    let builder = try PromptBuilder(run.loaded, settings: configuration.prompt, python: python)
     guard !configuration.data.isEmpty else { throw MartletError(.configuration, "data: names no file of examples") }
     let shape = run.loaded.model.configuration
     let examples = try TrainingExamples(

@@ -44,7 +44,7 @@ struct TrainingExamples {
       ["tokens", "authors"] + Episode.fileKeys.filter { $0 != "tokens" && $0 != "authors" },
       ["prompt", "response"], ["prompt", "segments"], ["messages", "tools"],
     ]
-    private enum CodingKeys: CodingKey, CaseIterable { case tokens, authors, prompt, response, segments, messages, tools }
+    private enum CodingKeys: CodingKey { case tokens, authors, prompt, response, segments, messages, tools }
 
     init(from decoder: any Decoder) throws {
       let values = try decoder.container(keyedBy: CodingKeys.self)
