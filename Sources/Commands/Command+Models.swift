@@ -146,7 +146,10 @@ struct Tokenize: ParsableCommand {
   @OptionGroup var files: LineFiles
   @OptionGroup var threads: Threads
 
-  private struct Text: Decodable { var text: String }
+  private struct Text: DataLine {
+    static let keys = ["text"]
+    var text: String
+  }
   private struct Tokens: Encodable {
     var ids: [Int32]
     var text: String

@@ -7,7 +7,9 @@ import Transformer
 /// Log-probs and entropies of given tokens under a model: `train score`.
 public enum Scorer {
   /// A line of input: tokens, a text, or an episode.
-  struct Line: Decodable {
+  struct Line: DataLine {
+    static let keys = ["text"] + Episode.fileKeys
+
     var tokens: [Int32]?
     var text: String?
     var sampling: Sampling?

@@ -15,7 +15,9 @@ enum HintStage {
   }
 
   /// A spot and a hint chosen by a person: a line of `hint --edits`.
-  struct Edit: Decodable {
+  struct Edit: DataLine {
+    static let keys = ["id", "sample", "token", "hint"]
+
     var id: String
     var sample: Int
     /// Where to cut: an index into the episode's tokens.

@@ -1,3 +1,27 @@
+/// A line of a data file whose unknown keys are errors, as in a configuration.
+package protocol DataLine: Decodable {
+  /// All keys that are read.
+  static var keys: [String] { get }
+  /// Keys that may stand beside them and are not used.
+  static var ignoredKeys: Set<String> { get }
+}
+
+extension DataLine {
+  package static var ignoredKeys: Set<String> { DataKeys.ignored }
+}
+
+/// A value whose line has been checked for unknown keys, where its type asks for that.
+struct CheckedLine<Value: Decodable>: Decodable {
+  let value: Value
+
+  init(from decoder: any Decoder) throws {
+    if let type = Value.self as? any DataLine.Type {
+      try DataKeys.check(decoder, known: type.keys, ignored: type.ignoredKeys)
+    }
+    value = try Value(from: decoder)
+  }
+}
+
 /// Keys of data lines: what is read, what may stand beside it, and what is refused.
 package enum DataKeys {
   /// Where a line comes from and what it is about: allowed in every line, and not used.

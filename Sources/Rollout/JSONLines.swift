@@ -34,7 +34,7 @@ public enum JSONLines {
       guard !bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { return }
       found = true
       let value: T
-      do { value = try decoder.decode(type, from: Data(bytes)) } catch {
+      do { value = try decoder.decode(CheckedLine<T>.self, from: Data(bytes)).value } catch {
         throw MartletError(.data, "\(path):\(line): \(describe(error))")
       }
       try body(value, bytes, line)

@@ -1,6 +1,9 @@
 import Tensor
 
-extension Problem {
+extension Problem: DataLine {
+  package static var keys: [String] { ["id", "problem", "prompt", "source", "gt_answer", "answer"] }
+  package static var ignoredKeys: Set<String> { DataKeys.ignoredInProblems }
+
   /// Reads a file of problems. A problem without `id` gets one from a hash of what is asked, with `-2`, `-3`, ... for
   /// repeats.
   /// - Throws: `MartletError`: io; data with file, line and key for what is malformed, and for an id that comes twice

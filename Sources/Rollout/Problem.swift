@@ -23,8 +23,6 @@ public struct Problem: Codable, Sendable, Equatable {
 
   /// Reads `gt_answer`, or `answer` where that is absent, as text or as a number; `id` may be absent and is then empty.
   public init(from decoder: any Decoder) throws {
-    try DataKeys.check(
-      decoder, known: ["id", "problem", "prompt", "source", "gt_answer", "answer"], ignored: DataKeys.ignoredInProblems)
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? {
       guard values.contains(key) else { return nil }

@@ -46,7 +46,10 @@ import Transformer
       let sequences = try builder.sequences(conversation)
       #expect(sequences.map { learnt($0, loaded.tokenizer).count }.reduce(0, +) == conversation.trained.count)
       let first = try #require(sequences.first)
-      #expect(first.tokens.starts(with: item.firstPromptIDs), "\(item.name)")
+      // R1's prompts open <think>: an answer without reasoning stands in another context, which the test below has.
+      if name != "r1" || item.name.hasPrefix("thinking") {
+        #expect(first.tokens.starts(with: item.firstPromptIDs), "\(item.name)")
+      }
       let last = try #require(sequences.last)
       let text = loaded.tokenizer.decode(last.tokens)
       let prompt = try #require(item.prompts.last)

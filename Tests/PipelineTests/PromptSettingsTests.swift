@@ -1,6 +1,7 @@
 import Checkpoint
 import Foundation
 import Rollout
+import Synchronization
 import Tensor
 import Testing
 import Transformer
@@ -161,12 +162,12 @@ import Transformer
     configuration.prompt.template = .none
     func admit() throws -> ([Problem], [String]) {
       let builder = try PromptBuilder(loaded, settings: configuration.prompt, python: nil)
-      var said: [String] = []
+      let said = Mutex<[String]>([])
       let room = PromptRoom(loaded, builder: builder, configuration: configuration)
       let problems = try room.admit(
         Stage.problems([path], key: "data"), list: folder.path + "/skipped.jsonl",
-        onEvent: { if case .warning(let text) = $0 { said.append(text) } })
-      return (problems, said)
+        onEvent: { if case .warning(let text) = $0 { said.withLock { $0.append(text) } } })
+      return (problems, said.withLock { $0 })
     }
     let error = #expect(throws: MartletError.self) { try admit() }
     #expect(error?.message.contains("\(path):3: the prompt has 2048 tokens") == true, "\(error?.message ?? "")")
