@@ -97,9 +97,9 @@ final class ChatForm {
     let known = try renderer.names(template: template)
     for (key, names) in given + date where known.isDisjoint(with: names) {
       let others = known.subtracting(reservedVariables).subtracting(["strftime_now", "raise_exception", "namespace"])
+      let list = others.isEmpty ? "none" : others.sorted().joined(separator: ", ")
       throw MartletError(
-        .configuration,
-        "\(key): the model's chat template does not read it; it reads \(others.sorted().joined(separator: ", "))")
+        .configuration, "\(key): the model's chat template does not read it; of such names it reads \(list)")
     }
   }
 

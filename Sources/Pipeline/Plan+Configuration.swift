@@ -56,7 +56,7 @@ extension Plan {
       let count = lengths?.overlong.count ?? 0
       switch configuration.prompt.overlong {
       case .error: plan.refusals.append(first.message)
-      case .skip: plan.notes.append("\(count) problems are left out, whose prompts leave no room for a response")
+      case .skip: plan.notes.append("left out: problems whose prompts leave no room for a response, \(count) of them")
       }
     }
     return plan

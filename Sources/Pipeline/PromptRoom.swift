@@ -68,7 +68,7 @@ struct PromptRoom {
     }
     onEvent(
       .warning(
-        "\(out.count) of \(problems.count) problems are left out, whose prompts leave no room for a response"
+        "left out: \(out.count) of \(problems.count) problems, whose prompts leave no room for a response"
           + (list.map { "; \($0) lists them" } ?? "")))
     if let list { try JSONLines.write(out, to: list) }
     let places = Set(out.map(\.place))

@@ -120,7 +120,7 @@ import Transformer
 
   /// What changes nothing is refused by name.
   @Test(arguments: [
-    ("qwen3", TemplateChoice.auto, "enable_thinkin: false", "it reads"),
+    ("qwen3", TemplateChoice.auto, "enable_thinkin: false", "of such names it reads"),
     ("qwen3", .none, "enable_thinking: false", "none is used here"),
     ("qwen3", .chatml, "enable_thinking: false", "none is used here"),
   ]) func variablesThatNobodyReadsAreRefused(name: String, template: TemplateChoice, yaml: String, why: String) throws {
@@ -174,7 +174,7 @@ import Transformer
     configuration.prompt.overlong = .skip
     let (problems, said) = try admit()
     #expect(problems.map(\.problem.count) == [10, 2046, 20])
-    #expect(said.count == 1 && said[0].hasPrefix("2 of 5 problems are left out"))
+    #expect(said.count == 1 && said[0].hasPrefix("left out: 2 of 5 problems"))
     let list = try String(contentsOfFile: folder.path + "/skipped.jsonl", encoding: .utf8)
     #expect(list.contains("\(path):3\", \"tokens\": 2048}") && list.contains("\(path):5\", \"tokens\": 3001}"))
     // A hint that every response begins with takes room as well.
