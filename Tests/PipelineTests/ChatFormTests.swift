@@ -33,6 +33,19 @@ import Transformer
     #expect(builder.stopTokens.contains(builder.endOfTurn[0]) && builder.stopTokens.count == end.stops)
   }
 
+  /// Whatever the files call the end of a text.
+  @Test(arguments: [("llama31", "<|end_of_text|>", "<|eot_id|>"), ("qwen25", "<|endoftext|>", "<|im_end|>")])
+  func theEndOfATextIsNotThatOfATurn(name: String, endOfText: String, endOfTurn: String) throws {
+    let loaded = try fixture.model(name) {
+      $0["tokenizer_config.json"] = $0["tokenizer_config.json"]?.replacing(
+        "\"eos_token\": \"\(endOfTurn)\"", with: "\"eos_token\": \"\(endOfText)\"")
+    }
+    #expect(loaded.specialTokens.end == endOfText)
+    let builder = try PromptBuilder(loaded, settings: Configuration.Prompt(), python: nil)
+    #expect(builder.endOfTurn == [try #require(loaded.tokenizer.token(endOfTurn))])
+    #expect(builder.stopTokens.isSuperset(of: builder.endOfTurn))
+  }
+
   /// Where transformers' text of a conversation goes on from the prompt, that is what is learnt, word for word.
   @Test(arguments: forms.keys.sorted()) func conversationsAreWhatTransformersRenders(name: String) throws {
     let cases = try fixture.cases(name)
