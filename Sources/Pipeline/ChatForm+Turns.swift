@@ -31,14 +31,10 @@ extension ChatForm {
     }
     let end = writesEnd ? after.lastEnd(of: stopTexts) : nil
     let whole = after[..<(end?.upperBound ?? after.count)]
-    let (open, close) = (Array("<think>".utf8), Array("</think>".utf8))
+    let (open, close) = (Self.openThinking, Self.closeThinking)
     let ending = end.map { Array(after[$0]) } ?? []
-    if let opened = before.lastRange(of: open), before[opened.upperBound...].firstRange(of: close) == nil,
-      content.firstRange(of: close) != nil
-    {
-      let prefix = Array(before[opened.lowerBound...])
-      let words = content.starts(with: prefix) ? prefix.count : content.starts(with: open) ? open.count : 0
-      return ChatTurn(context: before, answer: Array(content[words...]) + ending, isEnded: end != nil)
+    if content.firstRange(of: close) != nil, let words = Self.behindOpenThinking(before, content) {
+      return ChatTurn(context: before, answer: words + ending, isEnded: end != nil)
     }
     // What the template puts between the question and the answer's own words is not the model's to write.
     let shared = zip(before, whole).prefix { $0 == $1 }.count
@@ -53,6 +49,21 @@ extension ChatForm {
     }
     return ChatTurn(
       context: Array(whole[..<found.lowerBound]), answer: Array(whole[found.lowerBound...]), isEnded: end != nil)
+  }
+}
+
+extension ChatForm {
+  private static let openThinking = Array("<think>".utf8)
+  private static let closeThinking = Array("</think>".utf8)
+
+  /// A response behind a prompt that has opened `<think>`: without its own; nil where the prompt has opened none.
+  static func behindOpenThinking(_ prompt: [UInt8], _ response: [UInt8]) -> [UInt8]? {
+    guard let opened = prompt.lastRange(of: openThinking),
+      prompt[opened.upperBound...].firstRange(of: closeThinking) == nil
+    else { return nil }
+    let prefix = Array(prompt[opened.lowerBound...])
+    if response.starts(with: prefix) { return Array(response[prefix.count...]) }
+    return response.starts(with: openThinking) ? Array(response[openThinking.count...]) : response
   }
 }
 

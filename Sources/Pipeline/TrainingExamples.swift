@@ -134,6 +134,11 @@ struct TrainingExamples {
   private func traced(_ prompt: String, _ segments: [TraceSegment]) throws -> TrainingExample {
     var tokens = try builder.prompt(text: prompt)
     var trained = tokens.map { _ in false }
+    var segments = segments
+    let asked = Array(tokenizer.decode(tokens).utf8)
+    if let first = segments.first, let words = ChatForm.behindOpenThinking(asked, Array(first.text.utf8)) {
+      segments[0].text = String(decoding: words, as: UTF8.self)
+    }
     for segment in segments {
       let piece = segment.tokens(tokenizer)
       tokens += piece

@@ -8,10 +8,12 @@ import Transformer
 
 /// Lines of training data: each has one form, and no key that nobody reads.
 @Suite struct DataLineTests {
-  private func read(_ line: String, authors: [Author] = [.model]) throws -> [TrainingExample] {
+  private func read(
+    _ line: String, authors: [Author] = [.model], form: String = "qwen3"
+  ) throws -> [TrainingExample] {
     let folder = try ScratchFolder()
     try folder.write("{\"prompt\": \"a\", \"response\": \"b\"}\n" + line + "\n", "d.jsonl")
-    let loaded = try ChatForms().model("qwen3")
+    let loaded = try ChatForms().model(form)
     let builder = try PromptBuilder(loaded, settings: Configuration.Prompt(), python: nil)
     do {
       let examples = try TrainingExamples(
@@ -61,6 +63,19 @@ import Transformer
     let error = #expect(throws: MartletError.self) { try read(line, authors: [.hint]) }
     #expect(error?.message.hasPrefix("d.jsonl:1: none of its tokens is trained on") == true)
     #expect(try read(line, authors: [.hint, .model]).first?.trained.count { $0 } == 3)
+  }
+
+  /// R1's prompt has opened `<think>` already.
+  @Test func aTextOfSeveralAuthorsThinksOnce() throws {
+    func text(_ first: String) throws -> [Int32] {
+      try #require(
+        try read(
+          "{\"prompt\": \"a\", \"segments\": [{\"author\": \"model\", \"text\": \"\(first)hm\"}]}", form: "r1"
+        ).first
+      ).tokens
+    }
+    let plain = try text("")
+    #expect(try text("<think>\\n") == plain && text("<think>") == plain)
   }
 
   /// One sequence a turn, where the template drops earlier reasoning.
