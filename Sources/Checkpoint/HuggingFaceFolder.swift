@@ -57,14 +57,21 @@ public enum HuggingFaceFolder {
     guard let config = try readFileIfThere(configPath, limit: 1 << 24) else {
       throw MartletError(.data, "\(configPath): is missing; give a folder with config.json and *.safetensors")
     }
-    var files = ModelFiles(
-      tokenizer: try readFileIfThere(join(folder, ModelFiles.tokenizerName), limit: 1 << 28),
-      tokenizerConfig: try readFileIfThere(join(folder, ModelFiles.tokenizerConfigName), limit: 1 << 26),
-      generationConfig: try readFileIfThere(join(folder, ModelFiles.generationConfigName), limit: 1 << 24))
-    files.chatTemplate = try chatTemplate(folder, files.tokenizerConfig)
+    let files = try files(folder)
     let configuration = try ModelConfiguration(
       huggingFaceConfig: config, generationConfig: files.generationConfig, path: configPath)
     return (configuration, files)
+  }
+
+  /// The tokenizer's files of a folder.
+  public static func files(_ folder: String) throws -> ModelFiles {
+    var files = ModelFiles(
+      tokenizer: try readFileIfThere(join(folder, ModelFiles.tokenizerName), limit: 1 << 28),
+      tokenizerConfig: try readFileIfThere(join(folder, ModelFiles.tokenizerConfigName), limit: 1 << 26),
+      specialTokensMap: try readFileIfThere(join(folder, ModelFiles.specialTokensMapName), limit: 1 << 24),
+      generationConfig: try readFileIfThere(join(folder, ModelFiles.generationConfigName), limit: 1 << 24))
+    files.chatTemplate = try chatTemplate(folder, files.tokenizerConfig)
+    return files
   }
 
   private static func chatTemplate(_ folder: String, _ tokenizerConfig: Data?) throws -> String? {

@@ -7,22 +7,27 @@ public struct ModelFiles: Sendable, Equatable {
   public var tokenizer: Data?
   /// `tokenizer_config.json`.
   public var tokenizerConfig: Data?
+  /// `special_tokens_map.json`.
+  public var specialTokensMap: Data?
   /// `chat_template.jinja`, or the template inside `tokenizer_config.json`.
   public var chatTemplate: String?
   /// `generation_config.json`; of it only the stop ids are used, and those stand in the model's configuration.
   public var generationConfig: Data?
 
   public init(
-    tokenizer: Data? = nil, tokenizerConfig: Data? = nil, chatTemplate: String? = nil, generationConfig: Data? = nil
+    tokenizer: Data? = nil, tokenizerConfig: Data? = nil, specialTokensMap: Data? = nil, chatTemplate: String? = nil,
+    generationConfig: Data? = nil
   ) {
     self.tokenizer = tokenizer
     self.tokenizerConfig = tokenizerConfig
+    self.specialTokensMap = specialTokensMap
     self.chatTemplate = chatTemplate
     self.generationConfig = generationConfig
   }
 
   static let tokenizerName = "tokenizer.json"
   static let tokenizerConfigName = "tokenizer_config.json"
+  static let specialTokensMapName = "special_tokens_map.json"
   static let chatTemplateName = "chat_template.jinja"
   static let generationConfigName = "generation_config.json"
 
@@ -30,7 +35,8 @@ public struct ModelFiles: Sendable, Equatable {
   var named: [(name: String, bytes: Data)] {
     let all: [(String, Data?)] = [
       (Self.tokenizerName, tokenizer), (Self.tokenizerConfigName, tokenizerConfig),
-      (Self.chatTemplateName, chatTemplate.map { Data($0.utf8) }), (Self.generationConfigName, generationConfig),
+      (Self.specialTokensMapName, specialTokensMap), (Self.chatTemplateName, chatTemplate.map { Data($0.utf8) }),
+      (Self.generationConfigName, generationConfig),
     ]
     return all.compactMap { name, bytes in bytes.map { (name, $0) } }
   }
@@ -39,6 +45,7 @@ public struct ModelFiles: Sendable, Equatable {
   init(read: (_ name: String) throws -> Data?) rethrows {
     tokenizer = try read(Self.tokenizerName)
     tokenizerConfig = try read(Self.tokenizerConfigName)
+    specialTokensMap = try read(Self.specialTokensMapName)
     chatTemplate = try read(Self.chatTemplateName).map { String(decoding: $0, as: UTF8.self) }
     generationConfig = try read(Self.generationConfigName)
   }

@@ -65,11 +65,15 @@ struct Export: ParsableCommand {
   @Argument(help: "A model file, run or step folder.") var model: String
   @Argument(help: "The folder to write.") var folder: String
   @Option(help: "f32 or bf16.") var dtype: StoredType = .float32
+  @Option(help: "A Python with transformers, to read the folder with; the project's, then python3, if not given.")
+  var python: String?
   @OptionGroup var threads: Threads
 
   func run() throws {
     let stored = try ModelSource.load(model)
-    try HuggingFaceFolder.write(stored.model, files: stored.files, to: folder, type: dtype)
+    let hash = try HuggingFaceFolder.write(stored.model, files: stored.files, to: folder, type: dtype)
+    Console.out("\(folder): weights \(hash), read again and equal")
+    Console.out(try ExportCheck.run(folder, model: stored, path: model, python: python).text)
   }
 }
 
@@ -142,7 +146,10 @@ struct Tokenize: ParsableCommand {
   @OptionGroup var files: LineFiles
   @OptionGroup var threads: Threads
 
-  private struct Text: Decodable { var text: String }
+  private struct Text: DataLine {
+    static let keys = ["text"]
+    var text: String
+  }
   private struct Tokens: Encodable {
     var ids: [Int32]
     var text: String

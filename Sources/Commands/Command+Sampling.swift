@@ -19,6 +19,10 @@ struct SamplingArguments: ParsableArguments {
   @Option(help: "The seed of all draws.") var seed: UInt64 = 0
   @Option(help: "auto, chatml, deepseek or none.") var template: TemplateChoice = .auto
   @Option(help: "Put behind each problem.") var instruction = ""
+  @Option(help: "NAME=VALUE for the model's own template, such as enable_thinking=false; may be repeated.")
+  var templateVariable: [String] = []
+  @Option(help: "The day that the model's own template tells, YYYY-MM-DD; today's if not given.") var date: String?
+  @Flag(help: "Leave out problems whose prompt leaves no room for a response.") var skipOverlong = false
   @OptionGroup var threads: Threads
 
   /// The options as the configuration of a stage, so that there is one path for all sampling.
@@ -34,6 +38,15 @@ struct SamplingArguments: ParsableArguments {
     configuration.prompt.hint = hint
     configuration.prompt.template = template
     configuration.prompt.instruction = instruction
+    configuration.prompt.date = date
+    configuration.prompt.overlong = skipOverlong ? .skip : .error
+    for variable in templateVariable {
+      guard let equal = variable.firstIndex(of: "="), equal > variable.startIndex else {
+        throw ValidationError("--template-variable \(variable): write it as NAME=VALUE")
+      }
+      let value = TemplateValue(word: String(variable[variable.index(after: equal)...]))
+      configuration.prompt.templateVariables[String(variable[..<equal])] = value
+    }
     configuration.samplesPerPrompt = samples
     try asUsage { try configuration.validate(path: "options") }
     return configuration
@@ -50,12 +63,11 @@ struct Generate: ParsableCommand {
 
   func run() throws {
     let configuration = try sampling.configuration(samples: samples)
-    let problems = try Problem.readFile(files.input)
     let loaded = try LoadedModel.load(model, valueHead: false)
     // A place that cannot be written shows before the work, not after it.
     try JSONLinesFile(files.output, appending: true).close()
     let episodes = try Stage.generate(
-      problems, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
+      file: files.input, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
     try EpisodeFile.write(episodes, to: files.output)
   }
 }
@@ -75,7 +87,7 @@ struct Ask: ParsableCommand {
       threads: sampling.threads.threads,
       onEvent: { if case .warning(let text) = $0 { Console.warning(text) } })
     let episodes = try Stage.generate(
-      [Problem(id: "ask", problem: problem, gold: "")], loaded: loaded, configuration, context: context
+      Problem(id: "ask", problem: problem, gold: ""), loaded: loaded, configuration, context: context
     ) { author, text in
       let colour = hasColours ? Self.colour(author) : ""
       Console.stream(colour.isEmpty ? text : "\(colour)\(text)\u{1B}[0m")

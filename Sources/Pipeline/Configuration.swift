@@ -126,8 +126,20 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var instruction = ""
     /// The response begins with this sentence (prompt hint).
     public var hint: String?
+    /// What the model's own template may read besides, such as `enable_thinking`.
+    public var templateVariables: [String: TemplateValue] = [:]
+    /// The day that the model's own template tells, as YYYY-MM-DD; nil: the one a run begins on.
+    public var date: String?
+    /// What becomes of problems whose prompt leaves no room for a response.
+    public var overlong = OverlongPrompts.error
 
     public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case template, system, instruction, hint
+      case templateVariables = "template_variables"
+      case date, overlong
+    }
   }
 
   /// Hint engineering.

@@ -20,7 +20,7 @@ enum ConfigurationChoices {
         choice(ProblemFamily.self), choice(ProblemGenerator.Split.self), choice(Configuration.Hint.Mode.self),
         choice(Configuration.Rejection.Filter.self), choice(LossKind.self), choice(AdvantageKind.self),
         choice(KLKind.self), choice(Aggregation.self), choice(GAEObservation.self), choice(ReMaxKL.self),
-        choice(CorrectionKind.self), choice(Recomputation.self),
+        choice(CorrectionKind.self), choice(Recomputation.self), choice(OverlongPrompts.self),
       ])
   }()
 
@@ -30,7 +30,7 @@ enum ConfigurationChoices {
     guard parts.count == 8, parts[0] == "Cannot", parts[1] == "initialize", let known = words[String(parts[2])]
     else { return nil }
     let word = String(parts[7])
-    let nearest = ConfigurationFile.nearestWord(to: word, among: known)
+    let nearest = nearestWord(to: word, among: known)
     return "\(word) is not one of \(known.joined(separator: ", "))" + (nearest.map { "; did you mean \($0)?" } ?? "")
   }
 }

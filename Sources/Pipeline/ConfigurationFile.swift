@@ -144,26 +144,6 @@ enum ConfigurationFile {
     default: "a section"
     }
   }
-
-  /// The word with the fewest changed letters, if it is near at all.
-  static func nearestWord(to word: String, among words: [String]) -> String? {
-    func distance(_ a: [Character], _ b: [Character]) -> Int {
-      var row = Array(0...b.count)
-      for i in a.indices {
-        var corner = row[0]
-        row[0] = i + 1
-        for j in b.indices {
-          let change = corner + (a[i] == b[j] ? 0 : 1)
-          corner = row[j + 1]
-          row[j + 1] = min(change, row[j] + 1, corner + 1)
-        }
-      }
-      return row[b.count]
-    }
-    let ranked = words.sorted().map { ($0, distance(Array(word), Array($0))) }
-    guard let best = ranked.min(by: { $0.1 < $1.1 }), best.1 <= max(2, word.count / 3) else { return nil }
-    return best.0
-  }
 }
 
 extension ConfigurationTree {
@@ -222,6 +202,7 @@ extension Configuration {
     all.newModel = NewModel(tokenizer: "", shape: shape)
     all.prompt.system = ""
     all.prompt.hint = ""
+    all.prompt.date = ""
     all.interpreter.python = ""
     all.interpreter.tier = .T3
     all.hint.edits = ""
@@ -229,6 +210,8 @@ extension Configuration {
     var tree = try ConfigurationTree(encoding: all)
     // Its own keys depend on its kind; the decoder checks them.
     tree.set(["new_model", "shape", "rope_scaling"], to: .map([]))
+    // Any name: the model's template knows them.
+    tree.set(["prompt", "template_variables"], to: .map([]))
     return tree
   }
 
@@ -293,6 +276,7 @@ extension Configuration {
         && interpreter.outputLimit > 0 && interpreter.processLimit > 0, .interpreter,
       "time_limit, memory, output, output_limit and processes must be above 0")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
+    if let problem = prompt.problem { throw MartletError(.configuration, "\(path): prompt.\(problem)") }
     if let problem = loss.problems.first { throw MartletError(.configuration, "\(path): loss: \(problem)") }
     do {
       try optimizer.validate()

@@ -3,14 +3,26 @@ import Foundation
 import Tensor
 import Transformer
 
-/// A model with what stands around it: the tokenizer, the files it came with, the ids that end a response.
+/// A model with what stands around it: the tokenizer, the files it came with, its special tokens.
 public struct LoadedModel {
   public private(set) var model: LanguageModel
   public let tokenizer: Tokenizer
   public let files: ModelFiles
+  public let specialTokens: SpecialTokens
 
-  /// Ids that end a response: those of the model's configuration, and the end of a turn in its built-in chat form.
-  public var stopTokens: Set<Int32> { Set(model.configuration.stopTokens) }
+  /// What stands before a text that no chat template renders: as the tokenizer's post-processor says, else
+  /// tokenizer_config.json's `add_bos_token`.
+  public var beginTokens: [Int32] {
+    if let tokens = tokenizer.beginTokens { return tokens }
+    guard specialTokens.addsBegin == true, let begin = specialTokens.begin.flatMap(tokenizer.token) else { return [] }
+    return [begin]
+  }
+
+  /// The tokens of a text that no chat template renders. Begin tokens that the text spells itself are not put twice.
+  public func encodePlain(_ text: String) -> [Int32] {
+    let tokens = tokenizer.encode(text)
+    return tokens.starts(with: beginTokens) ? tokens : beginTokens + tokens
+  }
 
   /// Loads `path`: a model file, a run or step folder, a Hugging Face folder.
   public static func load(_ path: String, valueHead: Bool? = nil) throws -> LoadedModel {
@@ -25,6 +37,12 @@ public struct LoadedModel {
     model = stored.model
     files = stored.files
     tokenizer = try Tokenizer(json: json, path: "\(path): tokenizer.json")
+    var special = try SpecialTokens(files, path: path)
+    if files.tokenizerConfig == nil && files.specialTokensMap == nil {
+      let configuration = model.configuration
+      special.fill(begin: configuration.beginToken, end: configuration.stopTokens.first, tokenizer: tokenizer)
+    }
+    specialTokens = special
     let vocabulary = model.configuration.vocabularySize
     guard tokenizer.vocabularyCount <= vocabulary else {
       throw MartletError(
@@ -70,8 +88,8 @@ public struct LoadedModel {
     guard let new = configuration.newModel else {
       throw MartletError(.configuration, "model: is missing; name a model, or describe one under new_model")
     }
-    func read(_ name: String) -> Data? { FileManager.default.contents(atPath: new.tokenizer + "/" + name) }
-    guard let json = read("tokenizer.json") else {
+    let files = try HuggingFaceFolder.files(new.tokenizer)
+    guard let json = files.tokenizer else {
       throw MartletError(.configuration, "new_model.tokenizer: \(new.tokenizer)/tokenizer.json cannot be read")
     }
     let tokenizer = try Tokenizer(json: json, path: new.tokenizer + "/tokenizer.json")
@@ -85,8 +103,6 @@ public struct LoadedModel {
       throw MartletError(.configuration, "new_model.shape.\(problem.key): \(problem.message)")
     }
     let model = LanguageModel(configuration: shape)
-    let files = ModelFiles(
-      tokenizer: json, tokenizerConfig: read("tokenizer_config.json"), chatTemplate: nil, generationConfig: nil)
     return try LoadedModel(stored: StoredModel(model: model, files: files), path: new.tokenizer)
   }
 }

@@ -29,8 +29,9 @@ extension Plan {
   ) throws -> Plan {
     let shape = try shape(of: configuration)
     let phases = phases(of: configuration, kind: kind)
-    let plans = try phases.map { phase in
-      var input = try input(phase, stage: kind, shape: shape, threads: threads, readsData: readsData)
+    let found = try phases.map { readsData ? try lengths($0) : (nil, nil) }
+    let plans = try zip(phases, found).map { phase, found in
+      var input = try input(phase, stage: kind, shape: shape, threads: threads, lengths: found.0)
       if let longest, phase.kind == .sft, input.rows == nil { input.maxSequenceTokens = longest }
       return Plan(input, speed: speed)
     }
@@ -49,6 +50,15 @@ extension Plan {
       plan.notes.append(
         "sampling.max_tokens \(configuration.sampling.maxTokens): a response ends before, where the model's context of "
           + "\(shape.contextLength) tokens is full")
+    }
+    plan.refusals += found.compactMap(\.1)
+    let overlong = found.flatMap { $0.0?.overlong ?? [] }
+    if let first = overlong.first {
+      switch configuration.prompt.overlong {
+      case .error: plan.refusals.append(first.message)
+      case .skip:
+        plan.notes.append("left out: problems whose prompts leave no room for a response, \(overlong.count) of them")
+      }
     }
     return plan
   }
@@ -77,7 +87,7 @@ extension Plan {
   }
 
   private static func input(
-    _ phase: Phase, stage: StageKind, shape plain: ModelConfiguration, threads: Int, readsData: Bool
+    _ phase: Phase, stage: StageKind, shape plain: ModelConfiguration, threads: Int, lengths: PlanLengths?
   ) throws -> PlanInput {
     let configuration = phase.configuration
     var shape = plain
@@ -94,7 +104,7 @@ extension Plan {
       updateBatch: configuration.updateBatch, responses: max(1, responses),
       hasReferenceModel: stage == .rl && phase.trains && configuration.loss.requiresReference,
       recompute: configuration.recompute, threads: threads)
-    if readsData, let lengths = PlanLengths(configuration, kind: phase.kind) {
+    if let lengths {
       input.maxSequenceTokens = lengths.longest
       (input.rows, input.targets) = (lengths.rows, lengths.targets)
     } else if phase.kind == .sft {
@@ -120,6 +130,15 @@ extension Plan {
   private static func count(_ paths: [String]) throws -> Int {
     try paths.reduce(0) { count, path in
       FileManager.default.fileExists(atPath: path) ? count + (try Problem.readFile(path).count) : count
+    }
+  }
+
+  /// The data's lengths, or what is wrong with it.
+  private static func lengths(_ phase: Phase) throws -> (PlanLengths?, String?) {
+    do {
+      return (try PlanLengths(phase.configuration, kind: phase.kind), nil)
+    } catch let error as MartletError where error.status == .data {
+      return (nil, error.message)
     }
   }
 

@@ -10,23 +10,25 @@ struct PlanLengths {
   /// Packed rows of the largest micro-batch, and targets of the one that has most.
   var rows: Int
   var targets: Int
+  /// Prompts that leave no room for a response.
+  var overlong: [PromptRoom.Overlong] = []
 
-  /// What the data of `configuration` makes; nil where it is not there yet, or cannot be read: the stage will say why.
-  init?(_ configuration: Configuration, kind: StageKind) {
+  /// What the data of `configuration` makes; nil where it is not there yet.
+  /// - Throws: `MartletError` for data that cannot be used, with file and line.
+  init?(_ configuration: Configuration, kind: StageKind) throws {
     let paths = configuration.data
-    guard !paths.isEmpty, paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }),
-      let loaded = try? LoadedModel.header(configuration)
-    else { return nil }
-    let builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
-    let found =
-      try? kind == .sft
-      ? Self.examples(configuration, loaded, builder)
-      : Self.responses(configuration, loaded, builder, sharesPrompts: kind == .rl && configuration.sharesPrompts)
-    guard var found else { return nil }
+    guard !paths.isEmpty, paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) else { return nil }
+    let loaded = try LoadedModel.header(configuration)
+    let builder = try PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    let made =
+      kind == .sft
+      ? try Self.examples(configuration, loaded, builder)
+      : try Self.responses(configuration, loaded, builder, sharesPrompts: kind == .rl && configuration.sharesPrompts)
+    guard var found = made else { return nil }
     if kind == .rft, !configuration.rejection.mix.isEmpty {
       var mixed = configuration
       (mixed.data, mixed.rejection.mix) = (configuration.rejection.mix, [])
-      if let more = PlanLengths(mixed, kind: .sft) {
+      if let more = try PlanLengths(mixed, kind: .sft) {
         found.longest = max(found.longest, more.longest)
         found.rows = max(found.rows, more.rows)
         found.targets = max(found.targets, more.targets)
@@ -71,14 +73,23 @@ struct PlanLengths {
   private static func responses(
     _ configuration: Configuration, _ loaded: LoadedModel, _ builder: PromptBuilder, sharesPrompts: Bool
   ) throws -> PlanLengths? {
-    // Prompts of one form differ little; a thousand are enough to find a long one.
-    let problems = try Stage.problems(configuration.data, key: "data").prefix(1000)
-    guard let prompt = try problems.map({ try builder.prompt($0).count }).max() else { return nil }
+    let room = PromptRoom(loaded, builder: builder, configuration: configuration)
+    let problems = try Stage.problems(configuration.data, key: "data")
+    let counts = try room.counts(problems)
+    let overlong = room.find(problems, counts: counts)
+    guard let prompt = counts.filter({ $0 < room.contextLength }).max() else {
+      guard !overlong.isEmpty else { return nil }
+      var found = PlanLengths(longest: room.contextLength, rows: room.contextLength, targets: room.contextLength)
+      found.overlong = overlong
+      return found
+    }
     let response = configuration.sampling.maxTokens
     let longest = min(loaded.model.configuration.contextLength, prompt + response)
     let rows = min(max(configuration.microBatchTokens, longest), configuration.updateBatch * longest)
     // Where responses share their prompt, all rows behind it may be targets.
     let targets = sharesPrompts ? rows - prompt + 1 : (rows / longest + 1) * response
-    return PlanLengths(longest: longest, rows: rows, targets: min(rows, targets))
+    var found = PlanLengths(longest: longest, rows: rows, targets: min(rows, targets))
+    found.overlong = overlong
+    return found
   }
 }

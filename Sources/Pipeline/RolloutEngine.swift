@@ -21,7 +21,7 @@ final class RolloutEngine {
     self.loaded = loaded
     self.configuration = configuration
     self.context = context
-    builder = PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    builder = try PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
     interpreter =
       configuration.sampling.tools == .none ? nil : try context.interpreter(configuration.interpreter)
     sampler = Sampler(
@@ -30,6 +30,14 @@ final class RolloutEngine {
       matmul: configuration.matmul)
     sampler.timer = context.timer
     grader = Grader(python: configuration.interpreter.python)
+  }
+
+  /// How long a prompt may be.
+  var room: PromptRoom { PromptRoom(loaded, builder: builder, configuration: configuration) }
+
+  /// Those of `problems` that can be asked; the others are refused, or listed in `folder`.
+  func admit(_ problems: [PlacedProblem], folder: RunFolder, list: String = "skipped.jsonl") throws -> [Problem] {
+    try room.admit(problems, list: folder.file(list), onEvent: context.onEvent)
   }
 
   /// The requests of `samples` responses to each problem.

@@ -7,7 +7,9 @@ import Transformer
 /// Log-probs and entropies of given tokens under a model: `train score`.
 public enum Scorer {
   /// A line of input: tokens, a text, or an episode.
-  struct Line: Decodable {
+  struct Line: DataLine {
+    static let keys = ["text"] + Episode.fileKeys
+
     var tokens: [Int32]?
     var text: String?
     var sampling: Sampling?
@@ -50,11 +52,11 @@ public enum Scorer {
     let stored = try ModelSource.load(path, valueHead: false)
     let shape = stored.model.configuration
     let pass = TrainingPass(model: stored.model, gradients: nil, matmul: .mixed, pool: pool)
-    var tokenizer: Tokenizer?
+    var loaded: LoadedModel?
     func encode(_ text: String) throws -> [Int32] {
-      let found = try tokenizer ?? LoadedModel(stored: stored, path: path).tokenizer
-      tokenizer = found
-      return found.encode(text)
+      let found = try loaded ?? LoadedModel(stored: stored, path: path)
+      loaded = found
+      return found.encodePlain(text)
     }
     let file = try JSONLinesFile(output)
     var waiting: [Work] = []

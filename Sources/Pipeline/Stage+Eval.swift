@@ -16,7 +16,9 @@ enum EvalStage {
     let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    try evaluate(problems, engine: engine, configuration: configuration, folder: folder, context: context)
+    try evaluate(
+      engine.admit(problems, folder: folder), engine: engine, configuration: configuration, folder: folder,
+      context: context)
   }
 
   /// What a training stage ends with: its model on `eval_data`. A run that was killed in between makes up for it on resume.
@@ -25,7 +27,9 @@ enum EvalStage {
     let problems = try Stage.problems(configuration.evalData, key: "eval_data")
     let engine = try RolloutEngine(
       LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context)
-    try evaluate(problems, engine: engine, configuration: configuration, folder: folder, context: context)
+    try evaluate(
+      engine.admit(problems, folder: folder, list: "skipped-eval.jsonl"), engine: engine, configuration: configuration,
+      folder: folder, context: context)
   }
 
   private static func evaluate(

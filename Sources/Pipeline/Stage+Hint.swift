@@ -15,7 +15,9 @@ enum HintStage {
   }
 
   /// A spot and a hint chosen by a person: a line of `hint --edits`.
-  struct Edit: Decodable {
+  struct Edit: DataLine {
+    static let keys = ["id", "sample", "token", "hint"]
+
     var id: String
     var sample: Int
     /// Where to cut: an index into the episode's tokens.
@@ -47,7 +49,9 @@ enum HintStage {
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     var maker = HintMaker(engine, journal: journal, configuration: configuration)
-    let problems = try configuration.hint.episodes == nil ? Stage.problems(configuration.data, key: "data") : []
+    let problems =
+      try configuration.hint.episodes == nil
+      ? engine.admit(Stage.problems(configuration.data, key: "data"), folder: folder) : []
     func traces(of problems: [Problem]) throws -> [Episode] {
       try journal.run(
         engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces", engine: engine)

@@ -21,9 +21,10 @@ enum RFTStage {
     guard let path = configuration.model else {
       throw MartletError(.configuration, "model: is missing; rft samples from the model it fine-tunes")
     }
-    let problems = try Stage.problems(configuration.data, key: "data")
+    let placed = try Stage.problems(configuration.data, key: "data")
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+    let problems = try engine.admit(placed, folder: folder)
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(

@@ -8,12 +8,14 @@ import Tensor
 enum RLStage {
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     if folder.isFinished(configuration) { return context.onEvent(.note("\(folder.path) is finished")) }
-    let problems = try Stage.problems(configuration.data, key: "data")
+    let placed = try Stage.problems(configuration.data, key: "data")
     let run = try TrainingRun(configuration, folder: folder, context: context)
-    let heldOut =
+    let placedHeldOut =
       try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
     let engine = try RolloutEngine(
       run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
+    let problems = try engine.admit(placed, folder: folder)
+    let heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
     let update = try PolicyUpdate(run)
     // The weights that change are told apart by the state's hash, which every step's metrics hold anyway.
     let fixed = run.loaded.identity(trained: false, pool: context.pool)

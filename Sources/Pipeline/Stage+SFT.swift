@@ -10,13 +10,19 @@ enum SFTStage {
     var configuration = configuration
     configuration.loss = maximumLikelihood(configuration.loss)
     let run = try TrainingRun(configuration, folder: folder, context: context)
-    let builder = PromptBuilder(run.loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    let python = configuration.interpreter.python
+    let builder = try PromptBuilder(run.loaded, settings: configuration.prompt, python: python)
     guard !configuration.data.isEmpty else { throw MartletError(.configuration, "data: names no file of examples") }
     let shape = run.loaded.model.configuration
     let examples = try TrainingExamples(
       builder: builder, tokenizer: run.loaded.tokenizer, vocabulary: shape.vocabularySize,
       contextLength: shape.contextLength, authors: configuration.trainAuthors
     ).read(configuration.data)
+    if !configuration.evalData.isEmpty {
+      let room = PromptRoom(run.loaded, builder: builder, configuration: configuration)
+      let problems = try Stage.problems(configuration.evalData, key: "eval_data")
+      _ = try room.admit(problems, list: folder.file("skipped-eval.jsonl"), onEvent: context.onEvent)
+    }
     guard !examples.isEmpty else {
       throw MartletError(.data, "\(configuration.data.joined(separator: ", ")): there are no examples")
     }

@@ -10,8 +10,8 @@ public enum Stage {
   /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
   public static func run(_ request: StageRequest, context: StageContext) throws {
     let request = try request.settled()
-    let (kind, configuration) = (request.kind, request.configuration)
-    try inFolder(of: request, context: context) { folder in
+    let kind = request.kind
+    try inFolder(of: request, context: context) { folder, configuration in
       context.onEvent(.stageStarted(name: kind.rawValue, detail: folder.path))
       for warning in configuration.warnings(stage: kind) { context.onEvent(.warning(warning)) }
       let started = ContinuousClock.now
@@ -35,59 +35,84 @@ public enum Stage {
   /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
   public static func replay(_ path: String, _ request: StageRequest, context: StageContext) throws {
     let request = try request.settled(replays: true)
-    try inFolder(of: request, context: context) {
-      for warning in request.configuration.warnings(stage: .rl) { context.onEvent(.warning(warning)) }
-      try RLStage.replay(path, request.configuration, folder: $0, context: context)
+    try inFolder(of: request, context: context) { folder, configuration in
+      for warning in configuration.warnings(stage: .rl) { context.onEvent(.warning(warning)) }
+      try RLStage.replay(path, configuration, folder: folder, context: context)
     }
   }
 
   /// Judges given episodes again (`eval --regrade`).
   public static func regrade(_ path: String, _ request: StageRequest, context: StageContext) throws {
-    try inFolder(of: request, context: context) {
-      try EvalStage.regrade(path, request.configuration, folder: $0, context: context)
+    try inFolder(of: request, context: context) { folder, configuration in
+      try EvalStage.regrade(path, configuration, folder: folder, context: context)
     }
   }
 
   /// Opens the run's folder for `body`; when that fails before anything came about, the folder is left empty.
   private static func inFolder(
-    of request: StageRequest, context: StageContext, _ body: (RunFolder) throws -> Void
+    of request: StageRequest, context: StageContext, _ body: (RunFolder, Configuration) throws -> Void
   ) throws {
     guard !request.configuration.run.isEmpty else {
       throw MartletError(.configuration, "run: is missing; name the run's folder")
     }
     let folder = try RunFolder(request.configuration.run, resume: context.resume)
     do {
-      try folder.begin(request.kind, request.configuration, given: request.given, context: context)
-      try body(folder)
+      let configuration = try request.configuration.resolvingDate(folder: folder.path)
+      try folder.begin(request.kind, configuration, given: request.given, context: context)
+      try body(folder, configuration)
     } catch {
       folder.discardIfFruitless()
       throw error
     }
   }
 
-  /// Episodes of problems without a run folder (`generate`, `ask`), in input order, then by sample.
+  /// Episodes of a file's problems without a run folder (`generate`), in input order, then by sample.
   public static func generate(
-    _ problems: [Problem], loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
+    file: String, loaded: LoadedModel, _ configuration: Configuration, context: StageContext
+  ) throws -> [Episode] {
+    try generate(placed(file), loaded: loaded, configuration, context: context)
+  }
+
+  /// The same of one problem (`ask`).
+  public static func generate(
+    _ problem: Problem, loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
+    onText: @escaping (Author, String) -> Void
+  ) throws -> [Episode] {
+    let placed = PlacedProblem(problem: problem, place: problem.id)
+    return try generate([placed], loaded: loaded, configuration, context: context, onText: onText)
+  }
+
+  private static func generate(
+    _ problems: [PlacedProblem], loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
     onText: ((Author, String) -> Void)? = nil
   ) throws -> [Episode] {
     let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
     var printer = onText.map { TokenPrinter(tokenizer: loaded.tokenizer, stops: engine.builder.stopTokens, show: $0) }
     defer { printer?.finish() }
+    let problems = try engine.room.admit(problems, list: nil, onEvent: context.onEvent)
     let onToken: ((Int, [Int32], Author) -> Void)? = printer == nil ? nil : { printer?.push($1, $2) }
     return try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",
       onToken: onToken)
   }
 
-  /// The problems of several files; ids that occur twice get a number.
-  static func problems(_ paths: [String], key: String) throws -> [Problem] {
+  /// The problems of several files with their places; ids that occur twice get a number.
+  static func problems(_ paths: [String], key: String) throws -> [PlacedProblem] {
     guard !paths.isEmpty else { throw MartletError(.configuration, "\(key): names no file of problems") }
-    let problems = try paths.flatMap { try Problem.readFile($0) }
+    let problems = try paths.flatMap(placed)
     guard !problems.isEmpty else {
       throw MartletError(.data, "\(key): \(paths.joined(separator: ", ")): there are no problems")
     }
     var ids = DistinctIds(separator: "-")
-    return problems.map { ids.distinct($0) }
+    return problems.map { placed in
+      var placed = placed
+      placed.problem = ids.distinct(placed.problem)
+      return placed
+    }
+  }
+
+  private static func placed(_ path: String) throws -> [PlacedProblem] {
+    try Problem.readFileWithLines(path).map { PlacedProblem(problem: $0.problem, place: "\(path):\($0.line)") }
   }
 }
 

@@ -43,7 +43,33 @@ struct TrainingExamples {
     var prompt: String?
     var response: String?
     var segments: [TraceSegment]?
-    var messages: [ChatMessage]?
+
+    /// The keys of each form; the first two tell the forms apart.
+    static let forms = [
+      ["tokens", "authors"] + Episode.fileKeys.filter { $0 != "tokens" && $0 != "authors" },
+      ["prompt", "response"], ["prompt", "segments"], ["messages", "tools"],
+    ]
+    private enum CodingKeys: CodingKey { case tokens, authors, prompt, response, segments, messages, tools }
+
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      let there = Set(values.allKeys.map(\.stringValue))
+      let form = Self.forms.first { form in there.isSubset(of: form) }
+      guard let form else {
+        let mixed = values.allKeys.sorted { $0.stringValue < $1.stringValue }
+        throw DecodingError.dataCorrupted(
+          .init(
+            codingPath: [mixed[0]],
+            debugDescription: "a line has one form, but this one has "
+              + mixed.map(\.stringValue).joined(separator: ", ") + "; split it"))
+      }
+      try DataKeys.check(decoder, known: there.isEmpty ? Array(Set(Self.forms.joined())) : form)
+      tokens = try values.decodeIfPresent([Int32].self, forKey: .tokens)
+      authors = try values.decodeIfPresent([AuthorPair].self, forKey: .authors)
+      prompt = try values.decodeIfPresent(String.self, forKey: .prompt)
+      response = try values.decodeIfPresent(String.self, forKey: .response)
+      segments = try values.decodeIfPresent([TraceSegment].self, forKey: .segments)
+    }
   }
 
   /// `["model", 12]`
@@ -57,56 +83,81 @@ struct TrainingExamples {
     }
   }
 
+  /// The examples of all lines; a conversation whose template rewrites earlier turns makes several.
   /// - Throws: `MartletError` (data) with file and line.
   func read(_ paths: [String]) throws -> [TrainingExample] {
     var examples: [TrainingExample] = []
     for path in paths {
-      try JSONLines.forEach(path, as: Line.self) { line, number in
-        let example: TrainingExample
+      try JSONLines.forEachWithText(path, as: Line.self) { line, text, number in
+        let place = "\(path):\(number)"
         do {
-          example = try make(line)
+          let made = try make(line, text, place)
+          if made.isEmpty { throw MartletError(.data, Self.untrained) }
+          for example in made {
+            if let defect = defect(of: example) { throw MartletError(.data, defect) }
+          }
+          examples += made
         } catch let error as MartletError {
-          throw MartletError(error.status, "\(path):\(number): \(error.message)")
+          throw MartletError(error.status, "\(place): \(error.message)")
         }
-        if let defect = defect(of: example) { throw MartletError(.data, "\(path):\(number): \(defect)") }
-        examples.append(example)
       }
     }
     return examples
   }
 
-  private func make(_ line: Line) throws -> TrainingExample {
+  private func make(_ line: Line, _ text: [UInt8], _ place: String) throws -> [TrainingExample] {
     if let tokens = line.tokens, let runs = line.authors {
       guard runs.allSatisfy({ $0.count >= 0 }), runs.reduce(0, { $0 &+ $1.count }) == tokens.count else {
         throw MartletError(.data, "authors do not cover the \(tokens.count) tokens")
       }
       let written = runs.flatMap { [Author](repeating: $0.author, count: $0.count) }
-      return TrainingExample(tokens: tokens, trained: written.map { authors.contains($0) }, authors: Set(written))
+      return [
+        TrainingExample(tokens: tokens, trained: written.map { authors.contains($0) }, authors: Set(written))
+      ]
     }
-    if let messages = line.messages {
-      let (tokens, trained) = try builder.conversation(messages)
-      return TrainingExample(tokens: tokens, trained: trained)
-    }
-    if let prompt = line.prompt, let segments = line.segments {
-      var tokens = try builder.example(prompt: prompt, response: "").prompt
-      var trained = tokens.map { _ in false }
-      for segment in segments {
-        let piece = segment.tokens(tokenizer)
-        tokens += piece
-        trained += piece.map { _ in authors.contains(segment.author) }
-      }
-      tokens += builder.endOfTurn
-      trained += builder.endOfTurn.map { _ in true }
-      return TrainingExample(tokens: tokens, trained: trained, authors: Set(segments.map(\.author)))
-    }
+    if let prompt = line.prompt, let segments = line.segments { return [try traced(prompt, segments)] }
     if let prompt = line.prompt, let response = line.response {
-      let (head, tail) = try builder.example(prompt: prompt, response: response)
-      return TrainingExample(tokens: head + tail, trained: head.map { _ in false } + tail.map { _ in true })
+      return try examples(Conversation(prompt: prompt, response: response))
+    }
+    let value = try text.withUnsafeBufferPointer { bytes in
+      var scanner = JSONScanner(bytes, path: place)
+      return try scanner.value()
+    }
+    if let messages = value["messages"] {
+      return try examples(Conversation(messages: messages, tools: value["tools"]))
     }
     throw MartletError(
       .data,
       "not a training example; write an episode (tokens, authors), {\"prompt\", \"response\"} or {\"messages\": [...]}")
   }
+
+  private func examples(_ conversation: Conversation) throws -> [TrainingExample] {
+    try builder.sequences(conversation).map { tokens, trained in
+      TrainingExample(tokens: tokens, trained: trained.map { $0 && authors.contains(.model) })
+    }
+  }
+
+  /// A response of several authors behind a prompt.
+  private func traced(_ prompt: String, _ segments: [TraceSegment]) throws -> TrainingExample {
+    var tokens = try builder.prompt(text: prompt)
+    var trained = tokens.map { _ in false }
+    var segments = segments
+    let asked = Array(tokenizer.decode(tokens).utf8)
+    if let first = segments.first, let words = ChatForm.behindOpenThinking(asked, Array(first.text.utf8)) {
+      segments[0].text = String(decoding: words, as: UTF8.self)
+    }
+    for segment in segments {
+      let piece = segment.tokens(tokenizer)
+      tokens += piece
+      trained += piece.map { _ in authors.contains(segment.author) }
+    }
+    tokens += builder.endOfTurn
+    trained += builder.endOfTurn.map { _ in authors.contains(.model) }
+    return TrainingExample(tokens: tokens, trained: trained, authors: Set(segments.map(\.author)))
+  }
+
+  private static let untrained =
+    "none of its tokens is trained on; see train_authors, and weight in messages"
 
   private func defect(of example: TrainingExample) -> String? {
     if example.tokens.isEmpty { return "there are no tokens" }
@@ -116,7 +167,7 @@ struct TrainingExamples {
     if example.tokens.count > contextLength {
       return "\(example.tokens.count) tokens, but the model's context holds \(contextLength); shorten it"
     }
-    if !example.trained.contains(true) { return "none of its tokens is trained on; see train_authors" }
+    if !example.trained.contains(true) { return Self.untrained }
     return nil
   }
 }

@@ -50,11 +50,14 @@ extension Episode.Call {
 extension Episode: Codable, VerbatimNumbers {
   public static let verbatimKeys: Set<String> = ["id", "gold", "answer"]
 
-  enum CodingKeys: String, CodingKey {
+  enum CodingKeys: String, CodingKey, CaseIterable {
     case id, sample, problem, gold, tokens, authors
     case logProbs = "logprobs"
     case kept, sampling, hints, calls, finish, answer, verdict, reward
   }
+
+  /// The keys of an episode's line.
+  package static let fileKeys = CodingKeys.allCases.map(\.rawValue)
 
   /// Needs `id`, `tokens` and `authors`; absent log-probs are nil all along. Unknown keys are ignored.
   public init(from decoder: any Decoder) throws {

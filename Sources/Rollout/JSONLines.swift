@@ -21,6 +21,14 @@ public enum JSONLines {
   public static func forEach<T: Decodable>(
     _ path: String, as type: T.Type, allowEmpty: Bool = false, _ body: (_ value: T, _ line: Int) throws -> Void
   ) throws {
+    try forEachWithText(path, as: type, allowEmpty: allowEmpty) { value, _, line in try body(value, line) }
+  }
+
+  /// The same with each line's text, for what a `Decodable` type forgets: the order of keys, the digits of numbers.
+  package static func forEachWithText<T: Decodable>(
+    _ path: String, as type: T.Type, allowEmpty: Bool = false,
+    _ body: (_ value: T, _ text: [UInt8], _ line: Int) throws -> Void
+  ) throws {
     let decoder = JSONDecoder()
     var found = false
     try lines(path) { bytes, line in
@@ -29,10 +37,10 @@ public enum JSONLines {
       let value: T
       let keys = (type as? any VerbatimNumbers.Type)?.verbatimKeys
       let text = keys.map { NumberQuoter.quoted(bytes, keys: $0) } ?? bytes
-      do { value = try decoder.decode(type, from: Data(text)) } catch {
+      do { value = try decoder.decode(CheckedLine<T>.self, from: Data(text)).value } catch {
         throw MartletError(.data, "\(path):\(line): \(describe(error))")
       }
-      try body(value, line)
+      try body(value, bytes, line)
     }
     guard found || allowEmpty else {
       throw MartletError(.data, "\(path): the file is empty; it must hold one JSON object a line")

@@ -1,11 +1,17 @@
 import Tensor
 
-extension Problem {
+extension Problem: DataLine {
+  package static var keys: [String] { ["id", "problem", "prompt", "source", "gt_answer", "answer"] }
+  package static var ignoredKeys: Set<String> { DataKeys.ignoredInProblems }
+
   /// Reads a file of problems. A problem without `id` gets one from a hash of what is asked, with `-2`, `-3`, ... for
   /// repeats.
   /// - Throws: `MartletError`: io; data with file, line and key for what is malformed, and for an id that comes twice
   ///   (ids key the random draws and name the groups).
-  public static func readFile(_ path: String) throws -> [Problem] {
+  public static func readFile(_ path: String) throws -> [Problem] { try readFileWithLines(path).map(\.problem) }
+
+  /// The same with the line that each problem stands on.
+  public static func readFileWithLines(_ path: String) throws -> [(problem: Problem, line: Int)] {
     var problems: [Problem] = []
     var lines: [Int] = []
     try JSONLines.forEach(path, as: Problem.self) { problem, line in
@@ -34,6 +40,6 @@ extension Problem {
       taken[id] = lines[index]
       problems[index].id = id
     }
-    return problems
+    return Array(zip(problems, lines)).map { (problem: $0.0, line: $0.1) }
   }
 }

@@ -1,5 +1,29 @@
 import Foundation
 import Tensor
+import Transformer
+
+/// What a chat template is rendered with, as transformers' `apply_chat_template` has it.
+package struct ChatTemplateInput: Sendable {
+  package var messages: [ChatMessage]
+  /// A list of JSON schemas; nil: none.
+  package var tools: JSONValue?
+  package var addGenerationPrompt: Bool
+  /// What the template may name: `bos_token`, `eos_token`, ..., `enable_thinking`.
+  package var variables: [(key: String, value: JSONValue)]
+  /// The day that `strftime_now` and `date_string` tell, as YYYY-MM-DD; nil: today.
+  package var date: String?
+
+  package init(
+    _ messages: [ChatMessage], tools: JSONValue? = nil, addGenerationPrompt: Bool,
+    variables: [(key: String, value: JSONValue)] = [], date: String? = nil
+  ) {
+    self.messages = messages
+    self.tools = tools
+    self.addGenerationPrompt = addGenerationPrompt
+    self.variables = variables
+    self.date = date
+  }
+}
 
 /// Renders a model's own chat template in a killable, confined jinja2, as transformers' `apply_chat_template` does.
 public final class ChatTemplateRenderer: Sendable {
@@ -12,23 +36,29 @@ public final class ChatTemplateRenderer: Sendable {
     self.limit = limit
   }
 
-  /// - Parameters:
-  ///   - messages: role and content of each message, in order.
-  ///   - tokens: what the template may name: `bos_token`, `eos_token`, `pad_token`, `unk_token`, ...
   /// - Throws: `MartletError` (data) with the template's own error, or when it takes too long; (configuration) when
   ///   jinja2 is missing.
-  public func render(
-    template: String, messages: [(role: String, content: String)], addGenerationPrompt: Bool,
-    tokens: [String: String] = [:]
-  ) throws -> String {
+  package func render(template: String, _ input: ChatTemplateInput) throws -> String {
     struct Reply: Decodable { var text: String }
-    // Pairs, not objects: a template that prints a message shows its keys in transformers' order.
-    let request: [String: Any] = [
-      "template": template, "messages": messages.map { [$0.role, $0.content] },
-      "add_generation_prompt": addGenerationPrompt, "variables": tokens,
-    ]
+    return try call(
+      Reply.self,
+      [
+        "template": template, "messages": JSONValue.array(input.messages.map(\.fields)).text,
+        "tools": (input.tools ?? .null).text, "add_generation_prompt": input.addGenerationPrompt,
+        "variables": JSONValue.object(input.variables).text, "date": input.date as Any? ?? NSNull(),
+      ]
+    ).text
+  }
+
+  /// The names that a template reads and does not set itself, those of transformers' own functions among them.
+  package func names(template: String) throws -> Set<String> {
+    struct Reply: Decodable { var names: Set<String> }
+    return try call(Reply.self, ["template": template, "names": true]).names
+  }
+
+  private func call<Reply: Decodable>(_ type: Reply.Type, _ request: [String: Any]) throws -> Reply {
     do {
-      return try JSONDecoder().decode(Reply.self, from: try worker.call(request, limit: limit)).text
+      return try JSONDecoder().decode(Reply.self, from: try worker.call(request, limit: limit))
     } catch let failure as PythonWorker.Failure {
       let what =
         switch failure {

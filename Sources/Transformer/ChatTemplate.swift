@@ -1,16 +1,3 @@
-/// One message of a conversation.
-public struct ChatMessage: Codable, Sendable, Equatable {
-  /// `system`, `user`, `assistant` or `tool`.
-  public var role: String
-  /// The text.
-  public var content: String
-
-  public init(role: String, content: String) {
-    self.role = role
-    self.content = content
-  }
-}
-
 /// Chat forms known without a model's own template.
 public enum BuiltinTemplate: String, Codable, Sendable, CaseIterable {
   /// `<|im_start|>role\n...<|im_end|>\n`, as Qwen2 and Qwen3; no system message is made up.
@@ -20,27 +7,14 @@ public enum BuiltinTemplate: String, Codable, Sendable, CaseIterable {
   /// The contents alone, nothing between them.
   case none
 
-  /// The text that ends an assistant's turn; nil where the form has none.
-  public var endOfTurn: String? {
-    switch self {
-    case .chatml: "<|im_end|>"
-    case .deepseek: "<｜end▁of▁sentence｜>"
-    case .none: nil
-    }
-  }
-
   /// The conversation as the text a model reads. It begins with the form's begin token, so encode it without another.
-  /// - Parameters:
-  ///   - addGenerationPrompt: ends the text where the assistant's answer begins (with `deepseek`, inside `<think>`).
-  ///   - keepThinking: `deepseek` only. True, for training, keeps the assistant's reasoning, opened by `<think>\n` as in
-  ///     the generation prompt; false drops all up to the last `</think>`, as the official template does with past turns.
-  public func render(
-    _ messages: [ChatMessage], addGenerationPrompt: Bool, keepThinking: Bool = true
-  ) -> String {
+  /// - Parameter addGenerationPrompt: ends the text where the assistant's answer begins (with `deepseek`, inside
+  ///   `<think>`).
+  public func render(_ messages: [ChatMessage], addGenerationPrompt: Bool) -> String {
     switch self {
     case .none: messages.map(\.content).joined()
     case .chatml: Self.renderChatML(messages, addGenerationPrompt)
-    case .deepseek: Self.renderDeepSeek(messages, addGenerationPrompt, keepThinking)
+    case .deepseek: Self.renderDeepSeek(messages, addGenerationPrompt)
     }
   }
 
@@ -59,9 +33,7 @@ public enum BuiltinTemplate: String, Codable, Sendable, CaseIterable {
     return addGenerationPrompt ? text + "<|im_start|>assistant\n" : text
   }
 
-  private static func renderDeepSeek(
-    _ messages: [ChatMessage], _ addGenerationPrompt: Bool, _ keepThinking: Bool
-  ) -> String {
+  private static func renderDeepSeek(_ messages: [ChatMessage], _ addGenerationPrompt: Bool) -> String {
     var text = "<｜begin▁of▁sentence｜>" + (messages.last { $0.role == "system" }?.content ?? "")
     var (toolTurn, hadTool) = (false, false)
     for message in messages {
@@ -71,7 +43,7 @@ public enum BuiltinTemplate: String, Codable, Sendable, CaseIterable {
         text += "<｜User｜>" + message.content
       case "assistant":
         text += toolTurn ? "<｜tool▁outputs▁end｜>" : "<｜Assistant｜>"
-        text += (toolTurn ? message.content : answer(message.content, keepThinking)) + "<｜end▁of▁sentence｜>"
+        text += (toolTurn ? message.content : answer(message.content)) + "<｜end▁of▁sentence｜>"
         toolTurn = false
       case "tool":
         // The official form opens the outputs once a conversation.
@@ -85,14 +57,11 @@ public enum BuiltinTemplate: String, Codable, Sendable, CaseIterable {
     return addGenerationPrompt && !toolTurn ? text + "<｜Assistant｜><think>\n" : text
   }
 
-  /// An assistant's content with its reasoning opened, or without it.
-  private static func answer(_ content: String, _ keepThinking: Bool) -> String {
-    let open = Array("<think>".utf8)
+  /// An assistant's content without its reasoning, which the official form drops.
+  private static func answer(_ content: String) -> String {
     let close = Array("</think>".utf8)
     let bytes = Array(content.utf8)
-    let ends = bytes.indices.filter { bytes[$0...].starts(with: close) }
-    guard let last = ends.last else { return content }
-    if keepThinking { return bytes.starts(with: open) ? content : "<think>\n" + content }
+    guard let last = bytes.indices.last(where: { bytes[$0...].starts(with: close) }) else { return content }
     return String(decoding: bytes[(last + close.count)...], as: UTF8.self)
   }
 }

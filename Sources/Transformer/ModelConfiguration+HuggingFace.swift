@@ -115,8 +115,10 @@ extension ModelConfiguration {
   }
 
   private static func rope(_ json: ConfigurationJSON) throws -> (theta: Double, scaling: RotaryScaling?) {
-    // transformers 5 keeps both in `rope_parameters`; transformers 4 had `rope_theta` beside `rope_scaling`.
-    let table = try json.object("rope_parameters") ?? json.object("rope_scaling")
+    // transformers 5 keeps both in `rope_parameters`; transformers 4 had `rope_theta` beside `rope_scaling`, and where a
+    // file has both tables, transformers 5 takes the latter whole (convert_rope_params_to_dict).
+    let scaling = try json.object("rope_scaling").flatMap { $0.values.isEmpty ? nil : $0 }
+    let table = try scaling ?? json.object("rope_parameters")
     let theta = try table?.number("rope_theta") ?? json.number("rope_theta") ?? 10_000
     guard let table else { return (theta, nil) }
     return (theta, try rotaryScaling(table, contextLength: try json.integer("max_position_embeddings")))

@@ -3,7 +3,7 @@ import Tensor
 
 /// Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909; bytes as in GPT-2) from a Hugging Face
 /// `tokenizer.json`. Ids equal those of the `tokenizers` library's `encode(text, add_special_tokens=False)`; the file's
-/// truncation, padding and post-processor are not applied.
+/// truncation and padding are not applied, and of its post-processor only ``beginTokens`` are told.
 public final class Tokenizer: Sendable {
   /// The file as it was read, for export.
   public let source: Data
@@ -11,6 +11,8 @@ public final class Tokenizer: Sendable {
   public let vocabularyCount: Int
   /// The file's added tokens, in its order.
   public let addedTokens: [AddedToken]
+  /// What the file's post-processor puts before a text; nil where it has none that adds tokens.
+  public var beginTokens: [Int32]? { parts.beginTokens }
 
   let parts: TokenizerParts
   private let specialIDs: Set<Int32>
@@ -69,6 +71,14 @@ public final class Tokenizer: Sendable {
     var text = text
     return text.withUTF8 { parts.vocabulary.find(spelling: $0) }
   }
+
+  /// Whether transformers' Qwen2Tokenizer, which takes only vocabulary and merges from the file, gives the same ids.
+  public var isQwen2Form: Bool {
+    parts.normalizes && !parts.ignoresMerges && parts.splitter.stages == [.pattern(.qwen2)]
+  }
+
+  /// Whether the id is that of an added token, marked special or not.
+  public func isAdded(_ id: Int32) -> Bool { addedIDs.contains(id) }
 
   /// Whether the id is that of an added token marked special.
   public func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }

@@ -2,7 +2,7 @@ import Tensor
 
 /// Normaliser, pre-tokenizer, decoder and added tokens of tokenizer.json.
 extension TokenizerParts {
-  mutating func readNormalizer(_ value: TokenizerJSON, field: String) throws {
+  mutating func readNormalizer(_ value: JSONValue, field: String) throws {
     if case .null = value { return }
     let type = try string(value, "type", in: field)
     switch type {
@@ -15,10 +15,10 @@ extension TokenizerParts {
     }
   }
 
-  mutating func readPreTokenizer(_ value: TokenizerJSON) throws {
+  mutating func readPreTokenizer(_ value: JSONValue) throws {
     var stages: [TokenizerSplitter.Stage] = []
     var hasByteLevel = false
-    func read(_ value: TokenizerJSON, _ field: String) throws {
+    func read(_ value: JSONValue, _ field: String) throws {
       let type = try string(value, "type", in: field)
       guard !hasByteLevel else { throw unsupported("\(field).type", "\"\(type)\" behind ByteLevel") }
       switch type {
@@ -41,7 +41,7 @@ extension TokenizerParts {
     setStages(stages)
   }
 
-  private func splitPattern(_ value: TokenizerJSON, _ field: String) throws -> TokenizerPattern {
+  private func splitPattern(_ value: JSONValue, _ field: String) throws -> TokenizerPattern {
     guard let pattern = value["pattern"], pattern["Regex"] != nil else {
       throw unsupported("\(field).pattern", "a pattern that is no Regex")
     }
@@ -58,7 +58,7 @@ extension TokenizerParts {
     return known
   }
 
-  func check(decoder value: TokenizerJSON, field: String = "decoder") throws {
+  func check(decoder value: JSONValue, field: String = "decoder") throws {
     if case .null = value { throw unsupported(field, "a missing decoder") }
     let type = try string(value, "type", in: field)
     if type == "Sequence" {
@@ -71,7 +71,7 @@ extension TokenizerParts {
 
   /// The library numbers added tokens itself: by the vocabulary, else from its end on. Files that say otherwise mean
   /// other ids than the library uses, so they are refused.
-  mutating func readAddedTokens(_ value: TokenizerJSON) throws {
+  mutating func readAddedTokens(_ value: JSONValue) throws {
     if case .null = value { return }
     guard case .array(let entries) = value else {
       throw failure("added_tokens", "is \(value.kind), not an array")
@@ -84,7 +84,7 @@ extension TokenizerParts {
       let field = "added_tokens[\(place)]"
       guard case .object = entry else { throw failure(field, "is \(entry.kind), not an object") }
       let content = Array(try string(entry, "content", in: field).utf8)
-      guard case .number(let number)? = entry["id"], number >= 0, number < Double(Self.maximumVocabulary),
+      guard case .number(let number, _)? = entry["id"], number >= 0, number < Double(Self.maximumVocabulary),
         let id = Int32(exactly: number)
       else { throw failure("\(field).id", "is not a whole number below \(Self.maximumVocabulary)") }
       let special = try boolean(entry, "special", in: field, default: false)
@@ -117,7 +117,7 @@ extension TokenizerParts {
     register(matched)
   }
 
-  func elements(_ object: TokenizerJSON, _ name: String, in field: String) throws -> [TokenizerJSON] {
+  func elements(_ object: JSONValue, _ name: String, in field: String) throws -> [JSONValue] {
     guard let found = object[name] else { throw failure("\(field).\(name)", "is missing") }
     guard case .array(let elements) = found else {
       throw failure("\(field).\(name)", "is \(found.kind), not an array")

@@ -11,6 +11,8 @@ struct TokenizerParts: Sendable {
   private(set) var normalizes = false
   private(set) var splitter = TokenizerSplitter()
   private(set) var addedTokens: [AddedToken] = []
+  /// What the post-processor puts before a text; nil where the file's post-processor adds nothing of its own.
+  private(set) var beginTokens: [Int32]?
   private(set) var rawMatcher = AddedTokenMatcher()
   private(set) var normalizedMatcher = AddedTokenMatcher()
 
@@ -22,8 +24,8 @@ struct TokenizerParts: Sendable {
     self.path = path
     vocabulary = TokenizerVocabulary(capacity: json.count / 48)
     merges = MergeTable(capacity: json.count / 48)
-    var fields: [String: TokenizerJSON] = [:]
-    var model: [String: TokenizerJSON]?
+    var fields: [String: JSONValue] = [:]
+    var model: [String: JSONValue]?
     var scanner = JSONScanner(json, path: path)
     var key: [UInt8] = []
     try scanner.object(key: &key) { scanner, key in
@@ -42,6 +44,7 @@ struct TokenizerParts: Sendable {
     try readPreTokenizer(fields["pre_tokenizer"] ?? .null)
     try check(decoder: fields["decoder"] ?? .null)
     try readAddedTokens(fields["added_tokens"] ?? .null)
+    beginTokens = try beginTokens(of: fields["post_processor"] ?? .null, field: "post_processor")
   }
 
   func failure(_ field: String, _ what: String, _ remedy: String = "fetch the file again") -> MartletError {
@@ -56,8 +59,8 @@ struct TokenizerParts: Sendable {
 
   // MARK: Model
 
-  private mutating func readModel(_ scanner: inout JSONScanner) throws -> [String: TokenizerJSON] {
-    var fields: [String: TokenizerJSON] = [:]
+  private mutating func readModel(_ scanner: inout JSONScanner) throws -> [String: JSONValue] {
+    var fields: [String: JSONValue] = [:]
     var mergesStart: Int?
     var hasVocabulary = false
     var key: [UInt8] = []
@@ -105,7 +108,7 @@ struct TokenizerParts: Sendable {
       func name() -> String { "model.vocab[\"\(String(decoding: key.prefix(60), as: UTF8.self))\"]" }
       guard let number = try scanner.wholeNumber(below: Self.maximumVocabulary) else {
         let value = try scanner.value(depth: 3)
-        if case .number(let number) = value {
+        if case .number(let number, _) = value {
           throw failure(name(), "the id \(number) is not a whole number below \(Self.maximumVocabulary)")
         }
         throw failure(name(), "the id is \(value.kind), not a number")
@@ -162,10 +165,10 @@ struct TokenizerParts: Sendable {
     return id
   }
 
-  private mutating func check(model: [String: TokenizerJSON]) throws {
-    let model = TokenizerJSON.object(model.map { ($0.key, $0.value) })
+  private mutating func check(model: [String: JSONValue]) throws {
+    let model = JSONValue.object(model.map { ($0.key, $0.value) })
     if let dropout = model["dropout"] {
-      guard case .number(0) = dropout else { throw unsupported("model.dropout", "dropout while encoding") }
+      guard case .number(0, _) = dropout else { throw unsupported("model.dropout", "dropout while encoding") }
     }
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
       guard let affix = model[name] else { continue }
@@ -183,13 +186,13 @@ struct TokenizerParts: Sendable {
     ignoresMerges = try boolean(model, "ignore_merges", in: "model", default: false)
   }
 
-  func boolean(_ object: TokenizerJSON, _ name: String, in field: String, default value: Bool) throws -> Bool {
+  func boolean(_ object: JSONValue, _ name: String, in field: String, default value: Bool) throws -> Bool {
     guard let found = object[name] else { return value }
     guard case .bool(let flag) = found else { throw failure("\(field).\(name)", "is \(found.kind), not a boolean") }
     return flag
   }
 
-  func string(_ object: TokenizerJSON, _ name: String, in field: String) throws -> String {
+  func string(_ object: JSONValue, _ name: String, in field: String) throws -> String {
     guard let found = object[name] else { throw failure("\(field).\(name)", "is missing") }
     guard case .string(let text) = found else { throw failure("\(field).\(name)", "is \(found.kind), not a string") }
     return String(decoding: text, as: UTF8.self)

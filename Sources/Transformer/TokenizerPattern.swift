@@ -18,6 +18,10 @@ package struct TokenizerPattern: Equatable, Sendable {
   package static let gpt2 = TokenizerPattern(
     contractions: .lowerCase, lettersTakeAnyPrefix: false, digits: .max, digitsTakeSpace: true, lineEnds: false)
 
+  /// That of Qwen2, Qwen2.5 and Qwen3.
+  static let qwen2 = TokenizerPattern(
+    contractions: .anyCase, lettersTakeAnyPrefix: true, digits: 1, lineEnds: true)
+
   /// Recognises the text of a regular expression part by part; nil if any part is unknown.
   package init?(regex: String) {
     var rest = Substring(regex).utf8

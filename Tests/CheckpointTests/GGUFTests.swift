@@ -40,6 +40,46 @@ struct GGUFTests {
     #expect(try ModelSource.header(path).configuration == c)
   }
 
+  /// Begin token, end of text and ends of turns go where a Hugging Face folder has them, and out again with an export.
+  @Test(arguments: ["llama-begin.gguf", "qwen2-begin.gguf"]) func specialTokensAreRead(_ name: String) throws {
+    let scratch = try Scratch()
+    for path in [try Samples.fixture("gguf/" + name), scratch("export")] {
+      let stored = try ModelSource.load(path)
+      #expect(stored.model.configuration.stopTokens == [260, 261, 259] && stored.model.configuration.beginToken == 262)
+      let tokenizer = try Tokenizer(json: try #require(stored.files.tokenizer), path: path)
+      #expect(tokenizer.beginTokens == [262])
+      let special = try SpecialTokens(stored.files, path: path)
+      #expect(special.begin == "[PAD]" && special.end == "12" && special.addsBegin == true)
+      #expect(stored.files.chatTemplate == "{{ messages[0].content }}")
+      if path.hasSuffix("gguf") {
+        let hash = try HuggingFaceFolder.write(stored.model, files: stored.files, to: scratch("export"))
+        #expect(hash == weightsHash(stored.model))
+      }
+    }
+    for file in ["tokenizer_config.json", "generation_config.json", "chat_template.jinja"] {
+      #expect(FileManager.default.fileExists(atPath: scratch("export") + "/" + file))
+    }
+  }
+
+  /// The file's own word counts, then its kind of vocabulary.
+  @Test func noBeginTokenWhereTheFileSaysSo() throws {
+    var bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/qwen2-begin.gguf")))
+    let place = try #require(bytes.range(of: Data("tokenizer.ggml.add_bos_token".utf8))).upperBound + 4
+    #expect(bytes[place] == 1)
+    bytes[place] = 0
+    let scratch = try Scratch()
+    let path = scratch("none.gguf")
+    try bytes.write(to: URL(filePath: path))
+    let files = try GGUFModel.readHeader(path).files
+    #expect(try Tokenizer(json: try #require(files.tokenizer), path: path).beginTokens == nil)
+    #expect(try SpecialTokens(files, path: path).addsBegin == false)
+    // An id that is no token's.
+    let key = try #require(bytes.range(of: Data("tokenizer.ggml.bos_token_id".utf8))).upperBound + 4
+    bytes[key + 1] = 9
+    try bytes.write(to: URL(filePath: path))
+    Samples.failure(.data, mentions: path, "tokenizer.ggml.bos_token_id") { _ = try GGUFModel.readHeader(path) }
+  }
+
   /// Whoever refuses the vocabulary does so before any weight is read, from the one reading of the tables.
   @Test func theFilesAreCheckedFirst() throws {
     struct Refused: Error {}

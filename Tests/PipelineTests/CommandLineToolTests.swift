@@ -99,7 +99,19 @@ import Testing
 
   @Test func exportsAndImportsTheSameWeights() throws {
     let model = try program.makeModel()
-    #expect(try program.run("export", model, "folder").status == 0)
+    let exported = try program.run("export", model, "folder")
+    #expect(exported.status == 0, "\(exported.errors)")
+    let hash = try program.run("inspect", model, "--hash").output.dropLast()
+    #expect(exported.output.contains("weights \(hash), read again and equal"))
+    #expect(exported.output.contains("transformers"))
+    // The demo's tokenizer takes words whole: transformers must be told not to build a Qwen2Tokenizer from its merges.
+    let config = try String(contentsOfFile: program.file("folder/tokenizer_config.json"), encoding: .utf8)
+    #expect(config.contains("tokenization_file.TokenizerFromFile") && config.contains("PreTrainedTokenizerFast"))
+    for file in ["tokenization_file.py", "generation_config.json"] {
+      #expect(FileManager.default.fileExists(atPath: program.file("folder/" + file)))
+    }
+    let without = try program.run("export", model, "folder2", "--python", "/nowhere/python3")
+    #expect(without.status == 78 && without.errors.contains("/nowhere/python3"), "\(without.errors)")
     let imported = try program.run("import", "folder", "again.h5")
     #expect(imported.status == 0, "\(imported.errors)")
     let hashes = try [model, "again.h5"].map { try program.run("inspect", $0, "--hash").output }

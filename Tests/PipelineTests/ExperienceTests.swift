@@ -68,7 +68,7 @@ import Transformer
 
       """, "examples.jsonl")
     let examples = try TrainingExamples(
-      builder: PromptBuilder(loaded, settings: prompt, python: nil), tokenizer: loaded.tokenizer,
+      builder: try PromptBuilder(loaded, settings: prompt, python: nil), tokenizer: loaded.tokenizer,
       vocabulary: loaded.model.configuration.vocabularySize, contextLength: 512, authors: [.model]
     ).read([folder.path + "/examples.jsonl"])
     let trained = examples.map { loaded.tokenizer.decode(zip($0.tokens, $0.trained).filter(\.1).map(\.0)) }

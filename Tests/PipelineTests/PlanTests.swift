@@ -119,20 +119,20 @@ import Transformer
       let batch = order.items(from: 4 * step, count: 4).map { lengths[$0] }
       return Learner.microBatches(batch, 0..<4, budget: 30).map { batch[$0].reduce(0, +) }
     }
-    let found = try #require(PlanLengths(configuration, kind: .sft))
+    let found = try #require(try PlanLengths(configuration, kind: .sft))
     #expect(found.rows == sums.max() && found.rows > 20 && found.rows <= 30 && found.longest == 20)
     #expect(found.targets < found.rows && found.targets > 12)
     configuration.data = [
       try write("p.jsonl", ["{\"problem\": \"What is 3 + 4?\", \"gt_answer\": \"7\"}"])
     ]
     configuration.sampling.maxTokens = 50
-    let sampled = try #require(PlanLengths(configuration, kind: .rl))
+    let sampled = try #require(try PlanLengths(configuration, kind: .rl))
     #expect(sampled.longest > 52 && sampled.longest < 70)
     #expect(sampled.rows == sampled.longest)
     configuration.microBatchTokens = 100_000
-    #expect(PlanLengths(configuration, kind: .rl)?.rows == 4 * sampled.longest)
+    #expect(try PlanLengths(configuration, kind: .rl)?.rows == 4 * sampled.longest)
     configuration.data = ["none.jsonl"]
-    #expect(PlanLengths(configuration, kind: .rl) == nil)
+    #expect(try PlanLengths(configuration, kind: .rl) == nil)
   }
 
   @Test func refusesWhatDoesNotFit() throws {

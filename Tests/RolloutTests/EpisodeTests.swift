@@ -132,7 +132,7 @@ import Testing
       {"problem": "1+1?", "gt_answer": "2"}
       {"problem": "1+1?", "gt_answer": 2}
       {"problem": "x", "prompt": "1+1?", "answer": 2, "solution": "..."}
-      {"problem": "2+2?", "gt_answer": "4", "id": "four"}
+      {"problem": "2+2?", "gt_answer": "4", "id": "four", "level": 3, "type": "Algebra", "metadata": {"a": [1]}}
       """
     let hash = String(sha256Hex(of: "1+1?").prefix(16))
     try file(text) { (path: String) throws in
@@ -142,6 +142,8 @@ import Testing
     }
     for (line, message) in [
       ("{\"problem\": \"x\", \"gt_answer\": \"1\", \"id\": \"four\"}", ":5: id: \"four\" is also that of line 4"),
+      ("{\"problem\": \"x\", \"gt_anwser\": \"1\"}", ":5: gt_anwser: is unknown here; did you mean gt_answer?"),
+      ("{\"problem\": \"x\", \"answer\": \"1\", \"reward_model\": {}}", ":5: reward_model: is unknown here; known are"),
       ("{\"problem\": \"x\"}", ":5: gt_answer: is missing"), ("{\"gt_answer\": \"1\"}", ":5: problem: is missing"),
     ] {
       try file(text + "\n" + line) { (path: String) throws in

@@ -2,6 +2,7 @@ import Foundation
 import Rollout
 import Tensor
 import Testing
+import Transformer
 
 @Suite struct PythonWorkerTests {
   private struct Fixture: Decodable {
@@ -28,11 +29,13 @@ import Testing
     let fixture = try JSONDecoder().decode(Fixture.self, from: try Data(contentsOf: url))
     #expect(fixture.cases.count == 24)
     for item in fixture.cases {
-      let messages = item.messages.map { (role: $0.role, content: $0.content) }
+      let messages = item.messages.map { ChatMessage(role: $0.role, content: $0.content) }
       func render() throws -> String {
         try Self.renderer.render(
-          template: item.template, messages: messages, addGenerationPrompt: item.add_generation_prompt,
-          tokens: fixture.tokens)
+          template: item.template,
+          ChatTemplateInput(
+            messages, addGenerationPrompt: item.add_generation_prompt,
+            variables: fixture.tokens.map { ($0.key, JSONValue($0.value)) }))
       }
       if let text = item.text {
         #expect(try render() == text, "\(item.name)")
@@ -45,7 +48,8 @@ import Testing
   @Test func templatesCannotLoopForEverOrLookAround() throws {
     let impatient = ChatTemplateRenderer(limit: 1)
     func render(_ template: String) throws -> String {
-      try impatient.render(template: template, messages: [(role: "user", content: "x")], addGenerationPrompt: false)
+      try impatient.render(
+        template: template, ChatTemplateInput([ChatMessage(role: "user", content: "x")], addGenerationPrompt: false))
     }
     let endless = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     for _ in 0..<2 {
@@ -67,7 +71,8 @@ import Testing
     func render() throws -> String {
       struct Reply: Decodable { var text: String }
       let request: [String: Any] = [
-        "template": "a{{ b }}", "messages": [String](), "add_generation_prompt": false, "variables": ["b": "c"],
+        "template": "a{{ b }}", "messages": "[]", "tools": "null", "add_generation_prompt": false,
+        "variables": #"{"b": "c"}"#, "date": NSNull(),
       ]
       return try JSONDecoder().decode(Reply.self, from: try worker.call(request, limit: 60)).text
     }

@@ -18,6 +18,30 @@ import Transformer
       path: "models/qwen/config.json")
   }
 
+  /// transformers 5 takes `rope_scaling` whole where both tables are there (convert_rope_params_to_dict).
+  @Test(
+    arguments: [
+      (
+        #"{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}"#,
+        #"{"rope_type": "default", "rope_theta": 5.0}"#, .yarn, 1e6
+      ),
+      (
+        #"{"type": "linear", "factor": 2.0, "rope_theta": 7.0}"#, #"{"rope_type": "yarn", "factor": 4.0}"#, .linear, 7
+      ),
+      ("{}", #"{"rope_type": "linear", "factor": 2.0, "rope_theta": 5.0}"#, .linear, 5),
+      ("null", #"{"rope_type": "default", "rope_theta": 5.0}"#, nil, 5),
+      (#"{"rope_type": "default"}"#, #"{"rope_type": "linear", "factor": 2.0}"#, nil, 1e6),
+    ] as [(String, String, RotaryScaling.Kind?, Double)])
+  func ofTwoRopeTablesTheOlderCounts(
+    scaling: String, parameters: String, kind: RotaryScaling.Kind?, theta: Double
+  ) throws {
+    let text = Self.qwen.replacingOccurrences(
+      of: "\"rope_theta\"",
+      with: "\"rope_scaling\": \(scaling), \"rope_parameters\": \(parameters), \"rope_theta\"")
+    let c = try ModelConfiguration(huggingFaceConfig: Data(text.utf8), generationConfig: nil, path: "config.json")
+    #expect(c.ropeScaling?.kind == kind && c.ropeTheta == theta)
+  }
+
   @Test func aPublishedConfigurationIsRead() throws {
     let c = try read(Self.qwen, generation: "{\"eos_token_id\": [151645, 151643], \"temperature\": 0.7}")
     #expect(c.architecture == .qwen2)

@@ -71,6 +71,7 @@ def load_templates():
     import jinja2
     import jinja2.debug  # otherwise imported at the first error, when files are out of reach
     import jinja2.ext
+    import jinja2.meta
     import jinja2.sandbox
 
     class Generation(jinja2.ext.Extension):
@@ -96,19 +97,30 @@ def load_templates():
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
     environment.filters["tojson"] = to_json
     environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda text: datetime.datetime.now().strftime(text)
     compiled = {}
+
+    def with_reasoning(message):
+        """A message's reasoning under all names that templates read it by, as transformers gives it."""
+        found = [message[name] for name in ("reasoning_content", "thinking", "reasoning") if message.get(name) is not None]
+        return dict({"thinking": found[0]}, **dict(message, reasoning_content=found[0])) if found else message
 
     def render(request):
         text = request["template"]
+        if request.get("names"):
+            return {"names": sorted(jinja2.meta.find_undeclared_variables(environment.parse(text)))}
         if text not in compiled:
             if len(compiled) > 16:
                 compiled.clear()
             compiled[text] = environment.from_string(text)
-        messages = [{"role": role, "content": content} for role, content in request["messages"]]
+        # JSON inside JSON: the order of keys, which templates may print, stays as it is in the data.
+        messages, tools, variables = (json.loads(request[name]) for name in ("messages", "tools", "variables"))
+        today = datetime.datetime.now()
+        if request["date"] is not None:
+            today = datetime.datetime.strptime(request["date"], "%Y-%m-%d")
+            variables.setdefault("date_string", today.strftime("%d %b %Y"))
         return {"text": compiled[text].render(
-            messages=messages, tools=None, documents=None, add_generation_prompt=request["add_generation_prompt"],
-            **request["variables"])}
+            messages=[with_reasoning(message) for message in messages], tools=tools, documents=None,
+            add_generation_prompt=request["add_generation_prompt"], strftime_now=today.strftime, **variables)}
 
     # Once through what imports lazily: later, files may be out of reach.
     warm = """{%- set ns = namespace(n=0) %}{% macro f(x) %}{{ x | upper }}{% endmacro %}{{ f("a\\n'") }}
@@ -119,7 +131,9 @@ def load_templates():
         {{- "{:>4}".format(3) }}{{ {"a": 1}.items() | list }}{{ raise_exception("warm") }}"""
     for text in (warm, "{% broken", "{{ ''.__class__ }}"):
         try:
-            render({"template": text, "messages": [["user", "x"]], "add_generation_prompt": True, "variables": {}})
+            render({"template": text, "names": True})
+            render({"template": text, "messages": '[{"role": "user", "content": "x"}]', "tools": '[{"type": "x"}]',
+                    "add_generation_prompt": True, "variables": "{}", "date": "2026-01-02"})
         except jinja2.exceptions.TemplateError:
             pass
     compiled.clear()

@@ -1,42 +1,13 @@
 import Tensor
 
-/// A JSON value of the small parts of tokenizer.json; vocabulary and merges are scanned in place instead.
-indirect enum TokenizerJSON {
-  case null
-  case bool(Bool)
-  case number(Double)
-  case string([UInt8])
-  case array([TokenizerJSON])
-  case object([(key: String, value: TokenizerJSON)])
-
-  /// The member's value; nil where it is absent or null.
-  subscript(key: String) -> TokenizerJSON? {
-    guard case .object(let members) = self, let member = members.last(where: { $0.key == key }) else { return nil }
-    if case .null = member.value { return nil }
-    return member.value
-  }
-
-  /// What the value is, for messages.
-  var kind: String {
-    switch self {
-    case .null: "null"
-    case .bool: "a boolean"
-    case .number: "a number"
-    case .string: "a string"
-    case .array: "an array"
-    case .object: "an object"
-    }
-  }
-}
-
 /// Reads JSON (RFC 8259) from front to back; Foundation's reader takes seconds for a 150,000-word vocabulary.
-struct JSONScanner {
+package struct JSONScanner {
   let bytes: UnsafeBufferPointer<UInt8>
   let path: String
   var index = 0
   private static let maximumDepth = 64
 
-  init(_ bytes: UnsafeBufferPointer<UInt8>, path: String, at index: Int = 0) {
+  package init(_ bytes: UnsafeBufferPointer<UInt8>, path: String, at index: Int = 0) {
     self.bytes = bytes
     self.path = path
     self.index = index
@@ -183,7 +154,7 @@ struct JSONScanner {
   }
 
   /// Reads a number that may have a fraction and an exponent.
-  mutating func number() throws -> Double {
+  mutating func number() throws -> JSONValue {
     let first = try peek()
     let start = index
     while index < bytes.count, Self.isNumeric(bytes[index]) { index += 1 }
@@ -192,7 +163,7 @@ struct JSONScanner {
     guard let value = Double(text), value.isFinite, first != UInt8(ascii: "+"), first != UInt8(ascii: ".") else {
       throw failure("\"\(text.prefix(40))\" is not a number", at: start)
     }
-    return value
+    return .number(value, literal: text)
   }
 
   private static func isNumeric(_ byte: UInt8) -> Bool {
@@ -223,18 +194,18 @@ struct JSONScanner {
     return nil
   }
 
-  mutating func value(depth: Int = 0) throws -> TokenizerJSON {
+  package mutating func value(depth: Int = 0) throws -> JSONValue {
     guard depth < Self.maximumDepth else { throw failure("values lie more than \(Self.maximumDepth) deep") }
     switch try peek() {
     case UInt8(ascii: "{"):
-      var members: [(key: String, value: TokenizerJSON)] = []
+      var members: [(key: String, value: JSONValue)] = []
       var key: [UInt8] = []
       try object(key: &key) { scanner, key in
         members.append((String(decoding: key, as: UTF8.self), try scanner.value(depth: depth + 1)))
       }
       return .object(members)
     case UInt8(ascii: "["):
-      var elements: [TokenizerJSON] = []
+      var elements: [JSONValue] = []
       try array { scanner, _ in elements.append(try scanner.value(depth: depth + 1)) }
       return .array(elements)
     case UInt8(ascii: "\""):
@@ -250,7 +221,7 @@ struct JSONScanner {
     case UInt8(ascii: "n"):
       try literal("null")
       return .null
-    default: return .number(try number())
+    default: return try number()
     }
   }
 
