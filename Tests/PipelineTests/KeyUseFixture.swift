@@ -29,8 +29,9 @@ final class StageBench {
     try Self.model(seed: 6, to: file("other.h5"))
     try folder.write(Self.problems(3...6), "p.jsonl")
     try folder.write(Self.problems(11...13), "held.jsonl")
-    let multiplications = ProblemGenerator(seed: 3, split: .training, families: [.multiplication]).problems(count: 2)
-    try JSONLines.write(multiplications.map(\.problem), to: file("m.jsonl"))
+    let multiplications = ProblemGenerator(seed: 3, split: .training, families: [.multiplication]).problems(count: 6)
+    try JSONLines.write(multiplications.prefix(2).map(\.problem), to: file("m.jsonl"))
+    try JSONLines.write(multiplications.map(\.problem), to: file("many.jsonl"))
     try folder.write(
       (1...4).map {
         """

@@ -27,6 +27,9 @@ extension KeyUseTests {
     "samples_per_prompt=4", "optimizer.learning_rate=0", "prompt.hint=Let us use python code to solve this problem.",
   ]
 
+  /// Problems that it solves now and then, each at its own rate.
+  private static let many =
+    solving + ["data=$many.jsonl", "sampling.temperature=1", "prompts_per_step=6", "samples_per_prompt=4"]
   private static let solvingHint = [
     "hint.mode=prompt", "hint.prompt=Let us use python code to solve this problem.", "sampling.temperature=0.5",
   ]
@@ -148,8 +151,8 @@ extension KeyUseTests {
         .rft: ["reward.overlong_buffer=120"], .hint: ["reward.overlong_buffer=200"],
       ]),
     Change("groups.refill", "2"), Change("groups.mask_truncated", "true"),
-    Change("groups.knapsack", "true", shows: [.rl: solving + ["reward.overlong_buffer=0"]]),
-    Change("groups.knapsack_maximum", "4", needs: ["groups.knapsack=true"], shows: [.rl: solving]),
+    Change("groups.knapsack", "true", shows: [.rl: many]),
+    Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),
   ]
 
   private static let losses = [
