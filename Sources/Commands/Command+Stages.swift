@@ -141,7 +141,8 @@ struct Ablate: ParsableCommand {
   @Argument(help: "The ablation file (YAML).") var config: String
   @Option(name: .customLong("set"), help: "key=value, put over the file; may be repeated.")
   var overrides: [String] = []
-  @Option(help: "CASE or CASE/seed-N, with * and ?: run and compare these alone; may be repeated.") var only: [String] = []
+  @Option(help: "CASE or CASE/seed-N, with * and ?: run and compare these alone; may be repeated.") var only: [String] =
+    []
   @Flag(help: "Make runs anew that were made with another configuration, data or model.") var anew = false
   @OptionGroup var threads: Threads
 

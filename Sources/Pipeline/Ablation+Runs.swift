@@ -54,7 +54,8 @@ extension Ablation {
     }
     if let idle = only.first(where: { pattern in !runs.contains { isMeant($0, pattern) } }) {
       throw MartletError(
-        .configuration, "\(path): --only \(idle): names no case; there are \(cases.map(\.name).joined(separator: ", "))")
+        .configuration, "\(path): --only \(idle): names no case; there are \(cases.map(\.name).joined(separator: ", "))"
+      )
     }
     return runs.filter { run in only.contains { isMeant(run, $0) } }
   }
@@ -87,7 +88,8 @@ extension Ablation {
     }
     let folder: RunFolder
     do { folder = try RunFolder(run.folder, resume: true) } catch let error as MartletError
-    where error.status == .tryAgain { return .busy }
+      where error.status == .tryAgain
+    { return .busy }
     try claim(run, folder, context)
     do {
       _ = try PipelineFile.run(run.request, in: folder, context: context.with(resume: true))
@@ -115,7 +117,8 @@ extension Ablation {
       if isOther, !context.anew {
         throw MartletError(
           .configuration,
-          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to make it again")
+          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to make it again"
+        )
       }
     }
     if isOther {

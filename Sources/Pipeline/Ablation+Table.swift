@@ -49,7 +49,9 @@ extension Ablation {
         let own = runs.filter { $0.name == item.name }
         guard !own.isEmpty else { continue }
         let results = try own.compactMap { run -> (seed: UInt64, evaluation: Evaluation)? in
-          guard let mark = try? Mark.read(run.folder), mark.isFinished, mark.identity == run.identity else { return nil }
+          guard let mark = try? Mark.read(run.folder), mark.isFinished, mark.identity == run.identity else {
+            return nil
+          }
           let episodes = try EpisodeFile.read(ablation.episodes(of: run))
           return (run.seed, Evaluation(episodes, labels: episodes.map { _ in [] }))
         }
@@ -65,7 +67,8 @@ extension Ablation {
         rows.append(
           Row(
             name: item.name, set: item.set,
-            effect: .map(item.effect.map { ($0.stage, ConfigurationChange.tree($0.changes)) }), seeds: results.map(\.seed), accuracy: Self.figure(.accuracy, results, reference),
+            effect: .map(item.effect.map { ($0.stage, ConfigurationChange.tree($0.changes)) }),
+            seeds: results.map(\.seed), accuracy: Self.figure(.accuracy, results, reference),
             tokens: Self.figure(.tokens, results, reference), bySeed: bySeed,
             error: own.compactMap { failed[$0.folder]?.message }.first))
       }

@@ -131,7 +131,8 @@ public struct Ablation {
     guard request.parts.stages.contains(where: { $0.name == file.row && $0.kind == .eval }) else {
       let names = request.parts.stages.filter { $0.kind == .eval }.map(\.name)
       throw MartletError(
-        .configuration, "row: \(file.row) is no eval stage of \(file.pipeline); there are \(names.joined(separator: ", "))")
+        .configuration,
+        "row: \(file.row) is no eval stage of \(file.pipeline); there are \(names.joined(separator: ", "))")
     }
     return request
   }
@@ -140,7 +141,8 @@ public struct Ablation {
     for (index, later) in requests.enumerated() {
       guard let equal = requests[..<index].first(where: { $0.request.isEqual(to: later.request) }) else { continue }
       throw MartletError(
-        .configuration, "\(path): \(equal.name) and \(later.name) come to the same configuration; they would compare a run with itself"
+        .configuration,
+        "\(path): \(equal.name) and \(later.name) come to the same configuration; they would compare a run with itself"
       )
     }
   }

@@ -26,7 +26,8 @@ public struct Branch {
     guard let step = step ?? steps.last, let folder = try StepCheckpoint.folder(run: source, step: step) else {
       let there = steps.isEmpty ? "none" : steps.map(String.init).joined(separator: ", ")
       throw MartletError(
-        .configuration, "\(source): has no checkpoint of \(step.map { "step \($0)" } ?? "any step"); there are: \(there)")
+        .configuration,
+        "\(source): has no checkpoint of \(step.map { "step \($0)" } ?? "any step"); there are: \(there)")
     }
     (self.source, self.record, self.step, stepFolder) = (source, record, step, folder)
     stage = record.stage
@@ -158,7 +159,8 @@ public struct Branch {
     let target = RunFolder.path(new)
     guard RunFolder.contents(target).isEmpty else {
       throw MartletError(
-        .configuration, "\(target): is not empty; if it is that branch already, go on with train \(stage.rawValue) "
+        .configuration,
+        "\(target): is not empty; if it is that branch already, go on with train \(stage.rawValue) "
           + "--resume \(target), else name another folder")
     }
     let name = (target as NSString).lastPathComponent

@@ -29,7 +29,8 @@ extension HTML {
     for (index, bar) in bars.enumerated() {
       let y = decimals(44 + 26 * Double(index), 1)
       let colour = "var(--c\(index % 8))"
-      marks += "<text x=\"\(decimals(left - 12, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
+      marks +=
+        "<text x=\"\(decimals(left - 12, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
       marks += "\(escape(bar.label))</text>"
       if let low = bar.low, let high = bar.high {
         marks += "<path d=\"M\(x(low)) \(y)H\(x(high))\" stroke=\"\(colour)\" stroke-width=\"3\" opacity=\".5\"/>"
@@ -38,14 +39,17 @@ extension HTML {
         marks += "<circle cx=\"\(x(point))\" cy=\"\(y)\" r=\"2.5\" fill=\"none\" stroke=\"\(colour)\"/>"
       }
       marks += "<circle cx=\"\(x(bar.value))\" cy=\"\(y)\" r=\"5\" fill=\"\(colour)\"/>"
-      marks += "<text x=\"\(decimals(width - 8, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
+      marks +=
+        "<text x=\"\(decimals(width - 8, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
       marks += "\(short(bar.value))</text>"
     }
     return (marks, height(bars.count))
   }
 
   /// Charts below each other.
-  static func stacked(_ charts: [(marks: String, height: Double)], attributes: String = "", before: String = "") -> String {
+  static func stacked(_ charts: [(marks: String, height: Double)], attributes: String = "", before: String = "")
+    -> String
+  {
     var y = 0.0
     var text = ""
     for chart in charts {

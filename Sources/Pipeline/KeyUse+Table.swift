@@ -108,7 +108,7 @@ extension KeyUse {
       "sampling.max_calls", in: [.sft] + sampling,
       needs: [Need("sampling.tools other than none") { $0.sampling.tools != .none }], also: evaluates),
     KeyUse("prompt", in: all),
-    KeyUse("prompt.instruction", "prompt.hint", in: [.sft] + sampling, also: evaluatesOrTraces),
+    KeyUse("prompt.instruction", "prompt.hint", "prompt.overlong", in: [.sft] + sampling, also: evaluatesOrTraces),
     KeyUse("interpreter", in: [.sft] + sampling, needs: [tools], also: evaluates),
     KeyUse("interpreter.python", in: all),
     KeyUse("reward.accuracy", "reward.format_reward", "reward.overlong_buffer", in: [.sft] + sampling, also: evaluates),

@@ -104,12 +104,15 @@ public enum PipelineFile {
   private static func generate(_ problems: Generated, in root: String, context: StageContext) throws {
     let path = root + "/" + problems.file
     let bytes = try bytes(of: problems)
-    guard let there = FileManager.default.contents(atPath: path) else { return try writeFileAtomically(bytes, to: path) }
+    guard let there = FileManager.default.contents(atPath: path) else {
+      return try writeFileAtomically(bytes, to: path)
+    }
     guard there != bytes else { return }
     guard context.anew else {
       throw MartletError(
         .configuration,
-        "\(path): holds other problems than the pipeline asks for; take its change back, name another run, or give --anew")
+        "\(path): holds other problems than the pipeline asks for; take its change back, name another run, or give --anew"
+      )
     }
     context.onEvent(.note("\(path) is made anew"))
     try writeFileAtomically(bytes, to: path)

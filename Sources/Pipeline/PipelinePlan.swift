@@ -47,7 +47,7 @@ public struct PipelinePlan: Sendable {
       if let reference = configuration.refModel, let start = starts[reference] { configuration.refModel = start.model }
       planned.append((stage.configuration.run, stage.kind, configuration))
       let makers = planned.filter { maker in configuration.data.contains { PortablePath.contains(maker.run, $0) } }
-      let longest = makers.compactMap { PlanLengths($0.configuration, kind: $0.kind)?.longest }.max()
+      let longest = makers.compactMap { (try? PlanLengths($0.configuration, kind: $0.kind))??.longest }.max()
       let plan = try Plan.of(configuration, kind: stage.kind, threads: threads, speed: speed, longest: longest)
       stages.append(
         Stage(name: stage.name, kind: stage.kind, plan: plan, seconds: plan.seconds(configuration, stage.kind)))
@@ -63,9 +63,12 @@ public struct PipelinePlan: Sendable {
       ]
     }
     var text = alignedTable(rows)
-    if let worst { text += "peak \(byteText(peakBytes)) in \(worst.name), \(byteText(worst.plan.availableBytes)) are free\n" }
+    if let worst {
+      text += "peak \(byteText(peakBytes)) in \(worst.name), \(byteText(worst.plan.availableBytes)) are free\n"
+    }
     if let seconds {
-      text += "in all at most \(Self.time(seconds)): all responses as long as allowed, at the speed of a large matrix product\n"
+      text +=
+        "in all at most \(Self.time(seconds)): all responses as long as allowed, at the speed of a large matrix product\n"
     }
     for refusal in refusals { text += "refused: \(refusal)\n" }
     return text
@@ -132,7 +135,8 @@ public struct AblationPlan: Sendable {
     }
     var text = alignedTable(rows)
     if let seconds {
-      text += "\(cases.count * seeds) runs, one after another at most \(PipelinePlan.time(seconds)): all responses as long as "
+      text +=
+        "\(cases.count * seeds) runs, one after another at most \(PipelinePlan.time(seconds)): all responses as long as "
         + "allowed, at the speed of a large matrix product\n"
     }
     for refusal in refusals { text += "refused: \(refusal)\n" }

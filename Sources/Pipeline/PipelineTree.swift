@@ -9,7 +9,7 @@ enum PipelineTree {
   static func named(_ tree: ConfigurationTree, path: String) throws -> ConfigurationTree {
     guard case .map(let entries) = tree else { throw MartletError(.configuration, "\(path): is not a section") }
     for (key, _) in entries where !PipelineFile.keys.contains(key) {
-      let nearest = ConfigurationFile.nearestWord(to: key, among: PipelineFile.keys)
+      let nearest = nearestWord(to: key, among: PipelineFile.keys)
       throw MartletError(
         .configuration, "\(path): unknown key \(key)" + (nearest.map { "; did you mean \($0)?" } ?? ""))
     }
@@ -52,7 +52,8 @@ enum PipelineTree {
   static func apply(_ override: String, to tree: inout ConfigurationTree, path: String) throws {
     let (keys, value) = try ConfigurationFile.parse(override)
     func none(_ what: String, _ names: [String]) -> MartletError {
-      MartletError(.configuration, "\(path): \(override): addresses no \(what); there are \(names.joined(separator: ", "))")
+      MartletError(
+        .configuration, "\(path): \(override): addresses no \(what); there are \(names.joined(separator: ", "))")
     }
     switch keys[0] {
     case "stages" where keys.count > 2:

@@ -184,14 +184,17 @@ public enum ReportWriter {
 
   /// What each case changes and how it compares.
   private static func ablation(_ table: Ablation.Table) -> String {
-    var text = "<p class=\"soft\">Row \(HTML.escape(table.row)); means over seeds; intervals \(Ablation.Table.intervals); "
+    var text =
+      "<p class=\"soft\">Row \(HTML.escape(table.row)); means over seeds; intervals \(Ablation.Table.intervals); "
     text += "p: \(Ablation.Table.test).</p>\n" + HTML.table([Ablation.Table.headings] + table.cells)
     text += HTML.stacked(table.charts)
     for row in table.rows {
       let changes = row.effect.yaml()
       text += "<details><summary>\(HTML.escape(row.name))</summary><pre>"
       text += HTML.escape(changes.isEmpty ? "the pipeline as it stands" : changes) + "</pre></details>\n"
-      if let error = row.error { text += "<p class=\"bad\">\(HTML.escape(row.name)) failed: \(HTML.escape(error))</p>\n" }
+      if let error = row.error {
+        text += "<p class=\"bad\">\(HTML.escape(row.name)) failed: \(HTML.escape(error))</p>\n"
+      }
     }
     return text
   }

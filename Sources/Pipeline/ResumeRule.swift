@@ -25,7 +25,8 @@ extension Configuration {
   }
 
   private static let free = [
-    "run", "steps", "save_every", "save_minutes", "keep_last", "keep_every", "eval_every", "eval_data", "slots", "ranks",
+    "run", "steps", "save_every", "save_minutes", "keep_last", "keep_every", "eval_every", "eval_data", "slots",
+    "ranks",
     "recompute",
   ]
   private static let identity = ["optimizer.kind", "optimizer.state"]

@@ -90,7 +90,9 @@ final class TrainingRun {
     let pauses =
       (configuration.saveMinutes > 0 ? ["\(decimals(configuration.saveMinutes, 1)) minutes"] : [])
       + (steps > 0 ? [steps == 1 ? "step" : "\(steps) steps"] : [])
-    guard !pauses.isEmpty else { return "nothing is saved before the end (save_minutes and save_every are 0): a kill costs all" }
+    guard !pauses.isEmpty else {
+      return "nothing is saved before the end (save_minutes and save_every are 0): a kill costs all"
+    }
     return "saved every \(pauses.joined(separator: " and every ")): a kill costs at most that and the step under way"
   }
 

@@ -153,7 +153,7 @@ import Testing
   @Test(arguments: [
     // Changes nothing: the value it has; a default that the stage overrides; a stage that is not there; a key nobody has.
     ("{name: b, set: [stages.tune.steps=2]}", "changes no stage"),
-    ("{name: b, set: [defaults.optimizer.learning_rate=0.5]}", "changes no stage"),
+    ("{name: b, set: [defaults.optimizer.learning_rate=0.5]}", "no stage takes it"),
     ("{name: b, set: [stages.tine.steps=3]}", "addresses no stage"),
     ("{name: b, set: [stages.tune.stepz=3]}", "unknown key stepz"),
     ("{name: b, set: [rejection.per_problem=3]}", "no stage has the key"),
@@ -188,7 +188,7 @@ import Testing
     let before = try hashes()
     let changed = try ablate(ablation(["{name: a, set: []}", "{name: b, set: [stages.tune.steps=4]}"]))
     #expect(changed.status == 78 && changed.errors.contains("stages.tune.steps: 3 -> 4"), "\(changed.errors)")
-    let anew = try ablate(file, "--anew")
+    let anew = try ablate(ablation(["{name: a, set: []}", "{name: b, set: [stages.tune.steps=3]}"]), "--anew")
     #expect(anew.status == 0 && !anew.errors.contains("sft took"), "\(anew.errors)")
     let other = try ablate(ablation(["{name: a, set: []}", "{name: b, set: [stages.tune.steps=4]}"]), "--anew")
     #expect(other.status == 0, "\(other.errors)")

@@ -31,7 +31,8 @@ import Testing
       #expect(asked.status == 78 && asked.errors.contains("sft or rft or rl"), "\(asked.errors)")
       #expect(asked.errors.contains("--stage"))
     }
-    let plans = try ["sft", "rl"].map { try plan(["--stage", $0]) }
+    try program.write("e.jsonl", "{\"prompt\": \"What is 1 + 1?\", \"response\": \"2\"}\n")
+    let plans = try [plan(["--stage", "sft", "--set", "data=e.jsonl"]), plan(["--stage", "rl"])]
     #expect(plans.map(\.stage) == [.sft, .rl] && plans[1].peakBytes > plans[0].peakBytes)
     let checked = try program.run("check", file, "--stage", "rl")
     #expect(checked.status == 0 && checked.output.contains("ok, stage rl"), "\(checked.errors)")

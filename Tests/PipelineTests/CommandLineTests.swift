@@ -122,7 +122,8 @@ import Testing
     }
     let process = try program.start(["check"] + all.map { "configs/" + $0 }, in: TrainProgram.root)
     let outcome = try program.end(process)
-    #expect(outcome.status == 0 && outcome.output.split(separator: "\n").count == all.count, "\(outcome.errors)")
+    let taken = outcome.output.split(separator: "\n").filter { $0.contains(".yaml: ok, ") }
+    #expect(outcome.status == 0 && taken.count == all.count, "\(outcome.errors)")
   }
 
   @Test func aSignalSavesAndResumes() throws {

@@ -141,6 +141,6 @@ import Transformer
     #expect(stages.map(\.stage) == [.sft, .eval] && stages.map(\.keepLast) == [1, 3])
     #expect(refused("groups: {refill: 2}").contains("defaults.groups.refill: no stage takes it"))
     #expect(refused("train_authors: [model, hint]", ", train_authors: [model]").contains("defaults.train_authors"))
-    #expect(refused("seed: 1", ", samples_per_prompt: 2").contains("(one): samples_per_prompt: "))
+    #expect(refused("seed: 1", ", samples_per_prompt: 2").contains("stages.one: samples_per_prompt: "))
   }
 }

@@ -55,7 +55,7 @@ import Testing
     let clean = try train("clean", call: 0)
     #expect(clean.status == 0, "\(clean.errors)")
     let wanted = try hashes("clean")
-    #expect(wanted.keys.sorted() == ["model.h5", "step-00000001", "step-00000002"])
+    #expect(wanted.keys.sorted() == ["model.h5", "step-00000001", "step-00000002", "step-00000003"])
     let calls = try String(contentsOfFile: program.file("calls.log"), encoding: .utf8).split(separator: "\n")
     for name in ["pwrite", "fsync", "rename", "mkdir", "unlink"] {
       #expect(calls.contains { $0.hasSuffix(" " + name) }, "\(name) is not among the \(calls.count) calls")

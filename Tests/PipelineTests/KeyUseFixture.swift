@@ -41,6 +41,9 @@ final class StageBench {
         """
       }.joined(), "examples.jsonl")
     try folder.write("{\"prompt\": \"What is 9?\", \"response\": \"9 is nine.\"}\n", "mix.jsonl")
+    let long = String(repeating: "What is 1 + 1? ", count: 400)
+    try folder.write(
+      "{\"id\": \"long\", \"problem\": \"\(long)\", \"gt_answer\": \"2\"}\n" + Self.problems(3...4), "long.jsonl")
     try writeEdits(of: multiplications[0].problem)
   }
 
@@ -159,10 +162,13 @@ final class StageBench {
     return "recomputes \(plan.recomputes) " + plan.parts.map { "\($0.name) \($0.bytes)" }.joined(separator: ", ")
   }
 
+  /// These change with every key.
+  private static let saysTheConfiguration = ["history.jsonl", "run.json"]
+
   /// Weights by their hash, lines without times, names of the rest; not the journal, whose order is that of the clock.
   private func contents(of run: String) throws -> String {
     let names = FileManager.default.enumerator(atPath: run)?.compactMap { $0 as? String }.sorted() ?? []
-    return try names.filter { !$0.hasPrefix("journal") }.map { name in
+    return try names.filter { !$0.hasPrefix("journal") && !Self.saysTheConfiguration.contains($0) }.map { name in
       let path = run + "/" + name
       if name.hasSuffix(".h5"), !name.contains("step-") {
         return try "\(name) \(weightsHash(ModelFile.read(path).model))\n"

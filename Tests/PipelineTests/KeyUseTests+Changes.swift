@@ -54,6 +54,8 @@ extension KeyUseTests {
     Change("new_model.shape." + key, value, needs: new)
   }
 
+  private static let saving = ["steps=4", "save_every=1"]
+
   static let changes: [Change] = general + training + sampling + rewards + losses
 
   private static let general = [
@@ -63,16 +65,14 @@ extension KeyUseTests {
     shape("layer_count", "1"), shape("head_count", "2"), shape("key_value_head_count", "4"), shape("head_width", "8"),
     shape("vocabulary_size", "500"), shape("context_length", "18"), shape("rms_norm_epsilon", "0.1"),
     shape("rope_theta", "10"), shape("rope_scaling", "{rope_type: linear, factor: 2}"), shape("tied_head", "false"),
-    shape("stop_tokens", "[4]"),
+    shape("stop_tokens", "[4]"), shape("begin_token", "5"),
     Change("ref_model", "$other.h5", needs: kl),
     Change("data", "$held.jsonl"), Change("eval_data", "$held.jsonl"),
-    Change("steps", "1"), Change("seed", "7"), Change("save_every", "1"),
-    Change("keep_last", "1", needs: ["save_every=1"], shows: [.sft: ["steps=4"], .rft: ["steps=4"], .rl: ["steps=4"]]),
+    Change("steps", "1"), Change("seed", "7"), Change("save_every", "1"), Change("save_minutes", "1e-9"),
+    Change("keep_last", "1", shows: [.sft: saving, .rft: saving, .rl: saving]),
     Change(
-      "keep_every", "1", needs: ["save_every=1"],
-      shows: [
-        .sft: ["steps=4", "keep_last=1"], .rft: ["steps=4", "keep_last=1"], .rl: ["steps=4", "keep_last=1"],
-      ]),
+      "keep_every", "1",
+      shows: [.sft: saving + ["keep_last=1"], .rft: saving + ["keep_last=1"], .rl: saving + ["keep_last=1"]]),
     Change("eval_every", "1", needs: ["eval_data=$held.jsonl"]),
     Change("train_authors", "[model, hint]"),
     Change("matmul", "blas", shows: [.sft: ["model=$base"]]), Change("gradient_shards", "2"),
@@ -118,6 +118,14 @@ extension KeyUseTests {
         .hint: ["hint.mode=prompt", "data=$p.jsonl"],
       ]),
     Change("prompt.hint", "Well", shows: [.sft: evaluation]),
+    Change(
+      "prompt.overlong", "skip",
+      shows: [
+        .sft: evaluation + ["eval_data=$long.jsonl"], .rl: ["data=$long.jsonl"], .eval: ["data=$long.jsonl"],
+        .rft: ["data=$long.jsonl"], .hint: ["data=$long.jsonl"],
+      ]),
+    // The models here have no template: both are refused as soon as the model is read.
+    Change("prompt.date", "2026-01-02"), Change("prompt.template_variables", "{enable_thinking: false}"),
     interpreter("time_limit", "0.3", "import time; time.sleep(1); print(1)"),
     interpreter("memory", "300000000", "print(len(bytearray(600000000)))"),
     interpreter("output", "20", "print('a' * 60)"), interpreter("output_limit", "50", "print('a' * 60)"),
