@@ -139,9 +139,12 @@ final class TrainingRun {
   }
 
   private func contents() throws -> CheckpointWriter.Contents {
-    CheckpointWriter.Contents(
+    // In a fixed order, so that the same run leaves the same bytes.
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return CheckpointWriter.Contents(
       step: state.step, model: loaded.model, files: loaded.files, optimizer: learner.optimizer,
-      state: try JSONEncoder().encode(state), best: state.best?.step)
+      state: try encoder.encode(state), best: state.best?.step)
   }
 
   /// Leaves the last step's checkpoint, from which more steps can be made, and model.h5: without the optimizer, adapters merged
