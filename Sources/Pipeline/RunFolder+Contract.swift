@@ -54,10 +54,24 @@ extension RunFolder {
     }
     let own = try Configuration.own(path)
     let changes = try self.changes(to: configuration, from: own, record, context)
-    try refuse(changes.filter { Configuration.resumeRule($0.key, stage) == .identity })
+    let others = changes.filter { change in
+      Configuration.resumeRule(change.key, stage) == .identity
+        && !(isStillSampling && change.key.hasPrefix("rejection."))
+    }
+    try refuse(others, inPipeline: context.root != nil)
+    if stage == .hint, FileManager.default.fileExists(atPath: file("data.jsonl")),
+      let late = changes.first(where: { $0.key == "hint.count" })
+    {
+      throw refusal("\(late.text): the examples are made, so it would change nothing; start a new run")
+    }
     pending?.changes = changes
     if [.sft, .rft, .rl].contains(stage) { try settleSteps(configuration, own, changes) }
     if changes.contains(where: { $0.key == "eval_data" }) { removeEvaluation() }
+  }
+
+  /// Whether `rft` has not chosen yet what it trains on: its filter may still change.
+  private var isStillSampling: Bool {
+    record?.stage == .rft && !FileManager.default.fileExists(atPath: file("kept.jsonl"))
   }
 
   /// Whether there is nothing left to do but the evaluation at the end.
@@ -144,7 +158,7 @@ extension RunFolder {
       guard !same else { return nil }
       func list(_ paths: [String]) -> ConfigurationTree { .list(paths.map { .text($0) }) }
       // The same names with other contents.
-      let isNamed = paths == known
+      let isNamed = paths.map(PortablePath.absolute) == known.map(PortablePath.absolute)
       return ConfigurationChange(
         key: key, from: list(known), to: isNamed ? .text("other contents of the same name") : list(paths))
     }
@@ -152,12 +166,14 @@ extension RunFolder {
 
   private func refusal(_ text: String) -> MartletError { MartletError(.configuration, "\(path): \(text)") }
 
-  private func refuse(_ changes: [ConfigurationChange]) throws {
+  private func refuse(_ changes: [ConfigurationChange], inPipeline: Bool) throws {
     guard let first = changes.first else { return }
     let others = changes.dropFirst().map { "; " + $0.text }.joined()
-    throw refusal(
-      "\(first.text)\(others): that would be another run; take it back, start a new run, or branch from this one with "
-        + "train branch \(path) NEW --set \(first.key)=...")
+    let remedy =
+      inPipeline
+      ? "give --anew to make the stage again"
+      : "start a new run, or branch from this one with train branch \(path) NEW --set \(first.key)=..."
+    throw refusal("\(first.text)\(others): that would be another run; take it back, \(remedy)")
   }
 
   /// Steps may be added to a run, also to one that is finished; what is done stays done.

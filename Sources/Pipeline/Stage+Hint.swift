@@ -79,8 +79,9 @@ enum HintStage {
     if kept.count < configuration.hint.count, !configuration.edits {
       throw MartletError(
         .data,
-        "\(folder.path): \(kept.count) of \(configuration.hint.count) examples were made; give more problems, raise "
-          + "samples_per_prompt, or lower hint.count, and go on with --resume (what was tried is in hints.jsonl)")
+        "\(folder.path): \(kept.count) of \(configuration.hint.count) examples were made; go on with --resume and "
+          + "a lower hint.count, or start a new run with more problems or samples_per_prompt (what was tried is in "
+          + "hints.jsonl)")
     }
     try EpisodeFile.write(kept, to: dataFile)
     journal.remove()

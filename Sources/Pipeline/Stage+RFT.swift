@@ -39,7 +39,8 @@ enum RFTStage {
       throw MartletError(
         .data,
         "\(folder.path): none of \(episodes.count) episodes passed the filter \(configuration.rejection.filter.rawValue); "
-          + "look at \(folder.path)/episodes, or sample more")
+          + "look at \(folder.path)/episodes; go on with --resume and another filter, or start a new run with more samples"
+      )
     }
     try EpisodeFile.write(kept, to: keptFile)
     journal.remove()
