@@ -17,7 +17,7 @@ extension Ablation {
   /// A run that another process has is left to it; this one waits for it at the end, and takes it over should that process die. A failed run
   /// does not keep the others from going on.
   /// - Parameter only: `CASE` or `CASE/seed-N`, with `*` and `?` for any characters; empty: all.
-  /// - Returns: the table, and the failures.
+  /// - Returns: the table of all cases that have results, and this process's failures.
   /// - Throws: `MartletError`: configuration when a run was made with something else and `context.anew` is false, or `only` names nothing;
   ///   `Interrupted`.
   public func run(only: [String] = [], context: StageContext) throws -> (table: String, failures: [MartletError]) {
@@ -31,18 +31,19 @@ extension Ablation {
       for run in chosen where failed[run.folder] == nil && !done.contains(run.folder) {
         try context.checkCancelled()
         switch try work(on: run, context: context) {
-        case .finished: done.insert(run.folder)
+        case .finished:
+          done.insert(run.folder)
+          try write(Table(self, failed))
         case .failed(let error):
           failed[run.folder] = error
           context.onEvent(.warning("\(run.folder) failed: \(error.message)"))
         case .busy: isWaiting = true
         }
-        if case .finished = try state(run) { try write(Table(self, chosen, failed)) }
       }
       guard isWaiting else { break }
       usleep(500_000)
     }
-    let table = try Table(self, chosen, failed)
+    let table = try Table(self, failed)
     try write(table)
     return (table.text, chosen.compactMap { failed[$0.folder] })
   }

@@ -41,13 +41,12 @@ extension Ablation {
     var seeds: [UInt64]
     var rows: [Row] = []
 
-    init(_ ablation: Ablation, _ runs: [Run], _ failed: [String: MartletError]) throws {
+    init(_ ablation: Ablation, _ failed: [String: MartletError]) throws {
       let file = ablation.file
       (run, pipeline, row, seeds) = (file.run, file.pipeline, file.row, file.seeds)
       var first: [(seed: UInt64, evaluation: Evaluation)]?
       for item in ablation.cases {
-        let own = runs.filter { $0.name == item.name }
-        guard !own.isEmpty else { continue }
+        let own = ablation.runs.filter { $0.name == item.name }
         let results = try own.compactMap { run -> (seed: UInt64, evaluation: Evaluation)? in
           guard let mark = try? Mark.read(run.folder), mark.isFinished, mark.identity == run.identity else {
             return nil

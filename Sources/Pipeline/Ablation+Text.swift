@@ -58,7 +58,8 @@ extension Ablation.Table {
   }
 
   private func json(_ row: Ablation.Table.Row) throws -> [String: Any] {
-    let status = row.error != nil ? "failed" : row.seeds.count < seeds.count ? "partial" : "finished"
+    let status =
+      row.error != nil ? "failed" : row.seeds.isEmpty ? "open" : row.seeds.count < seeds.count ? "partial" : "finished"
     var object: [String: Any] = [
       "name": row.name, "set": row.set, "status": status, "error": row.error ?? NSNull(),
       "effect": try JSONSerialization.jsonObject(with: Data(row.effect.json.utf8)),

@@ -36,6 +36,9 @@ final class EpisodeJournal {
     var episode: Episode?
   }
 
+  /// What is lost when the process is killed while it samples.
+  static let costOfKill = "finished responses are kept as they come: a kill costs those under way"
+
   private let place: String
   private let name: String
   /// The identity of the model that samples; whoever changes its weights says so here.

@@ -25,11 +25,11 @@ public struct PipelineRequest {
     }
     let written = try PipelineTree.named(ConfigurationFile.written(source), path: source)
     var base = ConfigurationFile.resolved(written, source)
-    if resume, let folder = try Self.folder(base, overrides), let own = try? Self.own(folder),
+    if resume, let folder = try Self.folder(base, overrides),
       let begun = try? ConfigurationFile.written(folder + "/given.yaml")
     {
-      base = try ConfigurationFile.resolved(
-        written.edits(since: PipelineTree.named(begun, path: source), over: own), source)
+      let edited = try written.edits(since: PipelineTree.named(begun, path: source), over: Self.own(folder))
+      base = ConfigurationFile.resolved(edited, source)
       base.set(["run"], to: .text(folder))
     }
     try self.init(base: base, given: written, overrides: overrides, path: source)

@@ -137,7 +137,7 @@ public struct ResumeCheck {
 struct RunComparison {
   private let first, second: String
   /// What depends on the clock or on the folder's name.
-  private static let ignored: Set = ["seconds", "sampling_seconds", "tokens_per_second", "ms", "model"]
+  private static let ignored: Set = ["seconds", "sampling_seconds", "tokens_per_second", "ms", "model", "path"]
 
   init(_ first: String, _ second: String) {
     self.first = first

@@ -18,7 +18,7 @@ extension Configuration {
     if isOne(of: free) { return stage == .eval && section == "eval_data" ? .identity : .free }
     if isOne(of: identity) { return .identity }
     switch stage {
-    case .hint where key == "hint.count": return .free
+    case .hint where key == "hint.count", .eval where key == "hint.count": return .free
     case .hint, .eval: return .identity
     case .sft, .rft: return isOne(of: recordedInTraining) ? .recorded : .identity
     case .rl: return isOne(of: recordedInTraining + recordedInSampling) ? .recorded : .identity

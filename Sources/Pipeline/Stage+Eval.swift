@@ -36,6 +36,7 @@ enum EvalStage {
     _ problems: [Problem], engine: RolloutEngine, configuration: Configuration, folder: RunFolder,
     context: StageContext
   ) throws {
+    context.onEvent(.note(EpisodeJournal.costOfKill))
     let journal = try EpisodeJournal(
       folder, name: "eval", model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(

@@ -46,6 +46,7 @@ enum HintStage {
     }
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+    context.onEvent(.note(EpisodeJournal.costOfKill))
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     var maker = HintMaker(engine, journal: journal, configuration: configuration)

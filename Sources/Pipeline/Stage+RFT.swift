@@ -25,6 +25,7 @@ enum RFTStage {
     let engine = try RolloutEngine(
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
     let problems = try engine.admit(placed, folder: folder)
+    context.onEvent(.note(EpisodeJournal.costOfKill))
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(

@@ -219,6 +219,8 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: program.file("ab/fast/seed-1/measured/eval.json")))
     #expect(!FileManager.default.fileExists(atPath: program.file("ab/fast/seed-0")))
     #expect(!FileManager.default.fileExists(atPath: program.file("ab/base")))
+    #expect(try table().map { $0["status"] as? String } == ["open", "partial", "open"])
+    #expect(outcome.output.contains("fast (1 of 2 seeds)"))
     let none = try ablate(file, "--only", "slow")
     #expect(none.status == 78 && none.errors.contains("base, fast, long"), "\(none.errors)")
   }

@@ -194,7 +194,7 @@ import Testing
   /// Saving is on by default, and what a kill costs is said.
   @Test func savingIsOn() throws {
     let outcome = try train([stage])
-    #expect(outcome.errors.contains("saved every 10.0 minutes: a kill costs"), "\(outcome.errors)")
+    #expect(outcome.errors.contains("saved every 10 minutes: a kill costs"), "\(outcome.errors)")
     #expect(FileManager.default.fileExists(atPath: program.file("sft/step-00000003/manifest.json")))
     let often = try train([stage] + set("run=./often", "save_minutes=1e-9"))
     #expect(often.status == 0, "\(often.errors)")
