@@ -224,6 +224,7 @@ class Approximate:
         call = {"abs": abs, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot,
                 "arcsec": mp.asec, "arccsc": mp.acsc, "factorial": mp.factorial, "factorial2": mp.fac2,
                 "binomial": mp.binomial, "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh,
+                "cis": lambda angle: mp.exp(mp.mpc(0, 1) * angle),
                 "floor": mp.floor, "ceil": mp.ceil}.get(name) or getattr(mp, name, None)
         if call is None or name in ("gcd", "lcm", "det"):
             raise Undefined
