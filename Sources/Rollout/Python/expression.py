@@ -119,10 +119,11 @@ class Parser:
             self.place += 1
             left = (name, left, self.sum())
         if self.at(":"):
-            items = [left]
+            items, clock = [left], False  # 1:00
             while self.accept(":"):
+                clock = clock or self.peek()[0] == "number" and self.peek()[1].written[:1] == "0"
                 items.append(self.sum())
-            return ("ratio", items)
+            return ("clock" if clock else "ratio", items)
         return left
 
     def letter_union(self, left):
@@ -176,7 +177,7 @@ class Parser:
             elif self.accept("%"):
                 left = ("percent", left)
             elif not self.units():
-                if not self.starts():
+                if not self.starts() or self.letter_union(left):
                     return left
                 left = self.times(left, self.factor())
 

@@ -93,11 +93,13 @@ CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf", "oo": "inf", "inf": 
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
           "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "dozen": 12, "score": 20, "tenth": Fraction(1, 10), "hundredth": Fraction(1, 100),
           "thousandth": Fraction(1, 1000), "millionth": Fraction(1, 10**6), "billionth": Fraction(1, 10**9)}
-SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
-COUNTS = dict({word: n for n, word in enumerate(SMALL)}, a=1, half=Fraction(1, 2), quarter=Fraction(1, 4))
 SCALES.update({name + "s": factor for name, factor in list(SCALES.items())})
+SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
+SCALES.update((name + "s", Fraction(1, n)) for n, name in enumerate(
+    "halve third quarter fifth sixth seventh eighth ninth".split(), 2))
+COUNTS = dict({word: n for n, word in enumerate(SMALL)}, a=1, half=Fraction(1, 2), quarter=Fraction(1, 4))
 # Words after a number that change what it says: no units.
-MEANINGFUL = set("""base pi half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths squared
+MEANINGFUL = set("""base pi half third quarter fourth fourths fifth fifths sixth sixths squared
     cubed factorial pair pairs times over plus minus mod modulo root roots not if for when where is are x y n all no
     none more less fewer than out between except one two three four five six seven eight nine ten eleven twelve thirteen
     fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty
@@ -106,10 +108,10 @@ MEANINGFUL = set("""base pi half halves third thirds quarter quarters fourth fou
 UNITS = set("""cm mm km dm nm kg mg ml mL dL ft lb lbs mph kph kmh rpm Hz kHz MHz kW kWh MB GB KB kJ kPa Pa atm mol eV hr
     hrs min mins sec secs deg rad usd USD EUR GBP yd oz th st nd rd""".split())
 # Short words outside of \text that are no products of letters.
-SHORT_WORDS = set("and or percent base of per out the for not are one two six ten yes no".split())
+SHORT_WORDS = set("degree degrees deg and or percent base of per out the for not are one two six ten yes no".split())
 FONTS = set("""mathop textup mathup textsl textmd textsc text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf mathtt mathnormal mbox
     hbox operatorname boldsymbol bm rm bf it emph boxed fbox hspace""".split())
-RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "leq": "<=", "le": "<=",
+RELATIONS = {"=": "=", "=<": "<=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "leq": "<=", "le": "<=",
              "geq": ">=", "ge": ">=", "leqslant": "<=", "geqslant": ">=", "lt": "<", "gt": ">", "neq": "!=", "ne": "!=",
              "approx": "~", "simeq": "~", "in": "in", "equiv": "=", "cong": "~"}
 SAME = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "lbrace": "{",
@@ -290,7 +292,7 @@ class Tokens:
                 return digit.end()
             self.letters(letters, spaced)
             return run.end()
-        for op in ("...", "**", "<=", ">=", "==", "!="):
+        for op in ("...", "**", "<=", "=<", ">=", "==", "!="):
             if text.startswith(op, place):
                 self.add("op", RELATIONS.get(op, op), spaced)
                 return place + len(op)
