@@ -3,12 +3,16 @@
 from fractions import Fraction
 
 from expression import show
-from shapes import (REALS, alternatives, as_interval, both_signs, brackets, collection, elements, finite, has, interval_end, membership,
-                    named, pairwise, pieces, simple, stated, written_out)
+from shapes import (REALS, alternatives, both_signs, brackets, collection, elements, finite, has, interval_end,
+                    named, pairwise, pieces, simple, solution_set, stated, written_out)
 from values import TooLarge, Undefined, approximate, equal, exact, mp, symbols, walk
 
 # A gold decimal of at least so many digits may be a rounded value.
 ROUNDED_DIGITS = 3
+
+
+def angle(node):
+    return any(part[0] == "function" and part[1].startswith("arc") for part in walk(node))
 
 
 def scalar(node):
@@ -85,7 +89,8 @@ class Comparison:
         if equal(given, wanted, self.ten):
             return True
         turned = has(given, "degree"), has(wanted, "degree")
-        return turned[0] != turned[1] and has(given if turned[1] else wanted, "constant") and equal(
+        other = given if turned[1] else wanted
+        return turned[0] != turned[1] and (has(other, "constant") or angle(other)) and equal(
             given, wanted, self.ten, turned)
 
     def rounds_to(self, given, wanted):
@@ -205,12 +210,12 @@ class Comparison:
             if values is not None:
                 return any(self.same(*pair) for pair in (
                     ((value, other) if relation is given else (other, value)) for value in values))
-            interval = as_interval(relation)
-            return interval is not None and (
-                self.unions(interval, other) if relation is given else self.unions(other, interval))
-        intervals = [as_interval(node) or as_interval(membership(node)) for node in (given, wanted)]
-        if all(intervals) and symbols(given) == symbols(wanted):
-            return self.unions(*intervals)
+            solutions = solution_set(relation)
+            return solutions is not None and (
+                self.unions(solutions, other) if relation is given else self.unions(other, solutions))
+        solutions = [solution_set(node) for node in (given, wanted)]
+        if all(solutions) and symbols(given) == symbols(wanted):
+            return self.unions(*solutions)
         one, other = named(given), named(wanted)
         if one and other:
             numbered = "/" in one[0] + other[0]  # f(2) is not f(3)

@@ -513,7 +513,10 @@ def python_set(name, arguments):
     if name == "Eq":
         return ("relation", ["="], arguments)
     if name in INTERVALS:
-        return ("group", *INTERVALS[name], arguments)
+        infinite = ("constant", "inf")
+        opening, closing = INTERVALS[name]
+        return ("group", "(" if arguments[0] == ("neg", infinite) else opening,
+                ")" if arguments[1] == infinite else closing, arguments)
     if name == "Union":
         union = arguments[0]
         for part in arguments[1:]:

@@ -202,14 +202,14 @@ def clean(text):
     text = re.sub(r"(?<![A-Za-z\\])(math|cmath|np|numpy|sp|sympy)\.(?=[A-Za-z])", "", text)
     text = PREAMBLE.sub("", text.strip()).strip()
     text = BEFORE.sub(lambda found: found.group(1) or "", text)
-    text = numerals(text)
+    text = numerals(re.sub(r"^(?:\\text ?\{ ?)?all real(?:s| numbers) ?\}?$", r"\\mathbb{R}", text))
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1]
     return text.strip().rstrip(",;").strip()
 
 
 NUMBER = re.compile(r"""0[xX][0-9a-fA-F]+(?![0-9A-Za-z_]) | 0[bB][01]+(?![0-9A-Za-z_]) | 0[oO][0-7]+(?![0-9A-Za-z_])
-    | \d{1,3}(?:\\sep\d{3})+(?!\d)(?:\.(?!\.)\d*)? | \d{1,3}(?:'\d{3})+(?!\d) | \d{1,3}(?:\.\d{3}){2,}(?![\d.])
+    | \d{1,3}(?:\\sep\d{3})+(?!\d)(?:\.(?!\.)\d*)? | \d{1,3}(?:'\d{3})+(?!\d)(?:\.\d+)? | \d{1,3}(?:\.\d{3}){2,}(?![\d.])
     | \d{1,3}(?:_\d{3})+(?![\d_{])
     | (?!0)\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?
     | \d{1,3}(?:[ ]\d{3})+(?![\d/])(?![ ]*/)(?:\.\d+)?

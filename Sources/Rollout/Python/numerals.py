@@ -15,17 +15,25 @@ VALUES = dict({word: n for n, word in enumerate(ONES)}, **{word: 10 * n + 20 for
 _words = "|".join(sorted([*VALUES, *SCALES, *PARTS, "halve"], key=len, reverse=True))
 PHRASE = re.compile(r"(?<![\w\\-])(?:(?:%s)s?|an?|and|of|minus|negative)(?:[ -]+(?:(?:%s)s?|an?|and|of))*(?![\w-])" % (
     _words, _words), re.IGNORECASE)
-ALONE = re.compile(r"(?:\\text ?\{ ?)?([A-Za-z -]+?)\.? ?\}?")
+INSIDE = re.compile(r"\\text ?\{ ?([A-Za-z-]+(?:[ -][A-Za-z-]+)*) ?\}")
+ALONE = re.compile(r"(?:\\text ?\{ ?)?([A-Za-z, -]+?)\.? ?\}?")
 
 
 def numerals(text):
     """The text with digits where words say a number: everything, or what holds a scale word."""
     alone = ALONE.fullmatch(text)
     if alone:
-        value = number(re.split("[ -]+", alone.group(1).lower()))
-        if value is not None:
-            return shown(value)
+        for pieces in ([alone.group(1)], re.split(r", ?(?:and )?| and ", alone.group(1))):
+            values = [number(re.split("[ -]+", piece.lower())) for piece in pieces]
+            if None not in values:
+                return ", ".join(map(shown, values))
+    text = INSIDE.sub(upright, text)
     return PHRASE.sub(lambda found: scaled(found.group()), text)
+
+
+def upright(found):
+    value = number(re.split("[ -]+", found.group(1).lower()))
+    return found.group() if value is None else shown(value)
 
 
 def scaled(phrase):

@@ -147,20 +147,15 @@ def as_interval(relation):
     return None
 
 
-def membership(node):
-    """`x \\in (1, 2]` as the inequality; other relations as they are."""
-    if node[1] == ["in"] and variable(node[2][0]) and node[2][1][0] == "group" and len(node[2][1][3]) == 2:
-        low, high = node[2][1][3]
-        opening, closing = brackets(node[2][1])
-        infinite = ("constant", "inf")
-        operators = ["<=" if opening == "[" else "<", "<=" if closing == "]" else "<"]
-        nodes = [low, node[2][0], high]
-        if low == ("neg", infinite):
-            operators, nodes = operators[1:], nodes[1:]
-        elif high == infinite:
-            operators, nodes = operators[:1], nodes[:2]
-        return ("relation", operators, nodes)
-    return node
+def solution_set(relation):
+    """The values of x for which `x > 3`, `x \\neq 3` or `x \\in (1, 2]` holds; None for other relations."""
+    operators, nodes = relation[1:]
+    if len(nodes) == 2 and nodes[0] and variable(nodes[0]) and not symbols(nodes[1]):
+        if operators == ["!="]:
+            return ("minus", REALS, ("set", [nodes[1]]))
+        if operators == ["in"]:
+            return nodes[1]
+    return as_interval(relation)
 
 
 MOST_WRITTEN = 1000
