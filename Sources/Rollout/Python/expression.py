@@ -6,7 +6,7 @@ Nodes: ("number", Number), ("symbol", name), ("constant", "pi"|"e"|"i"|"inf"), (
 ("matrix", kind, rows), ("text", words).
 """
 
-from notation import MEANINGFUL, RELATIONS, SMALL, Endless, Number, Tokens, Unreadable
+from notation import MEANINGFUL, RELATIONS, Endless, Number, Tokens, Unreadable
 
 RELATION_SIGNS = set(RELATIONS.values())
 TRIGONOMETRIC = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"}
@@ -33,10 +33,7 @@ def read(text, reading):
     tokens = Tokens(text, reading.scientific)
     parser = Parser(tokens.list, reading.tight)
     if tokens.list and all(kind in ("word",) or (kind, value) == ("op", ",") for kind, value, _ in tokens.list):
-        words = tuple(value.lower() for _, value, _ in tokens.list)
-        if len(words) == 1 and words[0] in SMALL:
-            return ("number", Number(SMALL.index(words[0]))), set()
-        return ("text", words), set()
+        return ("text", tuple(value.lower() for _, value, _ in tokens.list)), set()
     node = parser.whole()
     return node, tokens.ambiguous | parser.ambiguous
 

@@ -96,7 +96,8 @@ SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,
 SCALES.update({name + "s": factor for name, factor in list(SCALES.items())})
 SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SCALES.update((name + "s", Fraction(1, n)) for n, name in enumerate(
-    "halve third quarter fifth sixth seventh eighth ninth".split(), 2))
+    "halve third fourth fifth sixth seventh eighth ninth".split(), 2))
+SCALES["quarters"] = Fraction(1, 4)
 COUNTS = dict({word: n for n, word in enumerate(SMALL)}, a=1, half=Fraction(1, 2), quarter=Fraction(1, 4))
 # Words after a number that change what it says: no units.
 MEANINGFUL = set("""base pi half third quarter fourth fourths fifth fifths sixth sixths squared
@@ -135,9 +136,10 @@ def plain(text):
     text = "".join(c for c in text if c not in "\u200b\u200c\u200d\u2060\ufeff\u2061\u2062\u00ad")
     text = re.sub(r"(\d)[\u0304\u0305]", r"\\overline{\1}", text)
     text = re.sub(r"([A-Za-z])\u0304", r"\\bar{\1}", text)
-    text = re.sub(r"([%s]+)√" % DIGITS[0], lambda found: r"\sqrt[%s]" % ascii_digits(found.group(1)), text)
-    text = re.sub(r"([%s]+)[⁄/]([%s]+)" % DIGITS, lambda found: r"\frac{%s}{%s}" % tuple(map(ascii_digits, found.groups())),
-                  text)
+    text = re.sub(r"([%sⁿᵏᵐ]+)√" % DIGITS[0],
+                  lambda found: r"\sqrt[%s]" % "".join(SUPERSCRIPTS[c] for c in found.group(1)), text)
+    text = re.sub(r"([%s]+)[⁄/]([%s]+)" % DIGITS,
+                  lambda found: r"\frac{%s}{%s}" % tuple(map(ascii_digits, found.groups())), text)
     text = re.sub(r"(\d)\u0307", r"\\dot{\1}", text)
     text = text.replace("\u2063", ",")
     for table, mark in ((SUPERSCRIPTS, "^"), (SUBSCRIPTS, "_")):
@@ -165,12 +167,14 @@ UPRIGHT_DIGITS = re.compile(r"\\(?:text|mathrm|mathbf|texttt|mathtt|mathsf) ?"
 PREAMBLE = re.compile(r"^(?:\\text\{ ?)?(?:(?:so|thus|therefore|hence|the|final|correct),? ){0,4}answer ?(?:is|:) ?"
                       r"(?:\}|(?!.*\})(?=.))", re.IGNORECASE)
 # Before a number: what is not exact all the same, and currencies.
-BEFORE = re.compile(r"^(\\text\{ ?)?(?:(?:about|around|approximately|roughly|exactly|USD|EUR|GBP|Rs\.?|US(?=\\?\$)) ?)(?=\}? ?\\?\$?\d)")
+BEFORE = re.compile(r"^(\\text\{ ?)?(?:about|around|approximately|roughly|exactly|USD|EUR|GBP|Rs\.?) ?(?=\}? ?\d)")
 UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}")
 
 
 # Ten choose three: ^{10}C_3, C(10, 3), nCr(10, 3).
-CHOOSE = re.compile(r"""(?<![\w}^\\)])(?:\{\s*\})?\s*[\^_]\s*\{?\s*(\d+)\s*\}?\s*C\s*_\s*\{?\s*(\d+)(?:\s*\})?""", re.VERBOSE)
+CHOOSE = re.compile(r"(?<![\w}^\\)])(?:\{ ?\})? ?[\^_] ?\{? ?(\d+) ?\}? ?C ?_ ?\{? ?(\d+)(?: ?\})?")
+
+CHOOSE_OF = re.compile(r"(?<![A-Za-z])(?:nCr|C)\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)")
 
 
 def clean(text):
@@ -180,11 +184,13 @@ def clean(text):
     text = re.sub(r"\{ ?(\\(?:overline|bar|dot) ?\{\d+\}) ?\}", r"\1", text)
     text = UPRIGHT_DIGITS.sub(r"\1", text)
     text = re.sub(r"^(\*\*|`+)(.+)\1$", r"\2", text)
-    text = re.sub(r"\\operatorname\*?\s*\{\s*\\([A-Za-z]+)\s*\}", r"\\\1 ", text).replace("\\operatorname*", "\\operatorname")
+    text = text.replace("\\operatorname*", "\\operatorname")
+    text = re.sub(r"\\operatorname\s*\{\s*\\([A-Za-z]+)\s*\}", r"\\\1 ", text)
     text = re.sub(r"(?<![.\d}])\\(?:over|under)line ?\{(\d+)\}(?= ?_)", r"\1", text)
     text = re.sub(r"\{\\[,;: !]\}|\\thinspace(?![A-Za-z]) ?", r"\\,", text)
     text = re.sub(r"(?<=\d)\\text\{,\}(?=\d)", "{,}", text)
-    text = re.sub(r"(?<![A-Za-z])(?:nCr|C)\(\s*(\d+)\s*,\s*(\d+)\s*\)", r"\\binom{\1}{\2}", text)
+    text = CHOOSE_OF.sub(lambda found: r"\binom{%s}{%s}" % found.groups() if int(found.group(2)) <= int(found.group(1))
+                         else found.group(), text)
     text = CHOOSE.sub(r"\\binom{\1}{\2}", text)
     text = re.sub(r"(?<=\d)(?<!(?<!\d)0)\s*[xX]\s*(?=\d)", r"\\times ", text)
     text = re.sub(r"\b(?:in|to) base\b", "base", text)

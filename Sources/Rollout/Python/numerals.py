@@ -3,13 +3,13 @@
 import re
 from fractions import Fraction
 
-ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen").split()
+ONES = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen").split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
           "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "dozen": 12, "score": 20}
-PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
-         "tenth": 10, "hundredth": 100, "thousandth": 1000, "millionth": 10**6}
+PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+         "ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000, "millionth": 10**6}
 VALUES = dict({word: n for n, word in enumerate(ONES)}, **{word: 10 * n + 20 for n, word in enumerate(TENS)})
 
 _words = "|".join(sorted([*VALUES, *SCALES, *PARTS, "halve"], key=len, reverse=True))

@@ -104,7 +104,7 @@ def stated(relation):
         return [nodes[1]] if nodes[0][0] == "function" or nodes[0][0] == "symbol" else None
     if set(operators) <= {"=", "~"} and not symbols(relation) and nodes[0] is not None:
         try:
-            if "~" in operators:
+            if "~" in operators or any(node[0] == "number" and node[1].cut for node in nodes[1:]):
                 return [nodes[0]]
             if all(equal(nodes[0], node) for node in nodes[1:]):
                 return [nodes[-1]]
