@@ -238,14 +238,16 @@ class Comparison:
         if not symbols(a) and not symbols(b):
             return self.equal(a, b)
         factors = []
-        for point in range(3):
+        for point in range(6):
             try:
-                top, most = approximate(a, 120, point, self.ten)
-                bottom, more = approximate(b, 120, point, self.ten)
+                top, bottom = (approximate(side, 120, point, self.ten)[0] for side in (a, b))
+                if point >= 3 and (mp.im(top) != 0 or mp.im(bottom) != 0):
+                    continue  # outside a domain
                 with mp.workdps(120):
                     factors.append(top / bottom)
             except (Undefined, ZeroDivisionError):
-                return False
+                if point < 3:
+                    return False
         with mp.workdps(120):
             if any(abs(factor - factors[0]) > abs(factors[0]) * mp.mpf(10) ** -60 for factor in factors):
                 return False

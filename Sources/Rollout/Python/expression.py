@@ -171,6 +171,8 @@ class Parser:
             elif self.peek()[0] == "scale":
                 left = ("mul", [left, ("number", Number(self.peek()[1]))])
                 self.place += 1
+                if self.peek()[0] == "number":  # 4 million 500 thousand
+                    return ("add", [left, self.product()])
             elif self.accept("%"):
                 left = ("percent", left)
             elif not self.units():

@@ -62,12 +62,15 @@ FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", 
 CHARACTERS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ",
     "⋅": r"\cdot ",
-    "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "✕": r"\times ", "✖": r"\times ", "⨯": r"\times ", "‰": r"\cdot \frac{1}{1000}", "、": ",", "÷": "/", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∛": r"\cbrt ",
+    "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "✕": r"\times ", "✖": r"\times ", "⨯": r"\times ", "‰": r"\cdot \frac{1}{1000}", "、": ",",
+    "÷": "/", "∕": "/", "⁄": "/", "√": r"\sqrt ", "∛": r"\cbrt ",
     "∜": r"\fourthroot ", "≤": r"\leq ", "≥": r"\geq ", "⩽": r"\leq ", "⩾": r"\geq ", "≠": r"\neq ", "≈": r"\approx ",
-    "≃": r"\approx ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ", "Ø": r"\emptyset ", "∈": r"\in ",
+    "≃": r"\approx ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ",
+    "Ø": r"\emptyset ", "∈": r"\in ",
     "∅": r"\emptyset ",
     "°": r"^\circ ", "º": r"^\circ ", "±": r"\pm ", "∓": r"\mp ", "…": "...", "⋯": "...", "⋮": "...", "π": r"\pi ",
-    "′": "'", "’": "'", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "〈": r"\langle ", "〉": r"\rangle ",
+    "′": "'", "’": "'", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ",
+    "〈": r"\langle ", "〉": r"\rangle ",
     "⟩": r"\rangle ", "∣": "|", "│": "|", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℚ": r"\mathbb{Q}",
     "ℕ": r"\mathbb{N}",
     "ℂ": r"\mathbb{C}", "ⅈ": "i", "ⅇ": "e", "ℯ": "e", "％": r"\%",
@@ -88,10 +91,11 @@ FUNCTIONS.update(asin="arcsin", acos="arccos", atan="arctan", acot="arccot", ars
                  Ln="ln", Log="log", Arcsin="arcsin", Arccos="arccos", Arctan="arctan", Arg="arg", Re="re", Im="im",
                  sgn="sign", set="FiniteSet")
 # Functions whose names in LaTeX are others, or none.
-PYTHON = {"abs", "factorial", "pow", "comb", "FiniteSet", "set"} | {name for name in FUNCTIONS.values() if name[0].isupper()}
+PYTHON = {"abs", "factorial", "pow", "comb", "set", *(name for name in FUNCTIONS.values() if name[0].isupper())}
 CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf", "oo": "inf", "inf": "inf", "e": "e", "i": "i"}
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-          "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "dozen": 12, "score": 20, "tenth": Fraction(1, 10), "hundredth": Fraction(1, 100),
+          "quadrillion": 10**15, "lakh": 10**5, "crore": 10**7, "dozen": 12, "score": 20,
+          "tenth": Fraction(1, 10), "hundredth": Fraction(1, 100),
           "thousandth": Fraction(1, 1000), "millionth": Fraction(1, 10**6), "billionth": Fraction(1, 10**9)}
 SCALES.update({name + "s": factor for name, factor in list(SCALES.items())})
 SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
@@ -110,11 +114,11 @@ UNITS = set("""cm mm km dm nm kg mg ml mL dL ft lb lbs mph kph kmh rpm Hz kHz MH
     hrs min mins sec secs deg rad usd USD EUR GBP yd oz th st nd rd""".split())
 # Short words outside of \text that are no products of letters.
 SHORT_WORDS = set("degree degrees deg and or percent base of per out the for not are one two six ten yes no".split())
-FONTS = set("""mathop textup mathup textsl textmd textsc text textbf textit textrm textsf texttt textnormal mathrm mathbf mathit mathsf mathtt mathnormal mbox
-    hbox operatorname boldsymbol bm rm bf it emph boxed fbox hspace""".split())
-RELATIONS = {"=": "=", "=<": "<=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "leq": "<=", "le": "<=",
-             "geq": ">=", "ge": ">=", "leqslant": "<=", "geqslant": ">=", "lt": "<", "gt": ">", "neq": "!=", "ne": "!=",
-             "approx": "~", "simeq": "~", "in": "in", "equiv": "=", "cong": "~"}
+FONTS = set("""text textbf textit textrm textsf texttt textnormal textup textsl textmd textsc mathrm mathbf mathit
+    mathsf mathtt mathnormal mathup mathop mbox hbox operatorname boldsymbol bm rm bf it emph boxed fbox hspace""".split())
+RELATIONS = {"=": "=", "=<": "<=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "leq": "<=",
+             "le": "<=", "geq": ">=", "ge": ">=", "leqslant": "<=", "geqslant": ">=", "lt": "<", "gt": ">", "neq": "!=", "ne": "!=",
+             "approx": "~", "simeq": "~", "sim": "~", "in": "in", "equiv": "=", "cong": "~"}
 SAME = {"dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "lbrace": "{",
         "rbrace": "}", "varnothing": "emptyset", "times": "*", "cdot": "*", "ast": "*", "div": "/", "varphi": "phi",
         "varepsilon": "epsilon", "vartheta": "theta", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|",
@@ -166,6 +170,9 @@ UPRIGHT_DIGITS = re.compile(r"\\(?:text|mathrm|mathbf|texttt|mathtt|mathsf) ?"
                             r"\{ ?([0-9][0-9A-Fa-f]*|[A-F][0-9A-F]*(?=\}[0-9A-F]* ?_)) ?\}")
 PREAMBLE = re.compile(r"^(?:\\text\{ ?)?(?:(?:so|thus|therefore|hence|the|final|correct),? ){0,4}answer ?(?:is|:) ?"
                       r"(?:\}|(?!.*\})(?=.))", re.IGNORECASE)
+# {x | x > 3}: the inequality.
+SET_BUILDER = re.compile(r"^(?:\\left ?)?\\\{ ?[a-z](?: ?\\in ?\\mathbb ?\{?R\}?)? ?(?:\\middle ?)?(?:\\mid|\\vert|[|:]) ?"
+                         r"([^,;|{}]*?(?:[<>]|\\(?:ne|le|ge|lt|gt)[a-z]*)[^,;|{}]*?) ?(?:\\right ?)?\\\}$")
 # Before a number: what is not exact all the same, and currencies.
 BEFORE = re.compile(r"^(\\text\{ ?)?(?:about|around|approximately|roughly|exactly|USD|EUR|GBP|Rs\.?) ?(?=\}? ?\d)")
 UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*" + 2 * r"\{\s*\\(?:text|mathrm|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}")
@@ -194,6 +201,11 @@ def clean(text):
     text = CHOOSE.sub(r"\\binom{\1}{\2}", text)
     text = re.sub(r"(?<=\d)(?<!(?<!\d)0)\s*[xX]\s*(?=\d)", r"\\times ", text)
     text = re.sub(r"\b(?:in|to) base\b", "base", text)
+    text = re.sub(r"(?<=\d) ?(\\text ?\{ ?)?\(?\b(?:in )?(binary|ternary|octal)\b\)?",
+                  lambda found: "%s base %d" % (found.group(1) or "", BASES[found.group(2)]), text)
+    text = re.sub(r", ?(?=(?:\\text ?\{ ?)?base\b)", " ", text)
+    text = re.sub(r"(?<![\^_A-Za-z}\]])(?<![\^_A-Za-z}\]] )\{ ?(\d+) ?\}(?= ?_)", r"\1", text)
+    text = re.sub(r"(?<=\d)(\\text ?\{ ?)?-(?=(?:hundred|thousand|million|billion|trillion|dozen)s?\b)", r" \1", text)
     text = re.sub(r"(?<![A-Za-z\\])([dt]?frac)(?=\{)", r"\\\1", text)
     text = re.sub(r"float\(['\"]inf(?:inity)?['\"]\)", "inf", text)
     text = re.sub(r"(?<![A-Za-z])Interval\.([LR]?open)\(", r"Interval\1(", text)
@@ -207,6 +219,7 @@ def clean(text):
     text = re.sub(r"\{\s*\\(rm|bf|it|sf)\s+([^{}]*)\}", r"\\mathrm{\2}", text)
     text = re.sub(r"(?<![A-Za-z\\])(math|cmath|np|numpy|sp|sympy)\.(?=[A-Za-z])", "", text)
     text = PREAMBLE.sub("", text.strip()).strip()
+    text = SET_BUILDER.sub(r"\1", text)
     text = BEFORE.sub(lambda found: found.group(1) or "", text)
     text = numerals(re.sub(r"^(?:\\text ?\{ ?)?all real(?:s| numbers) ?\}?$", r"\\mathbb{R}", text))
     if text.endswith(".") and not text.endswith(".."):
@@ -215,7 +228,8 @@ def clean(text):
 
 
 NUMBER = re.compile(r"""0[xX][0-9a-fA-F]+(?![0-9A-Za-z_]) | 0[bB][01]+(?![0-9A-Za-z_]) | 0[oO][0-7]+(?![0-9A-Za-z_])
-    | \d{1,3}(?:\\sep\d{3})+(?!\d)(?:\.(?!\.)\d*)? | \d{1,3}(?:'\d{3})+(?!\d)(?:\.\d+)? | \d{1,3}(?:\.\d{3}){2,}(?![\d.])
+    | \d{1,3}(?:\\sep\d{3})+(?!\d)(?:\.(?!\.)\d*)?
+    | \d{1,3}(?:'\d{3})+(?!\d)(?:\.\d+)? | \d{1,3}(?:\.\d{3}){2,}(?![\d.])
     | \d{1,3}(?:_\d{3})+(?![\d_{])
     | (?!0)\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?
     | \d{1,3}(?:[ ]\d{3})+(?![\d/])(?![ ]*/)(?:\.\d+)?
@@ -226,7 +240,10 @@ VECTOR = re.compile(r"(?<![A-Za-z])[ik](?![A-Za-z])")
 BASED = re.compile(r"([0-9]{1,4}(?: [0-9]{4})+|[0-9]{1,3}(?:(?:\\sep|,| )[0-9]{3})+"
                    r"|[0-9][0-9A-Za-z]{0,400}(?:\.[0-9A-Z]+)?|[A-F][0-9A-F]+)\s*_\s*"
                    r"(\{[^{}]*(?:\{[^{}]*\})?[^{}]*\}|\d+|\\(?:text|mathrm) ?\{[^{}]*\})")
-BASES = dict(binary=2, bin=2, octal=8, oct=8, decimal=10, dec=10, hexadecimal=16, hex=16, two=2, three=3, four=4, five=5, six=6, seven=7, eight=8, nine=9, ten=10, eleven=11, twelve=12, sixteen=16)
+BASES = dict(binary=2, bin=2, ternary=3, octal=8, oct=8, decimal=10, dec=10, hexadecimal=16, hex=16,
+             two=2, three=3, four=4, five=5, six=6, seven=7, eight=8, nine=9, ten=10, eleven=11,
+             twelve=12, sixteen=16)
+SUBSCRIPT = re.compile(r" ?_ ?\{? ?(\d{1,2}) ?\}?")
 EXPONENT = re.compile(r"[eE][+-]?\d+(?![\d.]|[A-Za-z])")
 REPEATS = re.compile(r"\s*\\(?:overline|bar)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)")
 DOTTED = re.compile(r"\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?")
@@ -312,7 +329,8 @@ class Tokens:
         found = BASED.match(text, place)
         if not found:
             return None
-        written, subscript = re.sub(r"\\sep|[, ]", "", found.group(1)), re.sub(r"\\[a-z]+|[^A-Za-z0-9]|base", "", found.group(2))
+        written = re.sub(r"\\sep|[, ]", "", found.group(1))
+        subscript = re.sub(r"\\[a-z]+|[^A-Za-z0-9]|base", "", found.group(2))
         base = int(subscript) if subscript.isdigit() and len(subscript) < 3 else BASES.get(subscript.lower(), 0)
         if not 2 <= base <= 36 or subscript.startswith("0"):
             return None
@@ -384,7 +402,13 @@ class Tokens:
         elif dots and period is not None:
             end = dots.end()
         if period is not None:
-            value += Fraction(int(period), 10 ** len(decimals) * (10 ** len(period) - 1))
+            base, subscript = 10, SUBSCRIPT.match(text, end)
+            if subscript:  # 0.\overline{1}_2
+                base, end = int(subscript.group(1)), subscript.end()
+                value = in_base(whole + "." + decimals, base) if base > 1 else None
+                if value is None or in_base(period, base) is None:
+                    raise Unreadable("base")
+            value += in_base(period, base) / (base ** len(decimals) * (base ** len(period) - 1))
             places = None
         return end, value, places, cut
 
