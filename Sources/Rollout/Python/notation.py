@@ -506,7 +506,8 @@ class Tokens:
             else:
                 self.word(word, spaced)
             return
-        letters = all(len(word) == 1 or word in ("and", "or") for word in words)  # `A and B`
+        joints = {"and", "or", ","}  # `A and B`
+        letters = not joints.isdisjoint(words) and all(len(word) == 1 or word in joints for word in words)
         for word in words:
             if word == ",":
                 self.add("op", ",", spaced)
