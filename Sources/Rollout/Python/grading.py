@@ -32,6 +32,8 @@ def grade(answer, gold):
     if chosen is not None:
         return chosen
     verdict, ambiguous = by_value(answer, gold, Reading())
+    if verdict is None and written(answer) == written(gold):
+        return "correct"
     if verdict in ("incorrect", None) and ambiguous:
         for n in range(1, 8):
             reading = Reading(not n & 1, bool(n & 2), not n & 4)
@@ -41,6 +43,11 @@ def grade(answer, gold):
                 if other == "correct":
                     return other
     return verdict
+
+
+def written(text):
+    """Without spaces and braces around one character."""
+    return re.sub(r"\{(.)\}", r"\1", "".join(clean(text).split()))
 
 
 def too_long(text):

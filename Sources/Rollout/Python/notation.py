@@ -198,6 +198,7 @@ def clean(text):
     text = re.sub(r"(?<=\d)\\text\{,\}(?=\d)", "{,}", text)
     text = CHOOSE_OF.sub(lambda found: r"\binom{%s}{%s}" % found.groups() if int(found.group(2)) <= int(found.group(1))
                          else found.group(), text)
+    text = re.sub(r"\[ ?(?=$|\\cup|[,;] )", ")", text)  # [0, 1[
     text = CHOOSE.sub(r"\\binom{\1}{\2}", text)
     text = re.sub(r"(?<=\d)(?<!(?<!\d)0)\s*[xX]\s*(?=\d)", r"\\times ", text)
     text = re.sub(r"\b(?:in|to) base\b", "base", text)

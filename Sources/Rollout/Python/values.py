@@ -208,12 +208,14 @@ def product(values, modulus):
 class Approximate:
     """mpmath at the working precision. `largest`: the largest magnitude met, which cancellation is measured by."""
 
-    def __init__(self):
-        self.largest = mp.mpf(1)
+    def __init__(self, real=False):
+        self.largest, self.real = mp.mpf(1), real
 
     def kept(self, value):
         if isinstance(value, (mp.mpf, mp.mpc)):
             if mp.isnan(value):
+                raise Undefined
+            if self.real and mp.im(value) != 0:
                 raise Undefined
             size = abs(value)
             if size > self.largest and not mp.isinf(size):
@@ -385,10 +387,10 @@ def exact(node, ten=True, radians=False, point=0):
         return None
 
 
-def approximate(node, digits, point=0, ten=True, radians=False):
+def approximate(node, digits, point=0, ten=True, radians=False, real=False):
     """(value, largest magnitude met) to so many digits.
     Raises Undefined, TooLarge."""
-    arithmetic = Approximate()
+    arithmetic = Approximate(real)
     with mp.workdps(digits):
         value = Evaluation(arithmetic, point, ten, radians)(node)
         return mp.mpmathify(value), arithmetic.largest
@@ -440,19 +442,20 @@ def apart(a, b, point, ten, radians):
 
 
 def near(a, b, digits, point, ten, radians):
+    # Later points may be outside a domain: there, real expressions have no complex value on their way either.
+    real = point >= 3 and not any(part == ("constant", "i") for part in [*walk(a), *walk(b)])
     try:
         if digits > 200 and point < 3 and apart(a, b, point, ten, radians):
             return False
         (left, most), (right, more) = (
-            approximate(node, digits, point, ten, turn) for node, turn in zip((a, b), radians))
+            approximate(node, digits, point, ten, turn, real) for node, turn in zip((a, b), radians))
     except Undefined:
         if point < 3:
             raise
         return True
     if mp.isinf(left) or mp.isinf(right):
         return left == right
-    real = not any(part == ("constant", "i") for part in [*walk(a), *walk(b)])
-    if point >= 3 and (mp.im(left) != 0 or mp.im(right) != 0) and (real or mp.im(left) == 0 or mp.im(right) == 0):
+    if point >= 3 and (mp.im(left) != 0) != (mp.im(right) != 0):
         return True  # outside what one of them is defined on
     with mp.workdps(digits):
         return abs(left - right) <= max(most, more) * mp.mpf(10) ** (-digits // 2)
