@@ -84,10 +84,10 @@ private func boxContent(_ bytes: [UInt8], after start: Int, _ closings: [Int: In
   while index < bytes.count, bytes[index] == 0x20 { index += 1 }
   guard index < bytes.count else { return .none }
   guard bytes[index] == UInt8(ascii: "{") else {
-    // `\boxed 5`: as in TeX, one character; a whole run of digits is meant
+    // `\boxed 5`: one digit in TeX; a whole run of digits is meant
     var end = index
     while end < bytes.count, bytes[end] >= 0x30, bytes[end] <= 0x39 { end += 1 }
-    return index > start && end > index ? .closed(bytes[index..<end]) : .none
+    return end > index ? .closed(bytes[index..<end]) : .none
   }
   return closings[index].map { .closed(bytes[index + 1..<$0]) } ?? .open
 }

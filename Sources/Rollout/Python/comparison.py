@@ -3,12 +3,20 @@
 from fractions import Fraction
 
 from expression import show
-from shapes import (alternatives, as_interval, both_signs, brackets, collection, elements, finite, has, interval_end,
-                    named, pairwise, pieces, simple, stated)
+from shapes import (REALS, alternatives, both_signs, brackets, collection, elements, finite, has, interval_end,
+                    named, pairwise, pieces, simple, solution_set, stated, written_out)
 from values import TooLarge, Undefined, approximate, equal, exact, mp, symbols, walk
 
 # A gold decimal of at least so many digits may be a rounded value.
 ROUNDED_DIGITS = 3
+
+
+def angle(node):
+    return any(part[0] == "function" and part[1].startswith("arc") for part in walk(node))
+
+
+def scalar(node):
+    return not symbols(node) and not collection(node) and node[0] not in ("relation", "union", "text", "matrix", "ratio")
 
 
 class Comparison:
@@ -51,10 +59,13 @@ class Comparison:
             given = alternatives(given)
         elif given[0] == "union" and alternatives(wanted):
             wanted = alternatives(wanted)
-        if given[0] in ("union", "cap", "minus") or wanted[0] in ("union", "cap", "minus"):
+        if {given[0], wanted[0]} & {"union", "cap", "minus"} or REALS in (given, wanted):
             return self.unions(given, wanted)
         if "matrix" in (given[0], wanted[0]):
             return self.matrices(given, wanted)
+        if "clock" in (given[0], wanted[0]):
+            return given[0] in ("clock", "ratio") and wanted[0] in ("clock", "ratio") and self.in_order(
+                given[1], wanted[1])
         if "ratio" in (given[0], wanted[0]):
             return self.ratios(given, wanted)
         if collection(given) or collection(wanted):
@@ -78,7 +89,8 @@ class Comparison:
         if equal(given, wanted, self.ten):
             return True
         turned = has(given, "degree"), has(wanted, "degree")
-        return turned[0] != turned[1] and has(given if turned[1] else wanted, "constant") and equal(
+        other = given if turned[1] else wanted
+        return turned[0] != turned[1] and (has(other, "constant") or angle(other)) and equal(
             given, wanted, self.ten, turned)
 
     def rounds_to(self, given, wanted):
@@ -112,8 +124,11 @@ class Comparison:
             one, other = (given, wanted) if collection(given) else (wanted, given)
             items = elements(one)
             return one[0] == "list" and bool(items) and all(self.same(item, other) for item in items)
+        if not elements(given) and not elements(wanted):
+            return True
         if given[0] == wanted[0] == "group":
-            return brackets(given) == brackets(wanted) and self.in_order(elements(given), elements(wanted))
+            vectors = len(elements(given)) > 2 and {brackets(given), brackets(wanted)} <= {"()", "[]"}
+            return (vectors or brackets(given) == brackets(wanted)) and self.in_order(elements(given), elements(wanted))
         if "group" in (given[0], wanted[0]):
             group, other = (wanted, given) if wanted[0] == "group" else (given, wanted)
             if other[0] == "set" or brackets(group) in ("(]", "[)", "]["):
@@ -130,7 +145,8 @@ class Comparison:
 
     def as_sets(self, given, wanted):
         if len(given) * len(wanted) > 2500:
-            return self.in_order(given, wanted)
+            values = [{exact(item, self.ten) if scalar(item) else None for item in side} for side in (given, wanted)]
+            return self.in_order(given, wanted) if None in values[0] | values[1] else values[0] == values[1]
         return (all(any(self.same(one, other) for other in wanted) for one in given)
                 and all(any(self.same(one, other) for one in given) for other in wanted))
 
@@ -159,6 +175,9 @@ class Comparison:
         """With dots: shown terms agree from both ends; terms that only one shows go on as the other's do."""
         if not (collection(given) and collection(wanted) and given[0] == wanted[0]):
             return False
+        if not has(given, "dots") or not has(wanted, "dots"):
+            given, wanted = written_out(given), written_out(wanted)
+            return not has(given, "dots") and not has(wanted, "dots") and self.same(given, wanted)
         sides = []
         for node in (given, wanted):
             items = elements(node)
@@ -191,12 +210,16 @@ class Comparison:
             if values is not None:
                 return any(self.same(*pair) for pair in (
                     ((value, other) if relation is given else (other, value)) for value in values))
-            interval = as_interval(relation)
-            return interval is not None and (
-                self.unions(interval, other) if relation is given else self.unions(other, interval))
+            solutions = solution_set(relation)
+            return solutions is not None and (
+                self.unions(solutions, other) if relation is given else self.unions(other, solutions))
+        solutions = [solution_set(node) for node in (given, wanted)]
+        if all(solutions) and symbols(given) == symbols(wanted):
+            return self.unions(*solutions)
         one, other = named(given), named(wanted)
         if one and other:
-            return (one[0] == other[0] or "(" in one[0] or "(" in other[0]) and self.same(one[1], other[1])
+            numbered = "/" in one[0] + other[0]  # f(2) is not f(3)
+            return (one[0] == other[0] or not numbered and ("(" in one[0] or "(" in other[0])) and self.same(one[1], other[1])
         if one or other:
             plain_values = [stated(node) for node in (given, wanted)]
             if all(plain_values) and not symbols(given) | symbols(wanted):
@@ -215,14 +238,16 @@ class Comparison:
         if not symbols(a) and not symbols(b):
             return self.equal(a, b)
         factors = []
-        for point in range(3):
+        for point in range(6):
             try:
-                top, most = approximate(a, 120, point, self.ten)
-                bottom, more = approximate(b, 120, point, self.ten)
+                top, bottom = (approximate(side, 120, point, self.ten)[0] for side in (a, b))
+                if point >= 3 and (mp.im(top) != 0 or mp.im(bottom) != 0):
+                    continue  # outside a domain
                 with mp.workdps(120):
                     factors.append(top / bottom)
             except (Undefined, ZeroDivisionError):
-                return False
+                if point < 3:
+                    return False
         with mp.workdps(120):
             if any(abs(factor - factors[0]) > abs(factors[0]) * mp.mpf(10) ** -60 for factor in factors):
                 return False

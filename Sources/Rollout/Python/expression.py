@@ -6,11 +6,13 @@ Nodes: ("number", Number), ("symbol", name), ("constant", "pi"|"e"|"i"|"inf"), (
 ("matrix", kind, rows), ("text", words).
 """
 
-from notation import MEANINGFUL, RELATIONS, SMALL, Endless, Number, Tokens, Unreadable
+from notation import MEANINGFUL, RELATIONS, Endless, Number, Tokens, Unreadable
 
 RELATION_SIGNS = set(RELATIONS.values())
 TRIGONOMETRIC = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"}
 MATRICES = {"pmatrix", "bmatrix", "matrix", "Bmatrix", "array", "smallmatrix", "vmatrix"}
+INTERVALS = {"Interval": "[]", "Intervalopen": "()", "IntervalLopen": "(]", "IntervalRopen": "[)"}
+SETS = {"FiniteSet", "Union", *INTERVALS}
 DEEPEST = 60
 LONGEST_PRODUCT = 300  # tokens, where every division is one level more
 # `1011 base 2`, written in several ways.
@@ -31,10 +33,7 @@ def read(text, reading):
     tokens = Tokens(text, reading.scientific)
     parser = Parser(tokens.list, reading.tight)
     if tokens.list and all(kind in ("word",) or (kind, value) == ("op", ",") for kind, value, _ in tokens.list):
-        words = tuple(value.lower() for _, value, _ in tokens.list)
-        if len(words) == 1 and words[0] in SMALL:
-            return ("number", Number(SMALL.index(words[0]))), set()
-        return ("text", words), set()
+        return ("text", tuple(value.lower() for _, value, _ in tokens.list)), set()
     node = parser.whole()
     return node, tokens.ambiguous | parser.ambiguous
 
@@ -112,16 +111,22 @@ class Parser:
 
     def sets(self):
         left = self.sum()
-        while self.at("cup", "cap", "setminus"):
-            name = {"cup": "union", "cap": "cap", "setminus": "minus"}[self.peek()[1]]
+        while self.at("cup", "cap", "setminus") or self.letter_union(left):
+            name = {"U": "union", "cup": "union", "cap": "cap", "setminus": "minus"}[self.peek()[1]]
             self.place += 1
             left = (name, left, self.sum())
         if self.at(":"):
-            items = [left]
+            items, clock = [left], False  # 1:00
             while self.accept(":"):
+                clock = clock or self.peek()[0] == "number" and self.peek()[1].written[:1] == "0"
                 items.append(self.sum())
-            return ("ratio", items)
+            return ("clock" if clock else "ratio", items)
         return left
+
+    def letter_union(self, left):
+        """`(0, 1) U (2, 3)`."""
+        return left[0] in ("group", "set", "union") and self.peek()[:2] == ("name", "U") and self.peek(1)[1] in (
+            "(", "[", "{", "\\{")
 
     # ------------------------------------------------------------------------------------------ arithmetic
 
@@ -166,10 +171,12 @@ class Parser:
             elif self.peek()[0] == "scale":
                 left = ("mul", [left, ("number", Number(self.peek()[1]))])
                 self.place += 1
+                if self.peek()[0] == "number":  # 4 million 500 thousand
+                    return ("add", [left, self.product()])
             elif self.accept("%"):
                 left = ("percent", left)
             elif not self.units():
-                if not self.starts():
+                if not self.starts() or self.letter_union(left):
                     return left
                 left = self.times(left, self.factor())
 
@@ -432,17 +439,20 @@ class Parser:
         if name == "log" and index is None and self.accept("_"):
             index = self.argument_or_number()
         arguments = self.arguments(name)
-        most = {"gcd": 99, "lcm": 99, "min": 99, "max": 99, "log": 2, "Rational": 2, "Fraction": 2}.get(name, 1)
-        least = 2 if name in ("binomial", "pow") else 1
+        most = {"gcd": 99, "lcm": 99, "min": 99, "max": 99, "log": 2, "Rational": 2, "Fraction": 2, "FiniteSet": 999, "Union": 99,
+                "Eq": 2, **dict.fromkeys(INTERVALS, 2)}.get(name, 1)
+        least = 0 if name == "FiniteSet" else 2 if name in ("binomial", "pow", "Eq", *INTERVALS) else 1
         if not least <= len(arguments) <= max(least, most):
             raise Unreadable(name)
         if name in ("Rational", "Fraction") and len(arguments) == 2:
             return ("div", *arguments)
-        if name in ("Rational", "Fraction") and len(arguments) == 1:
+        if name in ("Rational", "Fraction", "Integer") and len(arguments) == 1:
             return arguments[0]
+        if name in SETS or name == "Eq":
+            return python_set(name, arguments)
         if name == "pow" and len(arguments) == 2:
             return ("pow", *arguments)
-        if name == "Matrix":
+        if name in ("Matrix", "array"):
             return python_matrix(arguments[0])
         if name in ("lg", "log2"):
             name, index = "log", ("number", Number(10 if name == "lg" else 2))
@@ -468,6 +478,8 @@ class Parser:
         if self.at("("):
             node = self.primary()
             return node[3] if node[0] == "group" and node[2] == ")" else [node]
+        if self.at("\\{") and name in ("min", "max", "gcd", "lcm"):
+            return self.primary()[1]
         if self.at("{"):
             return [self.primary()]
         if not self.starts() and not self.at("-"):
@@ -493,6 +505,25 @@ class Parser:
             if rows[-1]:
                 self.expect("&")
             rows[-1].append(self.relation())
+
+
+def python_set(name, arguments):
+    """sympy's sets and equations, and Python's `set([1, 2])`."""
+    if name == "Eq":
+        return ("relation", ["="], arguments)
+    if name in INTERVALS:
+        infinite = ("constant", "inf")
+        opening, closing = INTERVALS[name]
+        return ("group", "(" if arguments[0] == ("neg", infinite) else opening,
+                ")" if arguments[1] == infinite else closing, arguments)
+    if name == "Union":
+        union = arguments[0]
+        for part in arguments[1:]:
+            union = ("union", union, part)
+        return union
+    if len(arguments) == 1 and arguments[0][0] == "group":
+        arguments = arguments[0][3]
+    return ("set", arguments)
 
 
 def python_matrix(node):

@@ -9,9 +9,10 @@ from shapes import both_signs, brackets, collection, elements, has, simple, stat
 from values import MOST_DIGITS, TooLarge, Undefined, approximate, exact, mp, size, symbols
 
 LONGEST = 10_000
+LONGEST_NUMBER = 50_000
 CHOICE = re.compile(r"""^(?:\\(?:text|textbf|mathrm|mathbf|textrm|bf|rm)\s*\{?|\{|\s
     |(?:(?:the|correct)\s+)*(?:option|choice|answer)(?:\s+is)?(?=[\s(:}])[\s:]*\}?)*
-    (?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*(?:[.):](?!\d)|(?=\}|$)))[\s})]*(.*)$""", re.VERBOSE | re.IGNORECASE | re.DOTALL)
+    (?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*(?:[.):](?!\d)|(?=\}|$|\\q?quad)))[\s})]*(.*)$""", re.VERBOSE | re.IGNORECASE | re.DOTALL)
 # What follows a letter that is no choice: `B + 1`, `(A) and (B)`.
 CONTINUES = re.compile(r"\\text\{\s*(and|or)\b|(and|or)\b|\\(cap|cup|cdot|times|in)\b")
 
@@ -19,8 +20,10 @@ CONTINUES = re.compile(r"\\text\{\s*(and|or)\b|(and|or)\b|\\(cap|cup|cdot|times|
 def grade(answer, gold):
     """"correct", "incorrect", "ungradable" (the gold answer has no value, or none that can be worked out); None: not
     read here."""
-    if max(len(gold), len(answer)) > LONGEST:
+    if too_long(gold):
         return None
+    if too_long(answer):
+        return "incorrect"
     if unclosed(gold):
         return "ungradable"
     if unclosed(answer):
@@ -29,6 +32,8 @@ def grade(answer, gold):
     if chosen is not None:
         return chosen
     verdict, ambiguous = by_value(answer, gold, Reading())
+    if verdict is None and written(answer) == written(gold):
+        return "correct"
     if verdict in ("incorrect", None) and ambiguous:
         for n in range(1, 8):
             reading = Reading(not n & 1, bool(n & 2), not n & 4)
@@ -38,6 +43,15 @@ def grade(answer, gold):
                 if other == "correct":
                     return other
     return verdict
+
+
+def written(text):
+    """Without spaces and braces around one character."""
+    return re.sub(r"\{(.)\}", r"\1", "".join(clean(text).split()))
+
+
+def too_long(text):
+    return len(text) > LONGEST and not (len(text) <= LONGEST_NUMBER and re.fullmatch(r"[-+]?[\d.,]+", text))
 
 
 def unclosed(text):

@@ -1,6 +1,7 @@
 """What kind of thing a tree is: a list, an interval, an equation that states a value, a union."""
 
-from expression import parts
+from expression import parts, show
+from notation import Number
 from values import TooLarge, Undefined, equal, exact, symbols, walk
 
 REALS = ("symbol", "\\mathbb R")
@@ -73,8 +74,8 @@ def variable(node):
     if node[0] == "symbol":
         return node[1]
     if node[0] == "mul" and len(node[1]) == 2 and node[1][0][0] == "symbol" and node[1][1][0] == "group" and (
-            all(part[0] == "symbol" for part in node[1][1][3])):
-        return node[1][0][1] + "(" + ",".join(part[1] for part in node[1][1][3]) + ")"
+            all(part[0] in ("symbol", "number") for part in node[1][1][3])):
+        return node[1][0][1] + "(" + ",".join(show(part[1]) for part in node[1][1][3]) + ")"
     if node[0] == "group" and len(node[3]) > 1 and all(part[0] == "symbol" for part in node[3]):
         return ",".join(part[1] for part in node[3])
     return None
@@ -103,7 +104,7 @@ def stated(relation):
         return [nodes[1]] if nodes[0][0] == "function" or nodes[0][0] == "symbol" else None
     if set(operators) <= {"=", "~"} and not symbols(relation) and nodes[0] is not None:
         try:
-            if "~" in operators:
+            if "~" in operators or any(node[0] == "number" and node[1].cut for node in nodes[1:]):
                 return [nodes[0]]
             if all(equal(nodes[0], node) for node in nodes[1:]):
                 return [nodes[-1]]
@@ -144,6 +145,40 @@ def as_interval(relation):
         first, last = operators
         return ("group", "[" if first == "<=" else "(", "]" if last == "<=" else ")", [nodes[0], nodes[2]])
     return None
+
+
+def solution_set(relation):
+    """The values of x for which `x > 3`, `x \\neq 3` or `x \\in (1, 2]` holds; None for other relations."""
+    operators, nodes = relation[1:]
+    if len(nodes) == 2 and nodes[0] and variable(nodes[0]) and not symbols(nodes[1]):
+        if operators == ["!="]:
+            return ("minus", REALS, ("set", [nodes[1]]))
+        if operators == ["in"]:
+            return nodes[1]
+    return as_interval(relation)
+
+
+MOST_WRITTEN = 1000
+
+
+def written_out(node):
+    """`1, 2, \\ldots, 9` with all its numbers: two numbers or more with one step, dots, and where they end."""
+    items = elements(node)
+    places = [n for n, item in enumerate(items) if item[0] == "dots"]
+    if len(places) != 1 or places[0] < 2 or places[0] != len(items) - 2 or symbols(node):
+        return node
+    values = [exact(item) for item in items if item[0] != "dots"]
+    if None in values:
+        return node
+    *head, last = values
+    step = head[1] - head[0]
+    if step == 0 or any(b - a != step for a, b in zip(head, head[1:])):
+        return node
+    count = (last - head[0]) / step
+    if count.denominator != 1 or not len(head) <= count < MOST_WRITTEN:
+        return node
+    whole = [("number", Number(head[0] + n * step)) for n in range(int(count) + 1)]
+    return node[:-1] + (whole,)
 
 
 def alternatives(node):

@@ -19,6 +19,7 @@ except ImportError:  # the caller says so
 
 LARGEST = 300_000  # bits of an exact number
 MOST_DIGITS = 10_000  # worked with
+MOST_FACTORS = 1_000_000  # of a factorial
 
 
 class Undefined(Exception):
@@ -154,15 +155,67 @@ class Exact:
         raise NotRational
 
 
+class Modular:
+    """Rational arithmetic modulo a prime, which tells numbers of any length apart; exponents and arguments are exact.
+    Raises NotRational, and TooLarge where those are beyond LARGEST."""
+
+    PRIME = 11744896304061338076667424059833619145313962331487361721003388089423391881947  # SHA-256 of "martlet", next
+
+    def number(self, value):
+        return value.numerator * self.inverse(value.denominator) % self.PRIME
+
+    def inverse(self, value):
+        if value % self.PRIME == 0:
+            raise Undefined
+        return pow(value, -1, self.PRIME)
+
+    def constant(self, name):
+        raise NotRational
+
+    def add(self, values):
+        return sum(values) % self.PRIME
+
+    def mul(self, values):
+        return product(values, self.PRIME)
+
+    def div(self, a, b):
+        return a * self.inverse(b) % self.PRIME
+
+    def pow(self, base, exponent):
+        n = whole(exponent)
+        if base % self.PRIME == 0:
+            return base if n > 0 else 1 if n == 0 else self.inverse(base)
+        return pow(base, n % (self.PRIME - 1), self.PRIME)
+
+    def function(self, name, values):
+        if name == "factorial" and MOST_FACTORS >= whole(values[0]) >= 0:
+            return product(range(1, whole(values[0]) + 1), self.PRIME)
+        if name == "binomial":
+            n, k = whole(values[0]), whole(values[1])
+            k = min(k, n - k)
+            if 0 <= k <= MOST_FACTORS:
+                return self.div(product(range(n - k + 1, n + 1), self.PRIME), product(range(1, k + 1), self.PRIME))
+        return self.number(Exact().function(name, values))
+
+
+def product(values, modulus):
+    result = 1
+    for value in values:
+        result = result * value % modulus
+    return result
+
+
 class Approximate:
     """mpmath at the working precision. `largest`: the largest magnitude met, which cancellation is measured by."""
 
-    def __init__(self):
-        self.largest = mp.mpf(1)
+    def __init__(self, real=False):
+        self.largest, self.real = mp.mpf(1), real
 
     def kept(self, value):
         if isinstance(value, (mp.mpf, mp.mpc)):
             if mp.isnan(value):
+                raise Undefined
+            if self.real and mp.im(value) != 0:
                 raise Undefined
             size = abs(value)
             if size > self.largest and not mp.isinf(size):
@@ -224,6 +277,7 @@ class Approximate:
         call = {"abs": abs, "arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot,
                 "arcsec": mp.asec, "arccsc": mp.acsc, "factorial": mp.factorial, "factorial2": mp.fac2,
                 "binomial": mp.binomial, "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh,
+                "cis": lambda angle: mp.exp(mp.mpc(0, 1) * angle),
                 "floor": mp.floor, "ceil": mp.ceil}.get(name) or getattr(mp, name, None)
         if call is None or name in ("gcd", "lcm", "det"):
             raise Undefined
@@ -239,6 +293,8 @@ class Evaluation:
 
     def __init__(self, arithmetic, point=0, ten=True, radians=False):
         self.arithmetic, self.point, self.ten, self.radians = arithmetic, point, ten, radians
+        # What works out exponents and arguments.
+        self.inner = Evaluation(Exact(), point, ten, radians) if isinstance(arithmetic, Modular) else self
 
     def __call__(self, node, inside=False):
         kind, arithmetic = node[0], self.arithmetic
@@ -250,8 +306,10 @@ class Evaluation:
             return arithmetic.constant(node[1])
         if kind in ("add", "mul"):
             return getattr(arithmetic, kind)([self(part, inside) for part in node[1]])
-        if kind in ("div", "pow"):
-            return getattr(arithmetic, kind)(self(node[1], inside), self(node[2], inside))
+        if kind == "div":
+            return arithmetic.div(self(node[1], inside), self(node[2], inside))
+        if kind == "pow":
+            return arithmetic.pow(self(node[1], inside), self.inner(node[2], inside))
         if kind == "neg":
             return -self(node[1], inside)
         if kind == "percent":
@@ -262,9 +320,9 @@ class Evaluation:
                 return value
             return arithmetic.div(arithmetic.mul([value, arithmetic.constant("pi")]), arithmetic.number(Fraction(180)))
         if kind == "function":
-            values = [self(part, True) for part in node[2]]
+            values = [self.inner(part, True) for part in node[2]]
             if node[1] == "log" and len(values) == 1:
-                values += [arithmetic.number(Fraction(10))] if self.ten else []
+                values += [self.inner.arithmetic.number(Fraction(10))] if self.ten else []
             return arithmetic.function(node[1], values)
         if kind == "group" and len(node[3]) == 1:
             return self(node[3][0], inside)
@@ -301,9 +359,11 @@ def size(node):
                 if symbols(part):
                     raise NotRational
                 total += bits(Evaluation(Exact())(part))
-            except (NotRational, Undefined, TooLarge):
+            except (NotRational, Undefined):
                 if part[0] == "pow":
                     total += exponent_bits(part)
+            except TooLarge:
+                total += exponent_bits(part) if part[0] == "pow" else 10 * LARGEST
     return total * 3 // 10
 
 
@@ -327,10 +387,10 @@ def exact(node, ten=True, radians=False, point=0):
         return None
 
 
-def approximate(node, digits, point=0, ten=True, radians=False):
+def approximate(node, digits, point=0, ten=True, radians=False, real=False):
     """(value, largest magnitude met) to so many digits.
     Raises Undefined, TooLarge."""
-    arithmetic = Approximate()
+    arithmetic = Approximate(real)
     with mp.workdps(digits):
         value = Evaluation(arithmetic, point, ten, radians)(node)
         return mp.mpmathify(value), arithmetic.largest
@@ -348,7 +408,7 @@ def equal(a, b, ten=True, radians=(False, False)):
         try:
             left, right = (exact(node, ten, turn, point) for node, turn in zip((a, b), radians))
         except TooLarge:
-            left = right = None
+            left, right = (residue(node, ten, turn, point) for node, turn in zip((a, b), radians))
         if left is not None and right is not None:
             if left != right:
                 return False
@@ -360,6 +420,14 @@ def equal(a, b, ten=True, radians=(False, False)):
     if digits is not None and digits > MOST_DIGITS:
         raise TooLarge
     return True
+
+
+def residue(node, ten, radians, point):
+    """The value modulo a prime; None where it cannot be worked out."""
+    try:
+        return Evaluation(Modular(), point, ten, radians)(node) % Modular.PRIME
+    except (NotRational, Undefined, TooLarge):
+        return None
 
 
 def apart(a, b, point, ten, radians):
@@ -374,11 +442,13 @@ def apart(a, b, point, ten, radians):
 
 
 def near(a, b, digits, point, ten, radians):
+    # Later points may be outside a domain: there, real expressions have no complex value on their way either.
+    real = point >= 3 and not any(part == ("constant", "i") for part in [*walk(a), *walk(b)])
     try:
         if digits > 200 and point < 3 and apart(a, b, point, ten, radians):
             return False
         (left, most), (right, more) = (
-            approximate(node, digits, point, ten, turn) for node, turn in zip((a, b), radians))
+            approximate(node, digits, point, ten, turn, real) for node, turn in zip((a, b), radians))
     except Undefined:
         if point < 3:
             raise
