@@ -15,7 +15,8 @@ extension ChatForm {
   /// The answer `place` of a conversation as the template renders it: all that it adds to the prompt that asks for it.
   ///
   /// Templates of reasoning models open `<think>` in that prompt and drop the reasoning of answers that are over. There
-  /// the answer's own words follow the prompt, without a second `<think>`.
+  /// the answer's own words follow the prompt, without a second `<think>`. Templates that rewrite what is further back
+  /// (Mistral shows the system message in the last question alone) leave the question: what follows it is the answer.
   /// - Throws: `MartletError` (data) when prompt and answer do not fit together.
   func turn(
     _ place: Int, of messages: [ChatMessage], tools: JSONValue?, stopTexts: [[UInt8]]
@@ -36,12 +37,19 @@ extension ChatForm {
     if content.firstRange(of: close) != nil, let words = Self.behindOpenThinking(before, content) {
       return ChatTurn(context: before, answer: words + ending, isEnded: end != nil)
     }
+    let body = whole[..<(end?.lowerBound ?? whole.endIndex)]
+    // A template that trims the answer shows its words alone.
+    let words = [content, content.trimmingWhitespace].first { body.lastRange(of: $0) != nil } ?? []
+    let found = words.isEmpty ? nil : body.lastRange(of: words)
+    let asked = Array(try render(Array(messages[..<place]), tools: tools, addGenerationPrompt: false).utf8)
+    if place > 0, let found,
+      let start = Self.behindQuestion(messages[place - 1], asked, prompt: before, whole[..<found.lowerBound])
+    {
+      return ChatTurn(context: before, answer: Array(whole[start...]), isEnded: end != nil)
+    }
     // What the template puts between the question and the answer's own words is not the model's to write.
     let shared = zip(before, whole).prefix { $0 == $1 }.count
-    let words = content.trimmingWhitespace
-    guard before[shared...].firstRange(of: close) == nil || content.firstRange(of: open) == nil, !words.isEmpty,
-      let found = whole[..<(end?.lowerBound ?? whole.endIndex)].lastRange(of: words)
-    else {
+    guard let found, before[shared...].firstRange(of: close) == nil || content.firstRange(of: open) == nil else {
       throw MartletError(
         .data,
         "messages[\(place)]: the chat template's prompt does not lead to this answer as it renders it; "
@@ -53,6 +61,16 @@ extension ChatForm {
 }
 
 extension ChatForm {
+  /// Where an answer begins in `text`: behind the last message and all that the prompt writes after it.
+  /// - Parameter asked: the prompt without what `add_generation_prompt` adds.
+  private static func behindQuestion(
+    _ question: ChatMessage, _ asked: [UInt8], prompt: [UInt8], _ text: ArraySlice<UInt8>
+  ) -> Int? {
+    let words = Array(question.content.utf8).trimmingWhitespace
+    guard !words.isEmpty, prompt.starts(with: asked), let last = asked.lastRange(of: words) else { return nil }
+    return text.lastRange(of: Array(prompt[last.lowerBound...]))?.upperBound
+  }
+
   private static let openThinking = Array("<think>".utf8)
   private static let closeThinking = Array("</think>".utf8)
 

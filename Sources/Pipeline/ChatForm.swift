@@ -96,7 +96,7 @@ final class ChatForm {
     }
     let known = try renderer.names(template: template)
     for (key, names) in given + date where known.isDisjoint(with: names) {
-      let others = known.subtracting(reservedVariables).subtracting(["strftime_now", "raise_exception", "namespace"])
+      let others = known.subtracting(reservedVariables).subtracting(["namespace"])
       let list = others.isEmpty ? "none" : others.sorted().joined(separator: ", ")
       throw MartletError(
         .configuration, "\(key): the model's chat template does not read it; of such names it reads \(list)")
@@ -104,5 +104,7 @@ final class ChatForm {
   }
 
   /// What the program itself gives to a template.
-  static let reservedVariables: Set<String> = ["messages", "tools", "documents", "add_generation_prompt"]
+  static let reservedVariables: Set<String> = [
+    "messages", "tools", "documents", "add_generation_prompt", "strftime_now", "raise_exception",
+  ]
 }

@@ -107,7 +107,8 @@ struct Conversation {
       return text == (try? form.render(Array(without), tools: tools, addGenerationPrompt: false))
     }
     for (place, message) in messages.enumerated().dropFirst(added) {
-      for key in message.members.map(\.key) where !["role", "content", "tool_call_id"].contains(key) {
+      for (key, value) in message.members where !["role", "content", "tool_call_id"].contains(key) {
+        if value.isNothing { continue }
         if message.role == "tool", key == "name" { continue }  // its link is checked
         let aliases: Set = ["reasoning_content", "reasoning", "thinking"]
         if isDropped(aliases.contains(key) ? aliases : [key], place) {
@@ -115,7 +116,7 @@ struct Conversation {
         }
       }
     }
-    if tools != nil {
+    if let tools, !tools.isNothing {
       let text = try form.render(messages, tools: tools, addGenerationPrompt: false)
       if text == (try? form.render(messages, addGenerationPrompt: false)) {
         throw MartletError(.data, "tools: \(Self.notRendered)")
@@ -141,6 +142,17 @@ struct Conversation {
       if text == (try? form.render(changed, tools: tools, addGenerationPrompt: true)) {
         throw MartletError(.data, "messages[\(place - added)] (\(message.role)): \(Self.notRendered)")
       }
+    }
+  }
+}
+
+extension JSONValue {
+  /// An empty text or list, as tables write where a row has none: nothing is lost with it.
+  fileprivate var isNothing: Bool {
+    switch self {
+    case .string(let bytes): bytes.isEmpty
+    case .array(let elements): elements.isEmpty
+    default: false
     }
   }
 }

@@ -57,7 +57,8 @@ extension Plan {
       switch configuration.prompt.overlong {
       case .error: plan.refusals.append(first.message)
       case .skip:
-        plan.notes.append("left out: problems whose prompts leave no room for a response, \(overlong.count) of them")
+        let places = Set(overlong.map(\.place))  // rft's phases read the same file
+        plan.notes.append("left out: problems whose prompts leave no room for a response, \(places.count) of them")
       }
     }
     return plan

@@ -109,6 +109,8 @@ public enum JSONLines {
     switch error {
     case DecodingError.keyNotFound(let missing, let context):
       return "\(key(context.codingPath + [missing]))is missing"
+    case DecodingError.typeMismatch(_, let context) where context.codingPath.isEmpty:
+      return "not a JSON object on one line"
     case DecodingError.typeMismatch(let type, let context):
       return "\(key(context.codingPath))is not of type \(type)"
     case DecodingError.valueNotFound(_, let context): return "\(key(context.codingPath))is null, but needed"

@@ -24,7 +24,7 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
     self.source = source
   }
 
-  /// Reads `gt_answer`, or `answer` where that is absent; `id` may be absent and is then empty.
+  /// Reads `gt_answer`, or `answer` where that is absent (both must agree); `id` may be absent and is then empty.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }
@@ -33,6 +33,12 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
     guard let gold = try text(.gold) ?? text(.answer) else {
       throw DecodingError.keyNotFound(
         CodingKeys.gold, .init(codingPath: decoder.codingPath, debugDescription: "no gold answer"))
+    }
+    if let answer = try text(.answer), answer != gold {
+      throw DecodingError.dataCorrupted(
+        .init(
+          codingPath: decoder.codingPath + [CodingKeys.answer],
+          debugDescription: "is \"\(answer)\", but gt_answer is \"\(gold)\"; keep one of them"))
     }
     self.gold = gold
     prompt = try text(.prompt)

@@ -7,9 +7,10 @@ public struct ChatMessage: Sendable, Equatable {
     fields = .object([("role", JSONValue(role)), ("content", JSONValue(content))])
   }
 
-  /// - Parameter members: `role`, `content`, and what else a chat template may read. Nulls count as absent.
+  /// - Parameter members: `role`, `content`, and what else a chat template may read. Nulls count as absent, but for
+  ///   `content`: templates ask whether it is none (DeepSeek-R1 before a tool call).
   package init(members: [(key: String, value: JSONValue)]) {
-    fields = .object(members.filter { if case .null = $0.value { false } else { true } })
+    fields = .object(members.filter { if case .null = $0.value { $0.key == "content" } else { true } })
   }
 
   /// `system`, `user`, `assistant` or `tool`.

@@ -94,6 +94,7 @@ import Transformer
     ),
     // An answer without reasoning follows the assistant's tag, as the template has it.
     ("r1", "plain", [["hello world<｜end▁of▁sentence｜>"]]),
+    ("r1", "two turns", [["hello world<｜end▁of▁sentence｜>", "\nhello user \n<｜end▁of▁sentence｜>"]]),
     (
       "qwen25", "tool calls",
       [
@@ -144,6 +145,59 @@ import Transformer
     #expect(builder.endOfTurn == [try #require(loaded.tokenizer.token("<|end_of_text|>"))])
     let sequence = try #require(try builder.sequences(Conversation(prompt: "hi", response: "hello")).first)
     #expect(learnt(sequence, loaded.tokenizer) == ["hello\n\n<|end_of_text|>"])
+  }
+
+  /// Mistral shows the system message in the last question alone, so each answer changes what stands before it.
+  @Test func anAnswerIsLearntBehindTheQuestionThatIsAsked() throws {
+    let loaded = try fixture.model("r1") {
+      $0["tokenizer_config.json"] = """
+        {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>", "chat_template": "{{ bos_token }}\
+        {% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}[INST] {% if loop.last and messages[0].role \
+        == 'system' %}{{ messages[0].content }}\\n\\n{% endif %}{{ m.content }}[/INST]{% else %} {{ m.content }}\
+        {{ eos_token }}{% endif %}{% endfor %}"}
+        """
+    }
+    let builder = try PromptBuilder(loaded, settings: Configuration.Prompt(), python: nil)
+    let messages = try Self.conversation(
+      #"""
+      [{"role":"system","content":"Be kind."},{"role":"user","content":"q"},{"role":"assistant","content":"a"},
+       {"role":"user","content":"r"},{"role":"assistant","content":"b"}]
+      """#)
+    let sequences = try builder.sequences(messages)
+    let end = "<｜end▁of▁sentence｜>"
+    #expect(sequences.map { learnt($0, loaded.tokenizer) } == [[" a" + end], [" b" + end]])
+    #expect(
+      sequences.map { loaded.tokenizer.decode($0.tokens) } == [
+        "<｜begin▁of▁sentence｜>[INST] Be kind.\n\nq[/INST] a" + end,
+        "<｜begin▁of▁sentence｜>[INST] q[/INST] a\(end)[INST] Be kind.\n\nr[/INST] b" + end,
+      ])
+  }
+
+  /// Tables write an empty list or text where a row has none; nothing is lost with it.
+  @Test func emptyFieldsAreNothing() throws {
+    let (_, builder) = try fixture.builder("qwen25")
+    func tokens(_ fields: String, tools: String? = nil) throws -> [[Int32]] {
+      let messages = #"[{"role":"user","content":"q"},{"role":"assistant","content":"a"\#(fields)}]"#
+      return try builder.sequences(Self.conversation(messages, tools: tools)).map(\.tokens)
+    }
+    let bare = try tokens("")
+    for fields in [#","tool_calls":[]"#, #","reasoning_content":"""#, #","name":"""#, #","tool_calls":null"#] {
+      #expect(try tokens(fields) == bare, "\(fields)")
+    }
+    #expect(try tokens("", tools: "[]") == bare)
+  }
+
+  /// R1 asks whether the content of a message with calls is none, which is not the same as absent.
+  @Test func aNullContentIsNone() throws {
+    let message = try #require(
+      try Self.conversation(
+        #"[{"role":"assistant","content":null,"name":null,"tool_calls":[{"function":{"name":"f"}}]}]"#
+      ).messages.first)
+    #expect(message.fields.text.contains(#""content": null"#) && !message.fields.text.contains("name\": null"))
+    let template = "{% for m in messages %}{% if m.content is none %}none{% endif %}{% endfor %}"
+    let text = try ChatTemplateRenderer().render(
+      template: template, ChatTemplateInput([message], addGenerationPrompt: false))
+    #expect(text == "none")
   }
 
   @Test func weightsSayWhichTurnsAreLearnt() throws {

@@ -40,6 +40,7 @@ import Transformer
     (#"{"messages": [{"role": "user", "content": "a"}]}"#, "none of its tokens is trained on"),
     (#"{"prompt": "a"}"#, "not a training example"),
     (#"{"id": 5}"#, "not a training example"),
+    ("[1]", "not a JSON object on one line"),
   ]) func whatNobodyReadsIsRefused(line: String, message: String) throws {
     let error = #expect(throws: MartletError.self) { try read(line) }
     #expect(error?.status == .data)
@@ -82,5 +83,16 @@ import Transformer
   @Test func aLineMayMakeSeveralExamples() throws {
     let item = try #require(try ChatForms().cases("qwen3").first { $0.name == "thinking twice" })
     #expect(try read("{\"messages\": \(item.messages.text)}").count == 2)
+  }
+
+  @Test func twoAnswersMustAgree() throws {
+    let folder = try ScratchFolder()
+    func gold(_ answers: String) throws -> String? {
+      try folder.write("{\"problem\": \"p\", \(answers)}\n", "p.jsonl")
+      return try Problem.readFile(folder.path + "/p.jsonl").first?.gold
+    }
+    #expect(try gold(#""gt_answer": "0.5", "answer": 0.5"#) == "0.5")
+    let error = #expect(throws: MartletError.self) { try gold(#""gt_answer": "1", "answer": "2""#) }
+    #expect(error?.message.contains("p.jsonl:1: answer: is \"2\", but gt_answer is \"1\"") == true)
   }
 }
