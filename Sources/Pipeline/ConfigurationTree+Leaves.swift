@@ -59,6 +59,32 @@ extension ConfigurationTree {
     return result
   }
 
+  /// Its numbers in order, with their paths, those in lists as well: `seeds[1]`.
+  func numbers(at path: String = "") -> [(path: String, value: ConfigurationTree)] {
+    switch self {
+    case .integer, .unsigned, .number: [(path, self)]
+    case .list(let values): values.enumerated().flatMap { $1.numbers(at: "\(path)[\($0)]") }
+    case .map(let entries): entries.flatMap { $0.value.numbers(at: path.isEmpty ? $0.key : path + "." + $0.key) }
+    default: []
+    }
+  }
+
+  /// With 1 in place of its first `count` numbers.
+  func withOnes(_ count: Int) -> ConfigurationTree {
+    var left = count
+    func replaced(_ tree: ConfigurationTree) -> ConfigurationTree {
+      switch tree {
+      case .integer, .unsigned, .number:
+        left -= 1
+        return left < 0 ? tree : .integer(1)
+      case .list(let values): return .list(values.map(replaced))
+      case .map(let entries): return .map(entries.map { ($0.key, replaced($0.value)) })
+      default: return tree
+      }
+    }
+    return replaced(self)
+  }
+
   /// With every text passed through `transform`.
   func mapTexts(_ transform: (String) -> String) -> ConfigurationTree {
     switch self {
