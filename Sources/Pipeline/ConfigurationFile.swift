@@ -76,7 +76,7 @@ enum ConfigurationFile {
   }
 
   /// Of a number that its type cannot hold (1.5, or -1 for a seed) the decoder does not say where it stands. It is the
-  /// one that decoding gets past when the numbers up to it are 1.
+  /// one that decoding gets past when the numbers up to it that may not fit are 1.
   private static func misfit<T: Decodable>(_ type: T.Type, in tree: ConfigurationTree) -> String? {
     func isMisfit(_ tree: ConfigurationTree) -> Bool {
       do {
@@ -87,12 +87,15 @@ enum ConfigurationFile {
       return false
     }
     guard isMisfit(tree) else { return nil }
-    let numbers = tree.numbers()
-    let last = (1...max(1, numbers.count)).first { !isMisfit(tree.withOnes($0)) }
-    guard let last, last <= numbers.count else { return nil }
-    let (key, value) = numbers[last - 1]
-    let wanted = if case .number = value { "a whole number" } else { "a whole number from 0 on, of its key's range" }
-    return "\(key): must be \(wanted), but there is \(value.kindName)"
+    let suspects = tree.suspects()
+    let last = suspects.indices.first { !isMisfit(tree.withoutSuspects($0 + 1)) }
+    guard let last else { return nil }
+    let (key, value) = suspects[last]
+    let there = "but there is \(value.kindName)"
+    guard case .number(let number) = value else {
+      return "\(key): must be a whole number from 0 on, of its key's range, \(there)"
+    }
+    return "\(key): must be \(abs(number) < 1e-37 ? "0, or a larger number" : "a whole number"), \(there)"
   }
 
   static func refuseUnknown(

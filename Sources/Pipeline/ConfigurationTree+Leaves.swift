@@ -59,27 +59,35 @@ extension ConfigurationTree {
     return result
   }
 
-  /// Its numbers in order, with their paths, those in lists as well: `seeds[1]`.
-  func numbers(at path: String = "") -> [(path: String, value: ConfigurationTree)] {
+  /// Whether some type of number cannot hold it.
+  private var isSuspect: Bool {
     switch self {
-    case .integer, .unsigned, .number: [(path, self)]
-    case .list(let values): values.enumerated().flatMap { $1.numbers(at: "\(path)[\($0)]") }
-    case .map(let entries): entries.flatMap { $0.value.numbers(at: path.isEmpty ? $0.key : path + "." + $0.key) }
-    default: []
+    case .integer(let value): value < 0 || value > Int32.max
+    case .unsigned, .number: true
+    default: false
     }
   }
 
-  /// With 1 in place of its first `count` numbers.
-  func withOnes(_ count: Int) -> ConfigurationTree {
+  /// Its numbers that not every type can hold, in order, with their paths, those in lists as well: `seeds[1]`.
+  func suspects(at path: String = "") -> [(path: String, value: ConfigurationTree)] {
+    switch self {
+    case .list(let values): values.enumerated().flatMap { $1.suspects(at: "\(path)[\($0)]") }
+    case .map(let entries): entries.flatMap { $0.value.suspects(at: path.isEmpty ? $0.key : path + "." + $0.key) }
+    default: isSuspect ? [(path, self)] : []
+    }
+  }
+
+  /// With 1 in place of the first `count` of them.
+  func withoutSuspects(_ count: Int) -> ConfigurationTree {
     var left = count
     func replaced(_ tree: ConfigurationTree) -> ConfigurationTree {
       switch tree {
-      case .integer, .unsigned, .number:
-        left -= 1
-        return left < 0 ? tree : .integer(1)
       case .list(let values): return .list(values.map(replaced))
       case .map(let entries): return .map(entries.map { ($0.key, replaced($0.value)) })
-      default: return tree
+      default:
+        guard tree.isSuspect, left > 0 else { return tree }
+        left -= 1
+        return .integer(1)
       }
     }
     return replaced(self)

@@ -121,6 +121,10 @@ import Transformer
         : message("{save_minutes: 0.5, slots: 3}", ["\(key)=\(value)"])
       #expect(text.contains("\(key): must be a whole number") && text.contains(value), "\(text)")
     }
+    let shape = "architecture: llama, hidden_size: 8, intermediate_size: 8, layer_count: 1, head_count: 2"
+    #expect(
+      message("new_model: {tokenizer: t, shape: {\(shape), rms_norm_epsilon: 1e-300}}").contains(
+        "new_model.shape.rms_norm_epsilon: must be 0, or a larger number"))
     let twice = message("run: a\nrun: b\n")
     #expect(twice.contains("unique") && twice.contains("run"))
     #expect(message("run: [").contains("not YAML"))
