@@ -15,10 +15,10 @@ struct SamplingArguments: ParsableArguments {
   @Option(help: "Tokens after the prompt, tool output included.") var maxTokens = 2048
   @Option(help: "Blocks that are executed.") var maxCalls = 12
   @Option(help: "python, tool_call, code or none.") var tools: ToolFormats = .python
-  @Option(help: "A sentence every response begins with.") var hint: String?
+  @Option(parsing: .unconditional, help: "A sentence every response begins with.") var hint: String?
   @Option(help: "The seed of all draws.") var seed: UInt64 = 0
   @Option(help: "auto, chatml, deepseek or none.") var template: TemplateChoice = .auto
-  @Option(help: "Put behind each problem.") var instruction = ""
+  @Option(parsing: .unconditional, help: "Put behind each problem.") var instruction = ""
   @Option(help: "NAME=VALUE for the model's own template, such as enable_thinking=false; may be repeated.")
   var templateVariable: [String] = []
   @Option(help: "The day that the model's own template tells, YYYY-MM-DD; today's if not given.") var date: String?

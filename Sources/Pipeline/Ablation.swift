@@ -99,12 +99,7 @@ public struct Ablation {
         try ConfigurationFile.refuseUnknown(item, known: known, at: ["cases[\(index)]"], path: path)
       }
     }
-    let file: File
-    do {
-      file = try JSONDecoder().decode(File.self, from: Data(tree.json.utf8))
-    } catch let error as DecodingError {
-      throw MartletError(.configuration, "\(path): \(ConfigurationFile.explain(error, tree: tree))")
-    }
+    let file = try ConfigurationFile.decoded(File.self, from: tree, path: path)
     func require(_ holds: Bool, _ text: String) throws {
       if !holds { throw MartletError(.configuration, "\(path): \(text)") }
     }

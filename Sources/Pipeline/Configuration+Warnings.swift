@@ -11,8 +11,9 @@ extension Configuration {
     if stage != .sft {
       let equal = sampling.temperature == 0 ? "temperature 0" : sampling.topK == 1 ? "top_k 1" : nil
       if let equal, samplesPerPrompt > 1 {
-        let loss = stage == .rl ? ", so a step has nothing to learn from" : ""
-        found.append("sampling: with \(equal) all \(samplesPerPrompt) samples of a prompt are equal\(loss)")
+        let learns = !loss.advantage.comparesGroup && loss.advantage != .remax
+        let what = stage == .rl && !learns ? ", so a step has nothing to learn from" : ""
+        found.append("sampling: with \(equal) all \(samplesPerPrompt) samples of a prompt are equal\(what)")
       }
     }
     if [.sft, .rft, .rl].contains(stage) { found += trainingWarnings(stage) }
@@ -46,6 +47,9 @@ extension Configuration {
     warn(
       samplesPerPrompt == 1 && sampling.temperature == 0 && loss.advantage == .remax,
       "sampling.temperature: 0, so each sample is its own greedy baseline and nothing is learnt")
+    warn(
+      loss.advantage == .distillation && refModel == model,
+      "ref_model: is the model itself, so distillation has nothing to learn; name another")
     warn(
       updateBatch > responses && !groups.knapsack && !replays,
       "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x samples_per_prompt); "

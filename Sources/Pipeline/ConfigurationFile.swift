@@ -64,11 +64,38 @@ enum ConfigurationFile {
   ) throws -> T {
     try refuseUnknown(tree, known: known, at: [], path: path)
     let whole = defaults.merged(with: tree.withoutNulls).withoutNulls
+    return try decoded(T.self, from: whole, path: path)
+  }
+
+  static func decoded<T: Decodable>(_ type: T.Type, from tree: ConfigurationTree, path: String) throws -> T {
     do {
-      return try JSONDecoder().decode(T.self, from: Data(whole.json.utf8))
+      return try JSONDecoder().decode(T.self, from: Data(tree.json.utf8))
     } catch let error as DecodingError {
-      throw MartletError(.configuration, "\(path): \(explain(error, tree: whole))")
+      throw MartletError(.configuration, "\(path): \(misfit(T.self, in: tree) ?? explain(error, tree: tree))")
     }
+  }
+
+  /// Of a number that its type cannot hold (1.5, or -1 for a seed) the decoder does not say where it stands. It is the
+  /// one that decoding gets past when the numbers up to it that may not fit are 1.
+  private static func misfit<T: Decodable>(_ type: T.Type, in tree: ConfigurationTree) -> String? {
+    func isMisfit(_ tree: ConfigurationTree) -> Bool {
+      do {
+        _ = try JSONDecoder().decode(T.self, from: Data(tree.json.utf8))
+      } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
+        return true
+      } catch {}
+      return false
+    }
+    guard isMisfit(tree) else { return nil }
+    let suspects = tree.suspects()
+    let last = suspects.indices.first { !isMisfit(tree.withoutSuspects($0 + 1)) }
+    guard let last else { return nil }
+    let (key, value) = suspects[last]
+    let there = "but there is \(value.kindName)"
+    guard case .number(let number) = value else {
+      return "\(key): must be a whole number from 0 on, of its key's range, \(there)"
+    }
+    return "\(key): must be \(abs(number) < 1e-37 ? "0, or a larger number" : "a whole number"), \(there)"
   }
 
   static func refuseUnknown(
@@ -93,6 +120,9 @@ enum ConfigurationFile {
     switch tree {
     case .number(let value) where !value.isFinite:
       throw MartletError(.configuration, "\(path): \(keys.joined(separator: ".")): is beyond what a number can hold")
+    case .number(let value) where abs(value) > 0x1p53:
+      throw MartletError(
+        .configuration, "\(path): \(keys.joined(separator: ".")): \(value) is beyond 2^53; give a smaller number")
     case .map(let entries): for (key, value) in entries { try refuseHuge(value, at: keys + [key], path: path) }
     case .list(let values): for value in values { try refuseHuge(value, at: keys, path: path) }
     case .integer(let value)
@@ -246,6 +276,11 @@ extension Configuration {
     try require(
       groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
       "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")
+    // Else a step could make the adaptive coefficient negative, a reward for leaving the reference.
+    let fifth = 0.2 * Double(promptsPerStep) * Double(samplesPerPrompt)
+    try require(
+      loss.klTarget == 0 || loss.klHorizon > fifth, .loss,
+      "kl_horizon \(loss.klHorizon) must be above a fifth of a step's responses (\(fifth))")
     try require(updateBatch >= 1, .updateBatch, "\(updateBatch) must be at least 1")
     try require(microBatchTokens >= 1, .microBatchTokens, "\(microBatchTokens) must be at least 1")
     try require(slots >= 1, .slots, "\(slots) must be at least 1")
@@ -275,6 +310,8 @@ extension Configuration {
       interpreter.timeLimit > 0 && interpreter.memoryBytes > 0 && interpreter.outputBytes > 0
         && interpreter.outputLimit > 0 && interpreter.processLimit > 0, .interpreter,
       "time_limit, memory, output, output_limit and processes must be above 0")
+    // A wait is counted in milliseconds, in 32 bits.
+    try require(interpreter.timeLimit <= 1_000_000, .interpreter, "time_limit must be at most 1000000 seconds")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
     if let problem = prompt.problem { throw MartletError(.configuration, "\(path): prompt.\(problem)") }
     if let problem = loss.problems.first { throw MartletError(.configuration, "\(path): loss: \(problem)") }

@@ -59,6 +59,40 @@ extension ConfigurationTree {
     return result
   }
 
+  /// Whether some type of number cannot hold it.
+  private var isSuspect: Bool {
+    switch self {
+    case .integer(let value): value < 0 || value > Int32.max
+    case .unsigned, .number: true
+    default: false
+    }
+  }
+
+  /// Its numbers that not every type can hold, in order, with their paths, those in lists as well: `seeds[1]`.
+  func suspects(at path: String = "") -> [(path: String, value: ConfigurationTree)] {
+    switch self {
+    case .list(let values): values.enumerated().flatMap { $1.suspects(at: "\(path)[\($0)]") }
+    case .map(let entries): entries.flatMap { $0.value.suspects(at: path.isEmpty ? $0.key : path + "." + $0.key) }
+    default: isSuspect ? [(path, self)] : []
+    }
+  }
+
+  /// With 1 in place of the first `count` of them.
+  func withoutSuspects(_ count: Int) -> ConfigurationTree {
+    var left = count
+    func replaced(_ tree: ConfigurationTree) -> ConfigurationTree {
+      switch tree {
+      case .list(let values): return .list(values.map(replaced))
+      case .map(let entries): return .map(entries.map { ($0.key, replaced($0.value)) })
+      default:
+        guard tree.isSuspect, left > 0 else { return tree }
+        left -= 1
+        return .integer(1)
+      }
+    }
+    return replaced(self)
+  }
+
   /// With every text passed through `transform`.
   func mapTexts(_ transform: (String) -> String) -> ConfigurationTree {
     switch self {

@@ -102,6 +102,12 @@ public struct LoadedModel {
     if let problem = shape.problem {
       throw MartletError(.configuration, "new_model.shape.\(problem.key): \(problem.message)")
     }
+    for (key, tokens) in [("stop_tokens", shape.stopTokens), ("begin_token", shape.beginToken.map { [$0] } ?? [])] {
+      guard let token = tokens.first(where: { Int($0) >= shape.vocabularySize }) else { continue }
+      throw MartletError(
+        .configuration,
+        "new_model.shape.\(key): \(token) is outside of the vocabulary of \(shape.vocabularySize); give a smaller id")
+    }
     let model = LanguageModel(configuration: shape)
     return try LoadedModel(stored: StoredModel(model: model, files: files), path: new.tokenizer)
   }

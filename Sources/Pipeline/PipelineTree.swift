@@ -155,10 +155,6 @@ enum PipelineTree {
     } else {
       try ConfigurationFile.refuseUnknown(tree, known: known, at: [key], path: path)
     }
-    do {
-      return try JSONDecoder().decode(T.self, from: Data(tree.json.utf8))
-    } catch let error as DecodingError {
-      throw MartletError(.configuration, "\(path): \(key): \(ConfigurationFile.explain(error, tree: tree))")
-    }
+    return try ConfigurationFile.decoded(T.self, from: tree, path: "\(path): \(key)")
   }
 }

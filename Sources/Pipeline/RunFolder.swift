@@ -57,6 +57,7 @@ final class RunFolder {
 
   private static let beginnings: Set = [
     "config.yaml", "given.yaml", "pipeline.yaml", "history.jsonl", RunRecord.name, "metrics.jsonl",
+    "skipped.jsonl", "skipped-eval.jsonl",
   ]
 
   /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended command

@@ -26,6 +26,11 @@ enum RFTStage {
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
     let problems = try engine.admit(placed, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
+    // A mistake in what is read after the sampling must not cost it.
+    let mix = configuration.rejection.mix
+    if !mix.isEmpty || !configuration.evalData.isEmpty {
+      _ = try SFTStage.read(mix, for: engine.loaded, configuration, folder: folder) { _ in }
+    }
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(

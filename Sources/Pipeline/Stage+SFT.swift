@@ -10,19 +10,9 @@ enum SFTStage {
     var configuration = configuration
     configuration.loss = maximumLikelihood(configuration.loss)
     let run = try TrainingRun(configuration, folder: folder, context: context)
-    let python = configuration.interpreter.python
-    let builder = try PromptBuilder(run.loaded, settings: configuration.prompt, python: python)
     guard !configuration.data.isEmpty else { throw MartletError(.configuration, "data: names no file of examples") }
-    let shape = run.loaded.model.configuration
-    let examples = try TrainingExamples(
-      builder: builder, tokenizer: run.loaded.tokenizer, vocabulary: shape.vocabularySize,
-      contextLength: shape.contextLength, authors: configuration.trainAuthors
-    ).read(configuration.data)
-    if !configuration.evalData.isEmpty {
-      let room = PromptRoom(run.loaded, builder: builder, configuration: configuration)
-      let problems = try Stage.problems(configuration.evalData, key: "eval_data")
-      _ = try room.admit(problems, list: folder.file("skipped-eval.jsonl"), onEvent: context.onEvent)
-    }
+    let examples = try read(
+      configuration.data, for: run.loaded, configuration, folder: folder, onEvent: context.onEvent)
     guard !examples.isEmpty else {
       throw MartletError(.data, "\(configuration.data.joined(separator: ", ")): there are no examples")
     }
@@ -30,6 +20,26 @@ enum SFTStage {
     report(on: examples, configuration, context)
     try train(run, on: examples)
     try run.finish()
+  }
+
+  /// The examples in `files`. The problems of `eval_data` are looked at too: what is wrong with them is found now.
+  static func read(
+    _ files: [String], for loaded: LoadedModel, _ configuration: Configuration, folder: RunFolder,
+    onEvent: EventHandler
+  ) throws -> [TrainingExample] {
+    let python = configuration.interpreter.python
+    let builder = try PromptBuilder(loaded, settings: configuration.prompt, python: python)
+    let shape = loaded.model.configuration
+    let examples = try TrainingExamples(
+      builder: builder, tokenizer: loaded.tokenizer, vocabulary: shape.vocabularySize,
+      contextLength: shape.contextLength, authors: configuration.trainAuthors
+    ).read(files)
+    if !configuration.evalData.isEmpty {
+      let room = PromptRoom(loaded, builder: builder, configuration: configuration)
+      let problems = try Stage.problems(configuration.evalData, key: "eval_data")
+      _ = try room.admit(problems, list: folder.file("skipped-eval.jsonl"), onEvent: onEvent)
+    }
+    return examples
   }
 
   /// Settings that have nothing to act on in these examples.

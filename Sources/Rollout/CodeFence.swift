@@ -59,6 +59,9 @@ struct CodeFence: Sendable, Equatable {
     var rest = info.drop(while: MarkdownLines.isSpace)
     if rest.first == 0x7B {  // {
       rest = rest.dropFirst().drop(while: MarkdownLines.isSpace)
+      if rest.first == 0x23 {  // #name, before Pandoc's classes
+        rest = rest.drop { !MarkdownLines.isSpace($0) }.drop(while: MarkdownLines.isSpace)
+      }
       if rest.first == 0x2E { rest = rest.dropFirst() }
     }
     let ends: Set<UInt8> = [0x7B, 0x7D, 0x2C, 0x3A, 0x3B]  // { } , : ;

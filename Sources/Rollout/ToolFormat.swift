@@ -142,37 +142,20 @@ public struct ToolCallJSON: ToolFormat {
     return [0x0A, 0x5B, 0x7B].contains(first) || (startsLine && first == text[0])  // line end [ {
   }
 
-  private struct Request: Decodable {
-    struct Arguments: Decodable { var code: String }
-    var name: String
-    var arguments: Arguments
-
-    enum CodingKeys: CodingKey { case name, arguments }
-
-    init(from decoder: any Decoder) throws {
-      let values = try decoder.container(keyedBy: CodingKeys.self)
-      name = try values.decode(String.self, forKey: .name)
-      // As text they come in OpenAI's form.
-      if let text = try? values.decode(String.self, forKey: .arguments) {
-        arguments = try JSONDecoder().decode(Arguments.self, from: Data(text.utf8))
-      } else {
-        arguments = try values.decode(Arguments.self, forKey: .arguments)
-      }
-    }
-  }
-
   private static func read(_ bytes: [UInt8]) -> ToolCall {
     let text = String(decoding: bytes, as: UTF8.self)
-    do {
-      let request = try JSONDecoder().decode(Request.self, from: Data(text.utf8))
-      guard request.name.lowercased().contains("python") || request.name.hasPrefix("code") else {
-        return ToolCall(code: text, problem: "there is no tool named \"\(request.name)\"; use \"python\"")
-      }
-      return ToolCall(code: request.arguments.code)
-    } catch {
-      return ToolCall(
-        code: text, problem: "the call is not {\"name\": \"python\", \"arguments\": {\"code\": \"...\"}}")
+    func refused(_ problem: String) -> ToolCall { ToolCall(code: text, problem: problem) }
+    let form = "the call is not {\"name\": \"python\", \"arguments\": {\"code\": \"...\"}}"
+    guard let request = JSONValue(json: text), let name = request["name"]?.asText else { return refused(form) }
+    guard name.lowercased().contains("python") || name.hasPrefix("code") else {
+      return refused("there is no tool named \"\(name)\"; use \"python\"")
     }
+    // As text they come in OpenAI's form.
+    let arguments = request["arguments"]
+    guard let code = (arguments?.asText.map { JSONValue(json: $0) } ?? arguments)?["code"]?.asText else {
+      return refused(form)
+    }
+    return ToolCall(code: code)
   }
 }
 

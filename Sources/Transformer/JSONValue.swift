@@ -39,6 +39,17 @@ extension JSONValue: Equatable {
     if case .string(let bytes) = self { String(decoding: bytes, as: UTF8.self) } else { nil }
   }
 
+  /// The value that a text is (RFC 8259, and nothing beyond it); nil: it is none.
+  package init?(json text: String) {
+    let value = Array(text.utf8).withUnsafeBufferPointer { bytes in
+      var scanner = JSONScanner(bytes, path: "")
+      guard let value = try? scanner.value(), (try? scanner.expectEnd()) != nil else { return JSONValue?.none }
+      return value
+    }
+    guard let value else { return nil }
+    self = value
+  }
+
   /// As JSON on one line.
   package var text: String {
     switch self {

@@ -173,8 +173,11 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
       return (CodingKeys.adapters.rawValue, adapters.problem ?? "rank \(adapters.rank) is not positive")
     }
     if let defect = ropeScaling?.defect { return (CodingKeys.ropeScaling.rawValue, defect) }
-    for token in stopTokens + (beginToken.map { [$0] } ?? []) where token < 0 {
+    for token in stopTokens where token < 0 {
       return (CodingKeys.stopTokens.rawValue, "\(token) is not a token id")
+    }
+    if let beginToken, beginToken < 0 {
+      return (CodingKeys.beginToken.rawValue, "\(beginToken) is not a token id")
     }
     return nil
   }

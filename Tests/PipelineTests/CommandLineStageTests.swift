@@ -38,6 +38,14 @@ import Testing
     #expect(checked.status == 0 && checked.output.contains("ok, stage rl"), "\(checked.errors)")
   }
 
+  /// What is read behind the sampling is looked at before it.
+  @Test(arguments: ["rejection.mix", "eval_data"]) func aWrongFileCostsNoSampling(key: String) throws {
+    let file = try makeFile("interpreter: {packages: []}\nsampling: {max_tokens: 8}\n")
+    let outcome = try program.run("rft", file, "--set", "\(key)=nowhere.jsonl")
+    #expect(outcome.status == 74 && outcome.errors.contains("nowhere.jsonl"), "\(outcome.errors)")
+    #expect(!FileManager.default.fileExists(atPath: program.file("run/episodes")))
+  }
+
   @Test func theFileSaysItsStage() throws {
     let file = try makeFile("stage: rl\n")
     #expect(try plan([]).stage == .rl)

@@ -97,6 +97,8 @@ import Transformer
   @Test(
     arguments: [
       ("{steps: 1, sampling: {temperature: 0}}", .rl, ["sampling: "]),
+      ("{steps: 1, loss: {advantage: remax}, sampling: {temperature: 0}}", .rl, ["nothing to learn"]),
+      ("{steps: 1, model: m, ref_model: m, loss: {advantage: distillation}}", .rl, ["ref_model: is the model itself"]),
       ("{steps: 1, samples_per_prompt: 1}", .rl, ["samples_per_prompt: 1", "update_batch: "]),
       ("{steps: 1, sampling: {top_k: 1}}", .rl, ["top_k 1"]),
       ("{samples_per_prompt: 4, sampling: {temperature: 0}}", .eval, ["sampling: "]),

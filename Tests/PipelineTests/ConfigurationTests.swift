@@ -94,6 +94,11 @@ import Transformer
     for key in ["slots", "sampling.max_tokens", "hint.rounds"] {
       #expect(message("run: a", ["\(key)=9223372036854775807"]).contains("\(key): 9223372036854775807 is beyond 2^31"))
     }
+    for key in ["save_minutes", "optimizer.learning_rate", "interpreter.time_limit"] {
+      #expect(message("run: a", ["\(key)=1e308"]).contains("\(key): 1e+308 is beyond 2^53"))
+    }
+    #expect(message("run: a", ["interpreter.time_limit=1e9"]).contains("time_limit"))
+    #expect(message("loss: {kl: k1, kl_in_reward: true, kl_target: 1, kl_horizon: 12}").contains("kl_horizon"))
     #expect(
       message("{prompts_per_step: 1000000, samples_per_prompt: 1000000}").contains("responses a step"))
     #expect(message("run: a", ["seed=18446744073709551615", "interpreter.memory=8589934592"]) == "nothing was thrown")
@@ -105,6 +110,21 @@ import Transformer
     #expect(message("matmul: fast").contains("matmul"))
     #expect(message("optimizer: {betas: 3}").contains("optimizer.betas"))
     #expect(message("sampling: {top_p: 1.5}").contains("top_p"))
+    for (key, value) in [
+      ("steps", "1.5"), ("seed", "-1"), ("sampling.top_k", "0.5"), ("lora.rank", "2.5"),
+      ("new_model.shape.stop_tokens[1]", "2.5"),
+    ] {
+      let shape = "architecture: llama, hidden_size: 8, intermediate_size: 8, layer_count: 1, head_count: 2"
+      let text =
+        key.hasPrefix("new_model")
+        ? message("new_model: {tokenizer: t, shape: {\(shape), stop_tokens: [3, \(value), 4]}}")
+        : message("{save_minutes: 0.5, slots: 3}", ["\(key)=\(value)"])
+      #expect(text.contains("\(key): must be a whole number") && text.contains(value), "\(text)")
+    }
+    let shape = "architecture: llama, hidden_size: 8, intermediate_size: 8, layer_count: 1, head_count: 2"
+    #expect(
+      message("new_model: {tokenizer: t, shape: {\(shape), rms_norm_epsilon: 1e-300}}").contains(
+        "new_model.shape.rms_norm_epsilon: must be 0, or a larger number"))
     let twice = message("run: a\nrun: b\n")
     #expect(twice.contains("unique") && twice.contains("run"))
     #expect(message("run: [").contains("not YAML"))

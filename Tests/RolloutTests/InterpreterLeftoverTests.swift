@@ -45,6 +45,17 @@ import Testing
     }
   }
 
+  /// Children that have ended take a process's place until they are collected: the next block's backup needs one.
+  @Test func processesThatWereUsedUpAreThereAgain() throws {
+    let bomb = "import os, time\nwhile True:\n    if os.fork() == 0: os._exit(time.sleep(60))"
+    let session = try SharedInterpreter.host(.T3).open(key: 1)
+    defer { session.close() }
+    for _ in 0..<2 {
+      #expect(session.run(bomb).status == .refused)
+      #expect(session.run("6 * 7").output == "42\n")
+    }
+  }
+
   /// Whoever owns a descriptor is sent a signal by the kernel itself, past the rules on kill: found to stop other sessions
   /// where they have the same user.
   @Test func descriptorsSendNoSignals() throws {

@@ -58,6 +58,7 @@ import Transformer
 
   @Test(arguments: [
     "python title=\"a.py\"", " Python", "py", "python3", "PY3", "{python}", "{.python .numberLines}", "{ python }",
+    "{#id .python}",
     "python3.12", "ipython", "ipython3 x", "python,linenos", "python:a.py", "python{1,3}", "\tpython\t",
   ])
   func pythonByItsInfoString(info: String) {
@@ -175,6 +176,20 @@ import Transformer
       text.utf8.dropLast(text.hasSuffix("\n") ? 1 : 0).compactMap { stopped.push($0) }
       + [stopped.stop()].compactMap(\.self)
     #expect(found.count == 1)
+  }
+
+  /// What other readers of JSON would not take is not taken here, and the last of equal keys counts, as in Python.
+  @Test func callsAreJSON() {
+    func problem(_ json: String) -> String? {
+      scan("<tool_call>\n\(json)\n</tool_call>", .toolCall).calls.first?.problem
+    }
+    #expect(problem("{\"name\": \"python\", \"arguments\": {\"code\": \"1\",}}")?.contains("the call is not") == true)
+    #expect(
+      problem("{\"name\": \"python\", \"arguments\": {\"code\": \"\\ud800\"}}")?.contains("the call is not") == true)
+    #expect(problem("{\"name\": \"search\", \"arguments\": {\"query\": \"x\"}}")?.contains("named \"search\"") == true)
+    let twice = "{\"name\": \"python\", \"arguments\": {\"code\": \"1\", \"code\": \"2\"}, \"id\": [{}, null]}"
+    #expect(codes("<tool_call>\n\(twice)\n</tool_call>", .toolCall) == ["2"])
+    #expect(problem(twice.replacing("\"2\"}", with: "2}")) != nil)
   }
 
   // MARK: - Pieces

@@ -233,9 +233,9 @@ class Calm:
             return False
 
 
-def fork_patiently(fork, clock=time.monotonic, sleep=time.sleep):
+def fork_patiently(fork, clock=time.monotonic, sleep=time.sleep, wait=os.waitpid):
     """Without a user of its own a trajectory shares the number of processes with the others: a fork bomb among them is
-    ended soon, and then there is room again."""
+    ended soon, and then there is room again. So there is when one's own ended children are collected."""
     end = clock() + PREPARE_LIMIT - 5
     while True:
         try:
@@ -243,6 +243,11 @@ def fork_patiently(fork, clock=time.monotonic, sleep=time.sleep):
         except BlockingIOError:
             if clock() > end:
                 raise
+            try:
+                while wait(-1, os.WNOHANG)[0]:
+                    pass
+            except OSError:
+                pass
             sleep(0.01)
 
 
