@@ -61,7 +61,10 @@ final class HDF5Layout {
     try HDF5.check("H5Pset_alloc_time", H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY))
     try HDF5.check("H5Pset_fill_time", H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER))
     try HDF5.check("H5Pset_obj_track_times", H5Pset_obj_track_times(creation, false))
-    let file = try scope.take("H5Fcreate", H5Fcreate(path, 2, 0, access), H5Fclose)  // 2: H5F_ACC_TRUNC
+    // The root group, like all others, holds no time: the same contents are the same bytes.
+    let root = try properties(H5P_CLS_FILE_CREATE_ID_g)
+    try HDF5.check("H5Pset_obj_track_times", H5Pset_obj_track_times(root, false))
+    let file = try scope.take("H5Fcreate", H5Fcreate(path, 2, root, access), H5Fclose)  // 2: H5F_ACC_TRUNC
     unlink(path)
     var groups: Set<String> = ["/"]
     var offsets: [Int] = []

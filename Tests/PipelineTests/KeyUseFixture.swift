@@ -173,7 +173,8 @@ final class StageBench {
       if name.hasSuffix(".h5"), !name.contains("step-") {
         return try "\(name) \(weightsHash(ModelFile.read(path).model))\n"
       }
-      guard name.hasSuffix(".jsonl") || name.hasSuffix(".json") else {
+      guard name.hasSuffix(".jsonl") || name.hasSuffix(".json"), !name.contains("step-0") || name.hasPrefix("episodes/")
+      else {
         return name.hasPrefix("events.out") || name == "LOCK" ? "" : name + "\n"
       }
       return name + "\n" + (try String(contentsOfFile: path, encoding: .utf8).replacing(Self.times, with: ""))
