@@ -84,11 +84,18 @@ public enum PipelineFile {
     let parts = request.parts
     let root = parts.root
     for problems in parts.problems { try generate(problems, in: root, context: context) }
+    let before = ["pipeline.yaml", "given.yaml"].map { ($0, FileManager.default.contents(atPath: folder.file($0))) }
     try request.keep(in: folder)
-    for stage in parts.stages {
-      try context.checkCancelled()
-      let request = StageRequest(stage.kind, stage.configuration)
-      try Pipeline.Stage.run(request, context: context.with(resume: true, root: root))
+    do {
+      for stage in parts.stages {
+        try context.checkCancelled()
+        let request = StageRequest(stage.kind, stage.configuration)
+        try Pipeline.Stage.run(request, context: context.with(resume: true, root: root))
+      }
+    } catch let error as MartletError where error.status == .configuration {
+      // What a stage refuses is not the pipeline's configuration.
+      for case (let name, let old?) in before { try writeFileAtomically(old, to: folder.file(name)) }
+      throw error
     }
     guard let comparison = parts.comparison else { return nil }
     let summary = try Comparing(parts).summary(comparison)

@@ -69,6 +69,8 @@ import Testing
     let other = try run("p.yaml", "--resume", "--set", "stages.first.seed=9")
     #expect(other.status == 78 && other.errors.contains("seed: 0 -> 9") && other.errors.contains("--anew"))
     #expect(try hashes("p/first") == before[0])
+    let unchanged = try run("./p", "--resume")
+    #expect(unchanged.status == 0, "what was refused has stayed: \(unchanged.errors)")
     let anew = try run("p.yaml", "--resume", "--anew", "--set", "stages.first.seed=9")
     #expect(anew.status == 0, "\(anew.errors)")
     #expect(try hashes("p/first") != before[0] && hashes("p/second") != before[1])
