@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 
 /// What a file or a model holds, whatever it is called and wherever it lies.
 public enum ContentHash {

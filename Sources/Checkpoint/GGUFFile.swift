@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 
 /// The tables of a GGUF file, version 2 or 3, little-endian: key-value pairs, then where each tensor lies.
 /// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md

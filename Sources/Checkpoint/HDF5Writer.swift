@@ -1,6 +1,6 @@
 @preconcurrency import CHDF5
 import Foundation
-import Tensor
+import Support
 
 /// One dataset of an HDF5 file to be written.
 struct HDF5Entry {

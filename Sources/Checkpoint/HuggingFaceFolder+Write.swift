@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 import Transformer
 
@@ -27,7 +28,7 @@ extension HuggingFaceFolder {
       try fill(target, model, files, type)
       return try verify(target, model, files, type)
     }
-    let parent = Checkpoint.folder(of: target)
+    let parent = Support.folder(of: target)
     let temporary = join(parent, ".\((target as NSString).lastPathComponent).tmp-\(getpid())")
     removeAll(temporary)
     guard mkdir(temporary, 0o777) == 0 else { throw systemError(folder, "cannot be made") }

@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 import Transformer
 
 /// One HDF5 file: `/config` (JSON text), `/tokenizer/...`, `/parameters/<Hugging Face name>`; h5py and h5dump open it with

@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Tokenization
 import Transformer
 
 extension ModelFiles {

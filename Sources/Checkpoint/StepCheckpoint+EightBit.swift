@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 
 /// Moments in 8 bits: `/first_moment_8bit/codes`, 256 bytes a row, and `/first_moment_8bit/scales`, a number a row; the same

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 import Transformer
 
@@ -152,12 +153,4 @@ extension StepCheckpoint {
       if rename(join(run, name), trash) == 0 { removeAll(trash) }
     }
   }
-}
-
-/// Makes a folder and those above it.
-func makeFolder(_ path: String) throws {
-  if isFolder(path) { return }
-  let parent = folder(of: path)
-  if parent != path { try makeFolder(parent) }
-  if mkdir(path, 0o777) != 0, errno != EEXIST { throw systemError(path, "cannot be made") }
 }

@@ -1,9 +1,12 @@
 import ArgumentParser
 import Checkpoint
 import Foundation
-import Pipeline
+import Reports
 import Rollout
+import Support
 import Tensor
+import Tokenization
+import Training
 import Transformer
 
 struct Import: ParsableCommand {
@@ -17,7 +20,7 @@ struct Import: ParsableCommand {
   func run() throws {
     func show(_ share: Double) {
       Console.shared.show(
-        .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
+        .progress(Reports.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
     }
     var ids = 0
     func check(_ files: ModelFiles) throws { ids = try checkTokenizer(files) }

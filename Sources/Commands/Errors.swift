@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Pipeline
 import Rollout
-import Tensor
+import Support
+import Training
 
 /// How a failure leaves the program: one line "error: where: what; what to do" on standard error, and the contract's status.
 enum Failure {

@@ -1,5 +1,6 @@
 import Foundation
 import Rollout
+import Support
 import Tensor
 
 /// A file of JSON lines that several threads make, in the order of their places.

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 
 /// A figure of one case that was trained with several seeds and evaluated on the same problems each time.

@@ -1,4 +1,5 @@
 import COpenBLAS
+import Support
 import TensorBase
 
 /// Fills `buffer` with draws of a normal distribution around 0 with standard deviation `deviation`.

@@ -1,4 +1,5 @@
 import COpenBLAS
+import Support
 import TensorBase
 
 /// Splits `weight` [outputs, inputs] into its best approximation of rank `rank` and the rest, for PiSSA (Meng et al. 2024,

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 
 /// Keys and values of many sequences, of all layers, in pages of 16 positions.

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 
 /// Low-rank adapters (LoRA; Hu et al. 2021, arXiv:2106.09685): an adapted matrix is W + alpha / rank * B A, and only

@@ -1,5 +1,3 @@
-import Tensor
-
 /// How large a model is and what its passes need, worked out from the configuration alone: for `plan`.
 public struct ModelScale: Sendable {
   public let configuration: ModelConfiguration

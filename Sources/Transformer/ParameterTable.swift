@@ -1,5 +1,3 @@
-import Tensor
-
 /// One named weight: its Hugging Face name, its shape (linear layers are [outputs, inputs]) and its place in the flat buffer.
 public struct Parameter: Sendable, Equatable {
   public let name: String

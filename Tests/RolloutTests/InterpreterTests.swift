@@ -1,6 +1,5 @@
 import Foundation
 import Rollout
-import Tensor
 import Testing
 
 /// Two warm interpreters for all tests: starting one takes a second. The patient one's limit is far above what any of its

@@ -1,7 +1,7 @@
 import Foundation
+import Support
 import Tensor
 import Testing
-import Transformer
 
 @testable import Rollout
 
