@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every target treats a warning as an error, and all run on every processor of the architecture but for the kernels of one
-// instruction set.
+// Every target treats a warning as an error, and all run on every processor of the architecture but for the kernels of
+// one instruction set.
 let plain: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let avx2: [SwiftSetting] = plain + [.define("MARTLET_AVX2"), .unsafeFlags(["-target-cpu", "haswell"])]
 #if arch(x86_64)

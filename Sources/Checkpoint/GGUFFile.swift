@@ -45,7 +45,8 @@ struct GGUFFile {
   let tensors: [String: Tensor]
 
   /// Reads and checks the tables; nothing is allocated that the file could not hold.
-  /// - Throws: `MartletError` with status `io` without the file, `data` for a broken table or an unknown type of tensor.
+  /// - Throws: `MartletError` with status `io` without the file, `data` for a broken table or an unknown type of
+  ///   tensor.
   init(_ path: String) throws {
     let file = try InputFile(path)
     self.file = file

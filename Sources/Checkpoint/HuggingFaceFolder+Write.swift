@@ -6,8 +6,8 @@ import Transformer
 extension HuggingFaceFolder {
   /// Writes a folder that transformers and vLLM load and score equally. A value head stays behind: they know none.
   ///
-  /// A new folder appears whole or not at all; in one that is there each file is replaced atomically. What was written is
-  /// read again and compared.
+  /// A new folder appears whole or not at all; in one that is there each file is replaced atomically. What was written
+  /// is read again and compared.
   /// - Returns: the ``weightsHash(_:)`` of what the folder holds.
   /// - Throws: `MartletError` with status `io`, or `data` when the folder holds another model's weights.
   @discardableResult

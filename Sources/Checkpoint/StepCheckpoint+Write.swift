@@ -9,9 +9,9 @@ extension StepCheckpoint {
 
   /// Writes `run/step-NNNNNNNN`, reads every file back, and renames the folder into place.
   ///
-  /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast` and
-  /// those that `keepEvery` divides and `alsoKeep`. The caller holds the run's lock. Memory: a few slices beside what is there
-  /// already.
+  /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast`
+  /// and those that `keepEvery` divides and `alsoKeep`. The caller holds the run's lock. Memory: a few slices beside
+  /// what is there already.
   /// - Parameters:
   ///   - state: whatever else the caller needs to go on.
   ///   - keepLast: at least 1, the folder just written included.

@@ -39,7 +39,8 @@ struct Import: ParsableCommand {
 
   private static let limits = "the model can only be inspected, exported and asked to score tokens"
 
-  /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
+  /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for
+  /// export.
   /// - Returns: how many ids it has; 0 where none is read.
   private func checkTokenizer(_ files: ModelFiles) throws -> Int {
     let isFile = GGUFModel.isNamed(source)

@@ -4,7 +4,8 @@ import Rollout
 import Support
 import Training
 
-/// How a failure leaves the program: one line "error: where: what; what to do" on standard error, and the contract's status.
+/// How a failure leaves the program: one line "error: where: what; what to do" on standard error, and the contract's
+/// status.
 enum Failure {
   static func exit(with error: any Error) -> Never {
     Console.shared.finish()

@@ -67,7 +67,8 @@ struct ModelBench {
     return Benchmark.Result("gemm", 2 * pow(Double(size), 3) / taken / 1e9, "GFLOP/s", limit: speed.gflops)
   }
 
-  /// Tokens a second of `rows` sequences behind contexts of `prompt` tokens, draws included, the reading of the context not.
+  /// Tokens a second of `rows` sequences behind contexts of `prompt` tokens, draws included, the reading of the context
+  /// not.
   /// - Parameter apart: each row reads a context of its own; else eight share one, as the samples of a prompt do.
   func decode(rows: Int, prompt: Int? = nil, apart: Bool = false) -> Benchmark.Result {
     let V = model.configuration.vocabularySize

@@ -19,11 +19,12 @@ struct RolloutBench {
   static let problems = 8
   static let samples = 8
   static let calls = 2
-  /// Blocks of code that a trajectory would write if it were let: two of so many are rarely missed, nor all at its start.
+  /// Blocks of code that a trajectory would write if it were let: two of so many are rarely missed, nor all at its
+  /// start.
   private static let blocks = 6
 
-  /// 64 trajectories of 256 tokens, two calls each. So that any weights write code, the vocabulary is made for it: some of its
-  /// tokens are small blocks, and a high temperature draws all tokens alike.
+  /// 64 trajectories of 256 tokens, two calls each. So that any weights write code, the vocabulary is made for it: some
+  /// of its tokens are small blocks, and a high temperature draws all tokens alike.
   func run() throws -> [Benchmark.Result] {
     let (prompt, tokens) = sizes.lengths(.rollout, context: model.configuration.contextLength)
     var settings = SamplerSettings(seed: 1, maxTokens: tokens, maxCalls: Self.calls)

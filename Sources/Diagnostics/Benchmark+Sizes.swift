@@ -7,7 +7,8 @@ extension Benchmark {
   public struct Sizes: Sendable, Equatable {
     /// Sequences that decode together, each a measurement.
     public var rows = [1, 8, 32, 64]
-    /// Tokens of a prompt: of the context that `decode` starts from, and of each prompt of `prefill`, `grpo_step`, `rollout`.
+    /// Tokens of a prompt: of the context that `decode` starts from, and of each prompt of `prefill`, `grpo_step`,
+    /// `rollout`.
     public var prompt: Int?
     /// Tokens drawn behind each prompt; of the training measurements those of a batch.
     public var tokens: Int?

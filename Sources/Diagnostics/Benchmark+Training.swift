@@ -5,12 +5,13 @@ import Transformer
 
 /// The measurements that train.
 extension ModelBench {
-  /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences. `train_blas` does without the
-  /// contract.
+  /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences. `train_blas` does
+  /// without the contract.
   /// - Parameters:
   ///   - adapters: trained instead of the weights.
   ///   - length: tokens of a sequence.
-  ///   - tokens: of the batch; nil: `--tokens`, else 4,096 for a small model and 1,024 for one whose 4,096 would take minutes.
+  ///   - tokens: of the batch; nil: `--tokens`, else 4,096 for a small model and 1,024 for one whose 4,096 would take
+  ///     minutes.
   func train(
     _ name: String, _ matmul: MatmulMode, adapters: LowRankAdapters? = nil, length: Int = 128, tokens: Int? = nil
   ) throws -> Benchmark.Result {

@@ -13,8 +13,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
     /// The median of several repeats.
     public var value: Double
     public var unit: String
-    /// What the machine allows, measured in the same run: the slower of memory bandwidth and a large sgemm for the bytes and
-    /// operations needed. nil where neither is what holds it up.
+    /// What the machine allows, measured in the same run: the slower of memory bandwidth and a large sgemm for the
+    /// bytes and operations needed. nil where neither is what holds it up.
     public var limit: Double?
     public var shareOfLimit: Double?
 
@@ -63,8 +63,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
   ///   - sizes: how much work.
   ///   - profile: whether the parts of the measurements are timed.
   ///   - growth: along what costs are measured at several sizes.
-  /// - Throws: `MartletError` when no sandbox holds here, the folder cannot be written, or the model's context is too short for
-  ///   the sizes.
+  /// - Throws: `MartletError` when no sandbox holds here, the folder cannot be written, or the model's context is too
+  ///   short for the sizes.
   public static func run(
     model: LanguageModel? = nil, pool: WorkerPool, folder: String = NSTemporaryDirectory(), python: String? = nil,
     only: [Part] = [], sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], profile: Bool = false,

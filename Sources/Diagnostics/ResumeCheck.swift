@@ -6,7 +6,8 @@ import Support
 import Tensor
 import Training
 
-/// Shows on a user's own configuration that a killed and resumed run ends as one that was left alone: `train verify-resume`.
+/// Shows on a user's own configuration that a killed and resumed run ends as one that was left alone: `train
+/// verify-resume`.
 ///
 /// The program runs itself: once to the end, then again and again with SIGKILL after random times and `--resume`, until
 /// there were enough kills. Every model, metric and episode that a run leaves must be the same; times alone may differ.
@@ -41,8 +42,8 @@ public struct ResumeCheck {
     self.seed = seed
   }
 
-  /// - Throws: `MartletError`: configuration when the folder is there; data naming the first difference, or when the program fails;
-  ///   `Interrupted`.
+  /// - Throws: `MartletError`: configuration when the folder is there; data naming the first difference, or when the
+  ///   program fails; `Interrupted`.
   public func run(context: StageContext) throws -> Result {
     guard !FileManager.default.fileExists(atPath: folder) else {
       throw MartletError(
@@ -183,7 +184,8 @@ struct RunComparison {
       .data, "\(name): \(what): \(a) when left alone, \(b) when killed and resumed; both are in \(first), \(second)")
   }
 
-  /// Model files, lines and summaries, relative to the folder. Checkpoints on the way are not results, a report is their picture.
+  /// Model files, lines and summaries, relative to the folder. Checkpoints on the way are not results, a report is
+  /// their picture.
   private static func results(_ folder: String) -> [String] {
     let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
     return all.filter { name in

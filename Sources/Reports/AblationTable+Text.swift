@@ -95,7 +95,8 @@ extension AblationTable {
     rows = cases.map { Row(json: $0) }
   }
 
-  /// Accuracy and tokens of each case with their intervals, and a point for each seed: an SVG that needs nothing but itself.
+  /// Accuracy and tokens of each case with their intervals, and a point for each seed: an SVG that needs nothing but
+  /// itself.
   package var picture: String {
     HTML.file(charts)
   }

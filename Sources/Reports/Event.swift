@@ -1,4 +1,5 @@
-/// What a stage reports while it works. The library never prints: whoever starts a stage draws bars, prints or logs these.
+/// What a stage reports while it works. The library never prints: whoever starts a stage draws bars, prints or logs
+/// these.
 public enum Event: Sendable {
   /// Something worth a line.
   case note(String)

@@ -51,7 +51,8 @@ public struct Metrics: Sendable, Equatable {
     }
   }
 
-  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for what is not finite.
+  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for what is not
+  /// finite.
   public var line: String {
     guard let bytes = try? JSONLines.line(self) else { preconditionFailure("metrics: no number is left to refuse") }
     return String(decoding: bytes, as: UTF8.self)
@@ -96,7 +97,8 @@ public final class MetricsWriter {
 
   /// - Parameters:
   ///   - run: the run's folder, which exists.
-  ///   - resumeAfter: the last step that counts; lines of later ones, and a torn last line, are taken away. nil: a new run.
+  ///   - resumeAfter: the last step that counts; lines of later ones, and a torn last line, are taken away. nil: a new
+  ///     run.
   /// - Throws: `MartletError` (io).
   public init(run: String, resumeAfter: Int? = nil) throws {
     path = run + "/metrics.jsonl"

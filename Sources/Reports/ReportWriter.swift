@@ -7,8 +7,8 @@ import Transformer
 
 /// Makes `report.html` of a run's folder: one page that needs nothing but itself.
 public enum ReportWriter {
-  /// Reads `metrics.jsonl`, `eval.json`, `episodes/*.jsonl`, `summary.json` and `ablation.json` of the run and of the stage folders in it, and
-  /// writes `report.html` there.
+  /// Reads `metrics.jsonl`, `eval.json`, `episodes/*.jsonl`, `summary.json` and `ablation.json` of the run and of the
+  /// stage folders in it, and writes `report.html` there.
   ///
   /// - Parameters:
   ///   - run: the run's folder.

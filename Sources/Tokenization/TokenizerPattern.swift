@@ -145,7 +145,8 @@ package struct TokenizerPattern: Equatable, Sendable {
     return end
   }
 
-  /// The end of s, t, m, d, re, ve or ll; the long s (U+017F) is an s where case is ignored, as in the library's engine.
+  /// The end of s, t, m, d, re, ve or ll; the long s (U+017F) is an s where case is ignored, as in the library's
+  /// engine.
   private func contractionEnd(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
     func letter(_ index: Int) -> UInt8 {
       guard index < bytes.count else { return 0 }

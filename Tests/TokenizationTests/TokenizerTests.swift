@@ -1,7 +1,8 @@
 import Testing
 import Tokenization
 
-/// Equality with the `tokenizers` library. Texts are compared as bytes: Swift's `==` takes canonical equivalents as equal.
+/// Equality with the `tokenizers` library. Texts are compared as bytes: Swift's `==` takes canonical equivalents as
+/// equal.
 struct TokenizerTests {
   @Test(arguments: TokenizerFixtures.names)
   func idsEqualTheLibrarysOnHardTexts(name: String) throws {

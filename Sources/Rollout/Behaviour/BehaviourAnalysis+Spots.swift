@@ -55,8 +55,8 @@ extension BehaviourAnalysis {
   private static let byCode = ["python", "code", "program", "script"]
   private static let instruments = ["with ", "using ", "use ", "in ", "run ", "write ", "can check", "to check"]
 
-  /// Whether what follows the output of `block` checks what Python said: a sentence of doubt, or arithmetic by hand that
-  /// ends in the very result. A check announced to be made by code counts when it only prints the same again.
+  /// Whether what follows the output of `block` checks what Python said: a sentence of doubt, or arithmetic by hand
+  /// that ends in the very result. A check announced to be made by code counts when it only prints the same again.
   static func distrust(_ sentences: [ProseSentence], of block: Block, next: String?) -> Spot? {
     guard let end = sentences.last?.range.upperBound else { return nil }
     let result = BehaviourTrace.lastLine(block.output)

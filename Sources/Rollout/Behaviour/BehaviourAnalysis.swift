@@ -1,7 +1,7 @@
 /// What a model does with its interpreter, read from the response alone.
 ///
-/// Offsets are UTF-8 bytes from the response's first byte (the prompt is not counted, tool text is); a spot begins where a
-/// sentence ends and the next has not begun, so that what lies before it is whole.
+/// Offsets are UTF-8 bytes from the response's first byte (the prompt is not counted, tool text is); a spot begins
+/// where a sentence ends and the next has not begun, so that what lies before it is whole.
 public struct BehaviourAnalysis: Sendable, Equatable {
   public enum BlockLabel: String, Codable, Sendable {
     case calculation, verification

@@ -1,7 +1,7 @@
 import Support
 
-/// The answer in a response: what its last `\boxed{...}` or `\fbox{...}` holds, braces of any depth inside. Where the model
-/// thinks, only what follows its last `</think>` counts. nil when there is none or it is empty.
+/// The answer in a response: what its last `\boxed{...}` or `\fbox{...}` holds, braces of any depth inside. Where the
+/// model thinks, only what follows its last `</think>` counts. nil when there is none or it is empty.
 ///
 /// A box that never closes takes back the one before it: the answer is then that open box as written, which no grader
 /// takes for right. Without a box before it there is no answer.
@@ -62,8 +62,8 @@ private func lastRange(of needle: [UInt8], in bytes: [UInt8]) -> Int? {
   return nil
 }
 
-/// For each opening brace the place of the one that closes it, in one pass: thousands of boxes that never close cost no more
-/// than one. The brace of a box is never an escaped one, so where it starts does not matter.
+/// For each opening brace the place of the one that closes it, in one pass: thousands of boxes that never close cost no
+/// more than one. The brace of a box is never an escaped one, so where it starts does not matter.
 private func closings(_ bytes: [UInt8], from start: Int) -> [Int: Int] {
   var open: [Int] = []
   var found: [Int: Int] = [:]

@@ -1,10 +1,11 @@
-/// Takes the dress off an answer: what never changes its value. (`notation.py` reads everything that is more than a plain
-/// number.)
+/// Takes the dress off an answer: what never changes its value. (`notation.py` reads everything that is more than a
+/// plain number.)
 enum AnswerText {
   /// Bytes that are read here; an answer that is longer is the worker's.
   static let longest = 10_000
 
-  /// Without mathematics signs around it, spacing commands, sizes of brackets; one name for a fraction; no final full stop.
+  /// Without mathematics signs around it, spacing commands, sizes of brackets; one name for a fraction; no final full
+  /// stop.
   static func normalized(_ answer: String) -> String {
     var text = answer.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     for (found, replacement) in replacements where text.contains(found) {

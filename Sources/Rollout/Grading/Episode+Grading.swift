@@ -17,14 +17,16 @@ extension Episode {
 }
 
 extension Episode {
-  /// Whether there is an answer in a complete box: what a reward for form asks. A box that never closed is no such answer.
+  /// Whether there is an answer in a complete box: what a reward for form asks. A box that never closed is no such
+  /// answer.
   public var hasBoxedAnswer: Bool {
     guard let answer else { return false }
     return !answer.hasPrefix("\\boxed") && !answer.hasPrefix("\\fbox")
   }
 }
 
-/// The episodes with answer and verdict, in their order; rewards are taken away. One without a gold answer gets no verdict.
+/// The episodes with answer and verdict, in their order; rewards are taken away. One without a gold answer gets no
+/// verdict.
 /// - Parameter tokenizer: reads the answers again from the tokens; nil: the answers that the episodes hold.
 /// - Throws: `MartletError` (configuration) when the grader's worker is needed and cannot start.
 public func grade(_ episodes: [Episode], grader: Grader, tokenizer: Tokenizer? = nil) throws -> [Episode] {

@@ -1,8 +1,8 @@
 import Foundation
 import Tensor
 
-/// Compares an answer with the gold answer by the rules of docs/grading.md: equal text and plain numbers here, everything
-/// else by value in a killable worker, which asks math-verify about notations that it does not read.
+/// Compares an answer with the gold answer by the rules of docs/grading.md: equal text and plain numbers here,
+/// everything else by value in a killable worker, which asks math-verify about notations that it does not read.
 public final class Grader: @unchecked Sendable {
   /// Wall-clock seconds the worker may take for one pair.
   public let limit: Double

@@ -1,5 +1,5 @@
-/// The last number in a text, as written: `12`, `-1,234.5`, `3/4`, `\frac{3}{4}`; nil without one. What is graded beside the
-/// boxed answer to see how much of a low accuracy is form; never a reward.
+/// The last number in a text, as written: `12`, `-1,234.5`, `3/4`, `\frac{3}{4}`; nil without one. What is graded
+/// beside the boxed answer to see how much of a low accuracy is form; never a reward.
 ///
 /// Give it the model's own words, as `extractAnswer`.
 public func extractLastNumber(_ text: String) -> String? {

@@ -1,5 +1,5 @@
-/// What a grader found. Nothing is ever turned into "incorrect" silently: a gold answer nobody can read and a comparison
-/// that took too long have names of their own.
+/// What a grader found. Nothing is ever turned into "incorrect" silently: a gold answer nobody can read and a
+/// comparison that took too long have names of their own.
 public enum Verdict: String, Codable, Sendable, CaseIterable {
   case correct, incorrect
   case noAnswer = "no_answer"

@@ -7,9 +7,10 @@ import Support
 /// Start it early, before anything large is allocated. It dies with this object, with `close()`, or with the trainer,
 /// however that ends. All methods may be called from any thread.
 ///
-/// A block's output is what it prints and, when its last statement is an expression, that value's `repr` behind it, as in
-/// a notebook (not for None, and not before a semicolon). Variables persist within a session. A block that raises keeps its changes, as in a
-/// notebook; one that is killed (time, memory, output, crash, `os._exit`) loses its own changes and no others.
+/// A block's output is what it prints and, when its last statement is an expression, that value's `repr` behind it, as
+/// in a notebook (not for None, and not before a semicolon). Variables persist within a session. A block that raises
+/// keeps its changes, as in a notebook; one that is killed (time, memory, output, crash, `os._exit`) loses its own
+/// changes and no others.
 public final class InterpreterHost: @unchecked Sendable {
   public let settings: InterpreterSettings
   private let lock = NSLock()
@@ -25,8 +26,8 @@ public final class InterpreterHost: @unchecked Sendable {
   }
 
   /// Starts the processes and waits until they are warm and confined.
-  /// - Throws: `MartletError` (configuration) when no Python is found, none of the asked tiers holds on this machine, or
-  ///   a limit makes no sense.
+  /// - Throws: `MartletError` (configuration) when no Python is found, none of the asked tiers holds on this machine,
+  ///   or a limit makes no sense.
   public init(settings: InterpreterSettings = InterpreterSettings()) throws {
     guard settings.timeLimit > 0, settings.timeLimit <= 1e6 else {
       throw MartletError(

@@ -1,7 +1,7 @@
 /// How the interpreter's processes are found, limited and confined.
 public struct InterpreterSettings: Codable, Sendable, Equatable {
-  /// What holds a snippet in (see `docs/sandbox.md`). T3: namespaces, private root, Landlock, seccomp. T2: Landlock and a
-  /// strict filter. T1: the filter alone, and no file may be opened.
+  /// What holds a snippet in (see `docs/sandbox.md`). T3: namespaces, private root, Landlock, seccomp. T2: Landlock and
+  /// a strict filter. T1: the filter alone, and no file may be opened.
   public enum Tier: String, Codable, Sendable, CaseIterable { case T3, T2, T1 }
 
   /// The Python to run; nil: `.venv/bin/python3` near the working directory or the program, then `python3` of `PATH`.

@@ -75,8 +75,8 @@ final class Trajectory {
     goOn(prefix)
   }
 
-  /// Takes what is left of the prefix, up to a call that is to be executed first: one that the prefix ends with, or one in
-  /// the hint that it ends with. Other calls inside were passed over.
+  /// Takes what is left of the prefix, up to a call that is to be executed first: one that the prefix ends with, or one
+  /// in the hint that it ends with. Other calls inside were passed over.
   private func goOn(_ prefix: Prefix) {
     let hint = prefix.authors.count - prefix.authors.reversed().prefix { $0 == .hint }.count
     var completed: ToolCall?

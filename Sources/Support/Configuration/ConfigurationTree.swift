@@ -55,7 +55,8 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
   }
 
   private static func convert(_ node: Node, path: String) throws -> ConfigurationTree {
-    // The parser has already put what an anchor names wherever an alias stands: nine of them can make a thousand million nodes.
+    // The parser has already put what an anchor names wherever an alias stands: nine of them can make a thousand
+    // million nodes.
     if node.anchor != nil {
       throw MartletError(.configuration, "\(path)\(line(node)): anchors and aliases are not supported; write it out")
     }

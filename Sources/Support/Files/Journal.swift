@@ -1,8 +1,8 @@
 import Foundation
 
-/// An append-only file of records, each `[length: 4 bytes][crc32c: 4 bytes][bytes]`, little-endian. The checksum covers the
-/// length too, so that a run of zeros is no record, and goes on from the record before, so that no record can be missing or
-/// be there twice.
+/// An append-only file of records, each `[length: 4 bytes][crc32c: 4 bytes][bytes]`, little-endian. The checksum covers
+/// the length too, so that a run of zeros is no record, and goes on from the record before, so that no record can be
+/// missing or be there twice.
 public final class Journal {
   /// What was found when the file was opened.
   public private(set) var records: [Data] = []

@@ -1,6 +1,7 @@
 import Foundation
 
-/// The right to write into a run's folder: a lock on `run/LOCK` that the kernel gives back when the process ends, however.
+/// The right to write into a run's folder: a lock on `run/LOCK` that the kernel gives back when the process ends,
+/// however.
 public final class RunLock: @unchecked Sendable {
   private struct Owner: Codable {
     let host: String
@@ -17,7 +18,8 @@ public final class RunLock: @unchecked Sendable {
   private var descriptor: Int32
 
   /// Makes the run's folder if need be and takes its lock.
-  /// - Throws: `MartletError` with status `tryAgain`, naming the owner, when it is held; `io` when there can be no lock.
+  /// - Throws: `MartletError` with status `tryAgain`, naming the owner, when it is held; `io` when there can be no
+  ///   lock.
   public init(run: String) throws {
     try makeFolder(run)
     let path = join(run, "LOCK")

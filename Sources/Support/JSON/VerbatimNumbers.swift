@@ -1,7 +1,7 @@
 import Foundation
 
-/// What is read from a line of JSON with some numbers as text, digit by digit as written: `0.10`, `1e-5`, a whole number
-/// that no `Int` holds.
+/// What is read from a line of JSON with some numbers as text, digit by digit as written: `0.10`, `1e-5`, a whole
+/// number that no `Int` holds.
 public protocol VerbatimNumbers: Decodable {
   /// Keys of the object whose numbers become strings before decoding.
   static var verbatimKeys: Set<String> { get }

@@ -96,8 +96,8 @@ extension Configuration.Prompt {
 }
 
 extension Configuration {
-  /// The same with the day that the model's own template will tell, where it asks for one: the one that the run in `folder`
-  /// began on, else today's. `config.yaml` keeps it, so that a run that goes on tomorrow asks as it did today.
+  /// The same with the day that the model's own template will tell, where it asks for one: the one that the run in
+  /// `folder` began on, else today's. `config.yaml` keeps it, so that a run that goes on tomorrow asks as it did today.
   func resolvingDate(folder: String) throws -> Configuration {
     guard prompt.date == nil, prompt.template == .auto else { return self }
     let files =

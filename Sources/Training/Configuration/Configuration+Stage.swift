@@ -4,8 +4,8 @@ import Support
 
 extension Configuration {
   /// Makes this the configuration of `stage`.
-  /// - Throws: `MartletError` (configuration) when the file is of another stage, sets a key that this one does not use, or lacks
-  ///   one that it needs.
+  /// - Throws: `MartletError` (configuration) when the file is of another stage, sets a key that this one does not use,
+  ///   or lacks one that it needs.
   mutating func settle(on stage: StageKind, path: String) throws {
     if let own = self.stage, own != stage {
       throw MartletError(
@@ -46,7 +46,8 @@ struct SharedDefaults {
 
   init(_ tree: ConfigurationTree?) { self.tree = tree ?? .map([]) }
 
-  /// The configuration of one stage: its own keys over the shared ones, of which those are left out that it does not use.
+  /// The configuration of one stage: its own keys over the shared ones, of which those are left out that it does not
+  /// use.
   /// - Throws: `MartletError` (configuration), also for an own key that it does not use.
   mutating func configuration(_ own: ConfigurationTree, stage: StageKind, path: String) throws -> Configuration {
     var shared = tree

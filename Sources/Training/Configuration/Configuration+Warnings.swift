@@ -2,8 +2,8 @@ import PPO
 import Rollout
 
 extension Configuration {
-  /// What `stage` can do, but can hardly be meant: runs that cannot learn, or settings that never come to bear. Each names its
-  /// key and what to do.
+  /// What `stage` can do, but can hardly be meant: runs that cannot learn, or settings that never come to bear. Each
+  /// names its key and what to do.
   public func warnings(stage: StageKind) -> [String] {
     var found: [String] = []
     func warn(_ isSo: Bool, _ text: @autoclosure () -> String) { if isSo { found.append(text()) } }

@@ -8,8 +8,8 @@ public enum StageKind: String, Codable, Sendable, CaseIterable {
   case sft, hint, rft, rl, eval
 }
 
-/// Everything that fixes a stage's result: a YAML file, merged over the defaults below, then `--set`. A run folder holds
-/// the whole of it in `config.yaml`. `docs/configuration.md` says what each key means.
+/// Everything that fixes a stage's result: a YAML file, merged over the defaults below, then `--set`. A run folder
+/// holds the whole of it in `config.yaml`. `docs/configuration.md` says what each key means.
 public struct Configuration: Codable, Sendable, Equatable {
   /// What the file is for; nil: the command says it.
   public var stage: StageKind?
@@ -199,8 +199,8 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// What `rl` does with groups before it learns from them.
   public struct Groups: Codable, Sendable, Equatable {
-    /// Dynamic sampling (DAPO): groups without a signal are dropped, and more prompts are sampled, at most this many times
-    /// the step's prompts; 0: every group is kept.
+    /// Dynamic sampling (DAPO): groups without a signal are dropped, and more prompts are sampled, at most this many
+    /// times the step's prompts; 0: every group is kept.
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false

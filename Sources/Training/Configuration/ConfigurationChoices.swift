@@ -26,7 +26,8 @@ enum ConfigurationChoices {
       ])
   }()
 
-  /// What a decoding error says of a word that is no case of its type: "Cannot initialize T from invalid String value w".
+  /// What a decoding error says of a word that is no case of its type: "Cannot initialize T from invalid String value
+  /// w".
   static func explain(_ description: String) -> String? {
     let parts = description.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: false)
     guard parts.count == 8, parts[0] == "Cannot", parts[1] == "initialize", let known = words[String(parts[2])]

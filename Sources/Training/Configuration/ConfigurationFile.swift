@@ -180,7 +180,8 @@ extension Configuration {
   /// Reads and checks a configuration file.
   /// - Parameters:
   ///   - overrides: `key.path=value`, as given to `--set`.
-  ///   - stage: what it is to be used for: then keys that this stage does not use are refused. nil: values are checked alone.
+  ///   - stage: what it is to be used for: then keys that this stage does not use are refused. nil: values are checked
+  ///     alone.
   ///   - replays: whether `rl` is to learn from given episodes.
   /// - Throws: `MartletError` (configuration) naming the file and the key.
   public static func load(

@@ -7,9 +7,10 @@ public enum ConfigurationKind: Sendable, Equatable {
 
   /// - Parameters:
   ///   - overrides: `key.path=value`, as given to `--set`.
-  ///   - stage: what the command line says; nil: the file's own `stage`, else the only stage that can take all of its keys.
-  /// - Throws: `MartletError` (configuration) when the file cannot be read, or when several stages could take it and nothing says
-  ///   which: there is no guess.
+  ///   - stage: what the command line says; nil: the file's own `stage`, else the only stage that can take all of its
+  ///     keys.
+  /// - Throws: `MartletError` (configuration) when the file cannot be read, or when several stages could take it and
+  ///   nothing says which: there is no guess.
   public static func of(
     _ path: String, overrides: [String] = [], stage: StageKind? = nil
   ) throws -> ConfigurationKind {

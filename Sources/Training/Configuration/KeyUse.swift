@@ -2,7 +2,8 @@ import PPO
 import Rollout
 import Support
 
-/// Where a key of the configuration acts. One that is set and does nothing would be a silent mistake: it is refused by name.
+/// Where a key of the configuration acts. One that is set and does nothing would be a silent mistake: it is refused by
+/// name.
 struct KeyUse: Sendable {
   /// A setting that a key depends on.
   struct Need: Sendable {

@@ -5,12 +5,12 @@ import Support
 import Tokenization
 import Transformer
 
-/// A model's form of conversation: how messages become text, what ends an assistant's turn, which tokens end a response.
-/// Prompts, training examples and the sampler all ask this type.
+/// A model's form of conversation: how messages become text, what ends an assistant's turn, which tokens end a
+/// response. Prompts, training examples and the sampler all ask this type.
 final class ChatForm {
-  /// What the model has to write at the end of an answer, as tokens. Found by rendering a conversation: what stands behind
-  /// the assistant's words, up to the first added token. A form that writes no such token there (plain text) ends with
-  /// the model's own end of text.
+  /// What the model has to write at the end of an answer, as tokens. Found by rendering a conversation: what stands
+  /// behind the assistant's words, up to the first added token. A form that writes no such token there (plain text)
+  /// ends with the model's own end of text.
   let endOfTurn: [Int32]
   /// Ids that end a response: those of the model's configuration, and the end of a turn.
   let stopTokens: Set<Int32>

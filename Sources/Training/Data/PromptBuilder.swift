@@ -40,9 +40,10 @@ final class PromptBuilder {
     encodePrompt(Array(try form.render(withSystem(messages), addGenerationPrompt: true).utf8))
   }
 
-  /// A conversation as sequences to train on: tokens and, for each, whether it is the model's to write. One sequence, as
-  /// long as the template leaves earlier turns as they were written. Where it rewrites them (reasoning that is dropped
-  /// once an answer is over), the next answer begins a sequence of its own: each is learnt in the context it is sampled in.
+  /// A conversation as sequences to train on: tokens and, for each, whether it is the model's to write. One sequence,
+  /// as long as the template leaves earlier turns as they were written. Where it rewrites them (reasoning that is
+  /// dropped once an answer is over), the next answer begins a sequence of its own: each is learnt in the context it is
+  /// sampled in.
   /// - Throws: `MartletError` (data) for what the template does not render.
   func sequences(_ conversation: Conversation) throws -> [(tokens: [Int32], trained: [Bool])] {
     let messages = withSystem(conversation.messages)
@@ -77,7 +78,8 @@ final class PromptBuilder {
     loaded.tokenizer.encode(String(decoding: text, as: UTF8.self))
   }
 
-  /// A template writes its begin token itself; a plain text gets it here, and ends its line as the training examples' do.
+  /// A template writes its begin token itself; a plain text gets it here, and ends its line as the training examples'
+  /// do.
   private func encodePrompt(_ text: [UInt8]) -> [Int32] {
     guard form.isPlain else { return encode(text[...]) }
     let plain = String(decoding: text, as: UTF8.self)

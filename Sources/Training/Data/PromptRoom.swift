@@ -59,7 +59,8 @@ struct PromptRoom {
 
   /// The problems that can be asked.
   /// - Parameter list: the file where those left out are listed; nil: nowhere.
-  /// - Throws: `MartletError` (data) for the first that cannot, unless such problems are skipped; and where none is left.
+  /// - Throws: `MartletError` (data) for the first that cannot, unless such problems are skipped; and where none is
+  ///   left.
   func admit(_ problems: [PlacedProblem], list: String?, onEvent: EventHandler) throws -> [Problem] {
     let out = try find(problems, counts: counts(problems))
     guard let first = out.first else { return problems.map(\.problem) }

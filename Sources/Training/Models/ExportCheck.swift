@@ -28,8 +28,8 @@ public struct ExportCheck: Sendable {
 
   /// Compares the ids of some texts and of the special tokens.
   /// - Parameter python: the program that must have transformers; nil: the project's and those in PATH are tried.
-  /// - Throws: `MartletError` (data) when transformers reads other ids than are read here; (configuration) when `python`
-  ///   has no transformers.
+  /// - Throws: `MartletError` (data) when transformers reads other ids than are read here; (configuration) when
+  ///   `python` has no transformers.
   public static func run(_ folder: String, model: StoredModel, path: String, python: String?) throws -> ExportCheck {
     guard let json = model.files.tokenizer, (try? Tokenizer(json: json, path: path)) != nil else {
       return ExportCheck(text: "\(folder): the tokenizer is not of a kind that is read here; it was not compared")

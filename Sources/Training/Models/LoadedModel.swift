@@ -60,7 +60,8 @@ public struct LoadedModel {
     return adapted
   }
 
-  /// SHA-256 of what this model's samples depend on: its shape, its tokenizer and its weights, whatever file they came from.
+  /// SHA-256 of what this model's samples depend on: its shape, its tokenizer and its weights, whatever file they came
+  /// from.
   /// - Parameter trained: whether those weights count that are trained; without them it stays the same for a whole run.
   func identity(trained: Bool = true, pool: WorkerPool) -> String {
     let weights = trained ? model.weights : FloatBuffer(sharing: model.weights, 0..<model.table.trainable.lowerBound)

@@ -44,7 +44,8 @@ public enum Scorer {
     var kept: [[Int32]?]?
   }
 
-  /// Scores every line of `input`. A model without a tokenizer of its own scores tokens and episodes; only texts need one.
+  /// Scores every line of `input`. A model without a tokenizer of its own scores tokens and episodes; only texts need
+  /// one.
   /// - Parameter temperature: overrides that of an episode.
   /// - Throws: `MartletError` (data) with file and line.
   public static func score(

@@ -3,8 +3,8 @@ import Foundation
 import Support
 
 extension Ablation {
-  /// All that a run's result depends on: the resolved stages, the generated problems, and the hashes of files from outside in place
-  /// of their paths.
+  /// All that a run's result depends on: the resolved stages, the generated problems, and the hashes of files from
+  /// outside in place of their paths.
   static func identity(_ parts: PipelineFile.Parts, _ hashes: inout [String: String]) throws -> ConfigurationTree {
     func content(_ path: String) -> String {
       guard !PortablePath.contains(parts.root, path) else { return path }

@@ -14,14 +14,15 @@ extension Ablation {
     case busy
   }
 
-  /// Runs what is not finished and compares what is. Leaves `ablation.json`, `ablation.txt`, `ablation.svg` and `report.html`.
+  /// Runs what is not finished and compares what is. Leaves `ablation.json`, `ablation.txt`, `ablation.svg` and
+  /// `report.html`.
   ///
-  /// A run that another process has is left to it; this one waits for it at the end, and takes it over should that process die. A failed run
-  /// does not keep the others from going on.
+  /// A run that another process has is left to it; this one waits for it at the end, and takes it over should that
+  /// process die. A failed run does not keep the others from going on.
   /// - Parameter only: `CASE` or `CASE/seed-N`, with `*` and `?` for any characters; empty: all.
   /// - Returns: the table of all cases that have results, and this process's failures.
-  /// - Throws: `MartletError`: configuration when a run was made with something else and `context.anew` is false, or `only` names nothing;
-  ///   `Interrupted`.
+  /// - Throws: `MartletError`: configuration when a run was made with something else and `context.anew` is false, or
+  ///   `only` names nothing; `Interrupted`.
   public func run(only: [String] = [], context: StageContext) throws -> (table: String, failures: [MartletError]) {
     let chosen = try choose(only)
     for item in cases where chosen.contains(where: { $0.name == item.name }) { context.onEvent(.note(item.text)) }

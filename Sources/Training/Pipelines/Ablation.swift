@@ -4,8 +4,9 @@ import Support
 
 /// The cases x seeds of one file: each is a pipeline run of its own, and a table compares them.
 ///
-/// A case changes values of named stages. One that changes nothing, or the same as another, is refused. A finished run counts only for the
-/// configuration, data and models that it was made with. Several processes may work on one ablation at a time.
+/// A case changes values of named stages. One that changes nothing, or the same as another, is refused. A finished run
+/// counts only for the configuration, data and models that it was made with. Several processes may work on one ablation
+/// at a time.
 public struct Ablation {
   struct File: Codable {
     var run: String
@@ -49,8 +50,8 @@ public struct Ablation {
 
   /// Reads the file and resolves every case with every seed.
   /// - Parameter overrides: `key=value` of the ablation file itself.
-  /// - Throws: `MartletError` (configuration) for a case that changes nothing or equals another, a row that no case evaluates, seeds that
-  ///   change nothing, or whatever is wrong with a stage.
+  /// - Throws: `MartletError` (configuration) for a case that changes nothing or equals another, a row that no case
+  ///   evaluates, seeds that change nothing, or whatever is wrong with a stage.
   public init(_ path: String, overrides: [String] = []) throws {
     self.path = path
     file = try Self.read(path, overrides: overrides)

@@ -8,7 +8,8 @@ import Support
 import Tensor
 import Transformer
 
-/// Several stages in one file: problems to generate, values all stages share, the stages in order, the table at the end.
+/// Several stages in one file: problems to generate, values all stages share, the stages in order, the table at the
+/// end.
 ///
 /// `@name` in a stage's paths is the folder (or file) of that name inside the pipeline's own.
 public enum PipelineFile {
@@ -74,7 +75,8 @@ public enum PipelineFile {
     try PipelineRequest(path, overrides: overrides, resume: false).parts.run
   }
 
-  /// Runs the stages that are not finished, in order, and leaves `summary.json` and `report.html` in the pipeline's folder.
+  /// Runs the stages that are not finished, in order, and leaves `summary.json` and `report.html` in the pipeline's
+  /// folder.
   ///
   /// A finished stage counts as long as it was made with this configuration, these data and this model.
   /// - Throws: `MartletError`: configuration when a stage was begun with others and `context.anew` is false.

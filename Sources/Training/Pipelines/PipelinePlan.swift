@@ -9,7 +9,8 @@ public struct PipelinePlan: Sendable {
     public var name: String
     public var kind: StageKind
     public var plan: Plan
-    /// As many steps and responses as the configuration asks for, each as long as allowed; nil when no speed was measured.
+    /// As many steps and responses as the configuration asks for, each as long as allowed; nil when no speed was
+    /// measured.
     public var seconds: Double?
   }
 
@@ -23,8 +24,8 @@ public struct PipelinePlan: Sendable {
   }
   public var refusals: [String] { stages.flatMap { stage in stage.plan.refusals.map { "\(stage.name): \($0)" } } }
 
-  /// Plans the stages of a file. Models that earlier stages will leave have the shape of what they start from; problems that will be
-  /// generated are generated aside; other data that are not there yet count as the keys allow.
+  /// Plans the stages of a file. Models that earlier stages will leave have the shape of what they start from; problems
+  /// that will be generated are generated aside; other data that are not there yet count as the keys allow.
   /// - Throws: `MartletError` when a model's header cannot be read.
   public init(_ request: PipelineRequest, threads: Int, speed: MachineSpeed?) throws {
     let parts = request.parts

@@ -46,8 +46,8 @@ enum PipelineTree {
     return result
   }
 
-  /// Puts an override in: `stages.NAME.key=value`, where NAME may hold `*` and `?`; `defaults.key=value`; `problems.NAME.key=value` of
-  /// the file of that name; or `key=value` for every stage that has the key.
+  /// Puts an override in: `stages.NAME.key=value`, where NAME may hold `*` and `?`; `defaults.key=value`;
+  /// `problems.NAME.key=value` of the file of that name; or `key=value` for every stage that has the key.
   /// - Throws: `MartletError` (configuration) when it addresses nothing.
   static func apply(_ override: String, to tree: inout ConfigurationTree, path: String) throws {
     let (keys, value) = try ConfigurationFile.parse(override)

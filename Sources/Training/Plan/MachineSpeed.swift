@@ -84,7 +84,8 @@ public enum MachineMemory {
   /// Bytes of the machine, or of the control group when that allows less.
   public static func total() -> Int { min(field("MemTotal:") ?? Int.max, groupLimit() ?? Int.max) }
 
-  /// Bytes that can still be taken without pushing anybody out: the machine's, the control group's, the address space's.
+  /// Bytes that can still be taken without pushing anybody out: the machine's, the control group's, the address
+  /// space's.
   public static func available() -> Int {
     var least = field("MemAvailable:") ?? total()
     if let limit = groupLimit() { least = min(least, max(0, limit - groupUse())) }

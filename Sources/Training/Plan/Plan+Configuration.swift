@@ -19,10 +19,11 @@ extension Plan {
 
   /// The plan of one stage, from its configuration alone: nothing is allocated, of the model only the header is read.
   ///
-  /// A stage that samples first and trains afterwards, or evaluates at its end, frees the one before it begins the other:
-  /// the plan is that of the phase that takes most.
+  /// A stage that samples first and trains afterwards, or evaluates at its end, frees the one before it begins the
+  /// other: the plan is that of the phase that takes most.
   /// - Parameters:
-  ///   - readsData: count the tokens of the stage's data, where it is there; else as many as the keys allow are assumed.
+  ///   - readsData: count the tokens of the stage's data, where it is there; else as many as the keys allow are
+  ///     assumed.
   ///   - longest: tokens of the longest training example, where the data is not there yet.
   /// - Throws: `MartletError` when the model's header cannot be read.
   public static func of(

@@ -5,8 +5,8 @@ import Support
 
 /// What a stage has sampled so far, on disk: a run that ends, however that comes about, samples none of it again.
 final class EpisodeJournal {
-  /// Which trajectory of the run, and what it goes on from: other weights, another prompt, hint, setting or interpreter makes
-  /// another trajectory, whatever the files are called.
+  /// Which trajectory of the run, and what it goes on from: other weights, another prompt, hint, setting or interpreter
+  /// makes another trajectory, whatever the files are called.
   private struct Key: Codable, Hashable {
     var step: Int
     var id: String

@@ -31,8 +31,8 @@ final class EpisodeSource {
   /// Places of the endless order that belong to a step, whether its groups need them or not.
   var span: Int { configuration.promptsPerStep * max(1, configuration.groups.refill) }
 
-  /// All judged episodes of a step, and those to learn from. With dynamic sampling, groups without a signal are replaced by
-  /// groups of the next prompts in order until there are enough or the budget is spent.
+  /// All judged episodes of a step, and those to learn from. With dynamic sampling, groups without a signal are
+  /// replaced by groups of the next prompts in order until there are enough or the budget is spent.
   /// - Parameters:
   ///   - place: the step's first place in the endless order of problems.
   ///   - rates: success rates by problem, for the knapsack's budgets.

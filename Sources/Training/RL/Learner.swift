@@ -32,7 +32,8 @@ package struct LearningSample {
     self.kept = kept
   }
 
-  /// How many tokens neighbours may have in common: the prompt without its last token, whose row is asked for the first draw.
+  /// How many tokens neighbours may have in common: the prompt without its last token, whose row is asked for the first
+  /// draw.
   var prefixLength: Int { max(0, responseStart - 1) }
 
   /// What the log-prob head is asked for; rows count from the sequence's first token.
@@ -71,8 +72,8 @@ package final class Learner {
   let loss: LossSettings
   let objective: PolicyObjective
   let microBatchTokens: Int
-  /// Whether a prompt that neighbours have in common goes through the model once. Sums over rows then depend on where a batch is
-  /// cut, which `exact` promises not to show.
+  /// Whether a prompt that neighbours have in common goes through the model once. Sums over rows then depend on where a
+  /// batch is cut, which `exact` promises not to show.
   let sharesPrompts: Bool
   let gradientShards: Int
   /// Called before weights and moments change.

@@ -19,9 +19,11 @@ struct PolicyUpdate {
   }
 
   /// - Parameters:
-  ///   - own: the episodes were sampled from these very weights, so the first update's log-probs must be the stored ones.
+  ///   - own: the episodes were sampled from these very weights, so the first update's log-probs must be the stored
+  ///     ones.
   ///     Others' may be corrected for: see `loss.correction`.
-  ///   - greedy: reward of the greedy answer by problem id (ReMax); NaN: nothing could score it, and its group leaves the loss.
+  ///   - greedy: reward of the greedy answer by problem id (ReMax); NaN: nothing could score it, and its group leaves
+  ///     the loss.
   /// - Returns: the results of the updates and the KL that was taken off the rewards, if any.
   func learn(
     _ episodes: [Episode], own: Bool, greedy: [String: Double] = [:], maskTruncated: Bool = false, totalSteps: Int

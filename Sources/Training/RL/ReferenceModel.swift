@@ -12,7 +12,8 @@ final class ReferenceModel {
     configuration.refModel == nil && configuration.lora.rank > 0 && configuration.lora.start == .orthogonal
   }
 
-  /// - Parameter current: the policy as it is now, whose weights are copied when `ref_model` names no other and they change.
+  /// - Parameter current: the policy as it is now, whose weights are copied when `ref_model` names no other and they
+  ///   change.
   init(_ configuration: Configuration, current: LoadedModel, context: StageContext) throws {
     let model: LanguageModel
     if Self.sharesWeights(configuration), current.model.configuration.adapters != nil {

@@ -35,11 +35,13 @@ public struct Branch {
     stage = record.stage
   }
 
-  /// Makes the folder `new`, with the optimizer's state: the steps before are the old run's, those to come the new one's.
+  /// Makes the folder `new`, with the optimizer's state: the steps before are the old run's, those to come the new
+  /// one's.
   ///
   /// Keys that make another run may change, but for those that the state was made with.
   /// - Returns: the new folder and the stage to resume it with.
-  /// - Throws: `MartletError`: configuration for such keys, or when `new` is not empty; data when the checkpoint is damaged.
+  /// - Throws: `MartletError`: configuration for such keys, or when `new` is not empty; data when the checkpoint is
+  ///   damaged.
   public func make(_ new: String, overrides: [String]) throws -> (folder: String, stage: StageKind) {
     let before = try configuration()
     let after = try configuration(overrides)

@@ -7,8 +7,9 @@ import Transformer
 
 /// Writes checkpoints beside the training, one at a time.
 ///
-/// Weights and moments are read where they lie, without a copy: nothing changes them between one optimizer step and the next,
-/// and ``finish()`` is called before each. So a checkpoint is written while the next step samples and works out its gradients.
+/// Weights and moments are read where they lie, without a copy: nothing changes them between one optimizer step and the
+/// next, and ``finish()`` is called before each. So a checkpoint is written while the next step samples and works out
+/// its gradients.
 final class CheckpointWriter {
   /// What a checkpoint holds; the weights and moments must stay as they are until it is written.
   struct Contents: @unchecked Sendable {

@@ -1,7 +1,8 @@
 import Foundation
 import Support
 
-/// `@/NAME` in a configuration file is NAME beside that very file, wherever it lies: so a run's folder can be moved and copied.
+/// `@/NAME` in a configuration file is NAME beside that very file, wherever it lies: so a run's folder can be moved and
+/// copied.
 enum PortablePath {
   static let prefix = "@/"
 

@@ -213,8 +213,8 @@ extension RunFolder {
 }
 
 extension Configuration {
-  /// The configuration of the run in `folder`. A path that the run's move has broken is the one it was begun with, where that
-  /// is still there.
+  /// The configuration of the run in `folder`. A path that the run's move has broken is the one it was begun with,
+  /// where that is still there.
   static func own(_ folder: String, overrides: [String] = []) throws -> Configuration {
     let configuration = try load(folder + "/config.yaml", overrides: overrides)
     let begun = try RunRecord.read(folder)?.files.map(\.path) ?? []

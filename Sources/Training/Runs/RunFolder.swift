@@ -15,7 +15,8 @@ package final class RunFolder {
   var pending: Pending?
 
   /// Opens the folder for writing.
-  /// - Throws: `MartletError`: configuration when it is not empty and `resume` is false; try again when another run holds it.
+  /// - Throws: `MartletError`: configuration when it is not empty and `resume` is false; try again when another run
+  ///   holds it.
   init(_ run: String, resume: Bool) throws {
     path = Self.path(run)
     let manager = FileManager.default
@@ -61,8 +62,8 @@ package final class RunFolder {
     "skipped.jsonl", "skipped-eval.jsonl",
   ]
 
-  /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended command
-  /// can be given again as it was.
+  /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended
+  /// command can be given again as it was.
   func discardIfFruitless() {
     guard isNew, isFruitless else { return }
     for name in Self.contents(path) { try? FileManager.default.removeItem(atPath: file(name)) }

@@ -148,8 +148,8 @@ final class TrainingRun {
       state: try encoder.encode(state), best: state.best?.step)
   }
 
-  /// Leaves the last step's checkpoint, from which more steps can be made, and model.h5: without the optimizer, adapters merged
-  /// into the weights. Nothing can be trained by this object afterwards.
+  /// Leaves the last step's checkpoint, from which more steps can be made, and model.h5: without the optimizer,
+  /// adapters merged into the weights. Nothing can be trained by this object afterwards.
   func finish() throws {
     if configuration.saveEvery > 0 || configuration.saveMinutes > 0 { try saveNow() } else { try saver.finish() }
     try ModelFile.write(loaded.model.mergedInPlace(pool: context.pool), files: loaded.files, to: folder.modelFile)

@@ -3,8 +3,8 @@ import Reports
 import Rollout
 import Support
 
-/// Hint engineering (CoRT, arXiv:2510.20342, section 3): cut the model's own traces where the interpreter is not used well,
-/// insert a sentence, let the model go on, keep what ends right. Leaves `data.jsonl` and `hints.jsonl`.
+/// Hint engineering (CoRT, arXiv:2510.20342, section 3): cut the model's own traces where the interpreter is not used
+/// well, insert a sentence, let the model go on, keep what ends right. Leaves `data.jsonl` and `hints.jsonl`.
 enum HintStage {
   /// Where and why a hint was put, and what became of it: a line of `hints.jsonl`.
   private struct Record: Encodable {

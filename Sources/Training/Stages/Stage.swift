@@ -33,7 +33,8 @@ public enum Stage {
     }
   }
 
-  /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the file.
+  /// One update on given episodes (`rl --replay`): groups by id, rewards from `reward.total`, old log-probs from the
+  /// file.
   public static func replay(_ path: String, _ request: StageRequest, context: StageContext) throws {
     let request = try request.settled(replays: true)
     try inFolder(of: request, context: context) { folder, configuration in

@@ -25,8 +25,8 @@ public struct StageRequest {
 
   /// What `train STAGE SOURCE [--set ...] [--resume]` asks for.
   ///
-  /// A resumed run goes on with its own configuration. Over it go, if `source` is a file, what that file now says otherwise than when
-  /// the run began, then `overrides`; so nothing that was once `--set` is lost.
+  /// A resumed run goes on with its own configuration. Over it go, if `source` is a file, what that file now says
+  /// otherwise than when the run began, then `overrides`; so nothing that was once `--set` is lost.
   /// - Parameter source: a configuration file; with `resume` also a run's folder, or its name under `checkpoints/`.
   /// - Throws: `MartletError` naming file and key.
   public init(

@@ -53,7 +53,8 @@ import Testing
     #expect(leaves.subtracting(documented) == [], "in the decoder alone")
   }
 
-  /// A value stands in the cell, in code or bare. No value: the key is absent, and the cell is empty or says what happens then.
+  /// A value stands in the cell, in code or bare. No value: the key is absent, and the cell is empty or says what
+  /// happens then.
   private func expectDefault(_ row: Row, path: String, value: ConfigurationTree?) {
     let bare = row.text.trimmingCharacters(in: CharacterSet(charactersIn: "`"))
     switch value {

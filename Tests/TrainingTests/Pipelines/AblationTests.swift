@@ -95,7 +95,8 @@ import Testing
     }
   }
 
-  /// The figures are those of the episodes; cases differ in what they set, seeds differ, and the second time nothing is made again.
+  /// The figures are those of the episodes; cases differ in what they set, seeds differ, and the second time nothing is
+  /// made again.
   @Test func theTableIsMadeOfTheEpisodes() throws {
     let file = try ablation(Self.three)
     let outcome = try ablate(file)
@@ -151,7 +152,8 @@ import Testing
   }
 
   @Test(arguments: [
-    // Changes nothing: the value it has; a default that the stage overrides; a stage that is not there; a key nobody has.
+    // Changes nothing: the value it has; a default that the stage overrides; a stage that is not there; a key nobody
+    // has.
     ("{name: b, set: [stages.tune.steps=2]}", "changes no stage"),
     ("{name: b, set: [defaults.optimizer.learning_rate=0.5]}", "no stage takes it"),
     ("{name: b, set: [stages.tine.steps=3]}", "addresses no stage"),

@@ -180,7 +180,8 @@ import Transformer
     #expect(try firstUpdate(maskTruncated: true) { $0[1].finish = .length } == [3, 0])
   }
 
-  /// Nothing could score the greedy answer of the first problem: its group leaves the loss, and the other is learnt from.
+  /// Nothing could score the greedy answer of the first problem: its group leaves the loss, and the other is learnt
+  /// from.
   @Test func anUngradableGreedyAnswerTakesItsGroupOut() throws {
     let folder = try ScratchFolder()
     var configuration = configuration()

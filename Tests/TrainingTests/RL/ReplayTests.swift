@@ -14,7 +14,8 @@ import Testing
   init() throws { bench = try StageBench() }
 
   /// The weights after a replay of the bench's episodes, their rewards 1 and 0 in turn.
-  /// - Parameter shift: how far their log-probs are off: for each ten tokens one by 1.5 times as much, one by -0.4 times.
+  /// - Parameter shift: how far their log-probs are off: for each ten tokens one by 1.5 times as much, one by -0.4
+  ///   times.
   private func weights(_ correction: CorrectionSettings, shift: Float) throws -> String {
     var episodes = try EpisodeFile.read(bench.file("episodes.jsonl"))
     for (index, place) in episodes.indices.enumerated() {

@@ -3,8 +3,8 @@ import Foundation
 import Support
 import Testing
 
-/// Every call that changes a file, gone wrong in every way (`Fixtures/faults.c`, preloaded): what a run leaves behind is
-/// whole or absent, and `--resume` ends as if nothing had happened. A sample of the calls; all of them with
+/// Every call that changes a file, gone wrong in every way (`Fixtures/faults.c`, preloaded): what a run leaves behind
+/// is whole or absent, and `--resume` ends as if nothing had happened. A sample of the calls; all of them with
 /// `MARTLET_ALL_FAULTS=1`.
 @Suite(.serialized) struct FaultTests {
   let program: TrainProgram

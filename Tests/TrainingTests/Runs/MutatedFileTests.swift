@@ -10,8 +10,8 @@ import Transformer
 @testable import Checkpoint
 @testable import Training
 
-/// 10,000 damaged files: a reader refuses with a message or reads what is there, and never ends the process. What holds a
-/// model of ours is never read as anything but what was written.
+/// 10,000 damaged files: a reader refuses with a message or reads what is there, and never ends the process. What holds
+/// a model of ours is never read as anything but what was written.
 @Suite(.serialized) struct MutatedFileTests {
   let folder: ScratchFolder
 

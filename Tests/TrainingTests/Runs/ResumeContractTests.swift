@@ -38,7 +38,8 @@ import Testing
     }
   }
 
-  /// What was `--set` at the start need not be said again, and a finished run takes more steps to the bits of a longer one.
+  /// What was `--set` at the start need not be said again, and a finished run takes more steps to the bits of a longer
+  /// one.
   @Test func aRunGoesOnWithItsOwnConfiguration() throws {
     #expect(try train([stage] + set("run=./whole", "steps=6", "seed=3")).status == 0)
     #expect(try train([stage] + set("run=./part", "seed=3")).status == 0)

@@ -12,7 +12,8 @@ import Testing
 
   init() throws { program = try TrainProgram() }
 
-  /// Reinforcement learning with the demo's base, which calls Python after the hint; the KL controller has a state of its own.
+  /// Reinforcement learning with the demo's base, which calls Python after the hint; the KL controller has a state of
+  /// its own.
   private func makeRun() throws -> String {
     #expect(
       try program.run("problems", "--seed", "3", "--count", "6", "--family", "multiplication", "--output", "p.jsonl")
@@ -117,7 +118,8 @@ import Testing
     #expect(shown.output.contains("f32  second_moment_8bit/scales"))
   }
 
-  /// An evaluation after each step; the best step's checkpoint is there at the end, whatever `keep_last` says, beside the last.
+  /// An evaluation after each step; the best step's checkpoint is there at the end, whatever `keep_last` says, beside
+  /// the last.
   @Test func theBestStepIsKept() throws {
     let outcome = try program.run(
       "rl", makeRun(), "--set", "eval_every=1", "--set", "save_every=1", "--set", "keep_last=1", "--set", "steps=4",

@@ -105,7 +105,8 @@ import Testing
     case model = "model=model.h5"
   }
 
-  /// An evaluation goes on as what it is: what was sampled counts, and other weights, data or settings make another run.
+  /// An evaluation goes on as what it is: what was sampled counts, and other weights, data or settings make another
+  /// run.
   @Test(arguments: Change.allCases) func anEvaluationGoesOnAsItself(_ change: Change) throws {
     try copyBase()
     _ = try program.makeModel(contextLength: 512)
