@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every target treats a warning as an error, and all run on every processor of the architecture but for the kernels of one
-// instruction set.
+// Every target treats a warning as an error, and all run on every processor of the architecture but for the kernels of
+// one instruction set.
 let plain: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let avx2: [SwiftSetting] = plain + [.define("MARTLET_AVX2"), .unsafeFlags(["-target-cpu", "haswell"])]
 #if arch(x86_64)
@@ -18,10 +18,10 @@ func module(
   .target(name: name, dependencies: dependencies, path: path, resources: resources, swiftSettings: plain)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool = false) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: dependencies + ["TestSupport"],
-    resources: [.copy("Fixtures")], swiftSettings: plain)
+    resources: fixtures ? [.copy("Fixtures")] : [], swiftSettings: plain)
 }
 
 let package = Package(
@@ -39,30 +39,56 @@ let package = Package(
     .target(name: "CSandbox", cSettings: exact),
 
     // The kernels are one source, compiled once for each instruction set; `Tensor` chooses.
-    module("TensorBase", ["COpenBLAS", "CIntrinsics"]),
+    module("Support", ["Yams", "CIntrinsics"]),
+    module("TensorBase", ["Support", "COpenBLAS", "CIntrinsics"]),
     module("KernelsPortable", ["TensorBase", "CIntrinsics"], path: "Sources/Kernels"),
     module("Tensor", ["TensorBase", "COpenBLAS", "CProcessor"] + instructionSets),
-    module("Transformer", ["Tensor"]),
-    module("Checkpoint", ["Transformer", "Tensor", "CHDF5"]),
+    module("Tokenization", ["Support"]),
+    module("Transformer", ["Support", "Tokenization", "Tensor"]),
+    module("Checkpoint", ["Support", "Tokenization", "Transformer", "Tensor", "CHDF5"]),
     module("PPO", ["Tensor"]),
     module("Cluster", ["Tensor"]),
-    module("Rollout", ["Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
-    module("Pipeline", ["Tensor", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Yams"]),
+    module(
+      "Rollout", ["Support", "Tokenization", "Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
+    module("Demo", ["Support", "Rollout", "Tensor"]),
+    module("Reports", ["Support", "Checkpoint", "PPO", "Rollout", "Tokenization", "Tensor"]),
+    module(
+      "Training",
+      [
+        "Support", "Tensor", "Tokenization", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Demo",
+        "Reports",
+      ]),
+    module(
+      "Diagnostics",
+      [
+        "Support", "Tensor", "Tokenization", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Reports",
+        "Training",
+      ]),
     module(
       "Commands",
       [
-        "Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Checkpoint", "Transformer", "Tokenization", "Tensor",
+        "Support", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "train", dependencies: ["Commands"], swiftSettings: plain),
 
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: plain),
-    tests("Tensor", ["Tensor", "KernelsPortable"]),
-    tests("Transformer", ["Transformer", "Tensor"]),
-    tests("Checkpoint", ["Checkpoint", "Transformer", "Tensor"]),
-    tests("PPO", ["PPO"]),
-    tests("Rollout", ["Rollout", "Transformer", "Tensor"]),
-    tests("Pipeline", ["Pipeline", "Rollout", "Cluster", "PPO", "Checkpoint", "Transformer", "Tensor"]),
+    tests("Support", ["Support"]),
+    tests("Tensor", ["Tensor", "Support", "KernelsPortable"], fixtures: true),
+    tests("Tokenization", ["Tokenization", "Support"], fixtures: true),
+    tests("Transformer", ["Transformer", "Tensor", "Support"], fixtures: true),
+    tests("Checkpoint", ["Checkpoint", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
+    tests("PPO", ["PPO"], fixtures: true),
+    tests("Rollout", ["Rollout", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
+    tests("Demo", ["Demo", "Rollout", "Tokenization", "Support"]),
+    tests("Reports", ["Reports", "Rollout", "PPO", "Support"]),
+    tests(
+      "Training",
+      [
+        "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "PPO", "Checkpoint", "Transformer",
+        "Tokenization", "Tensor", "Support",
+      ], fixtures: true),
+    tests("Diagnostics", ["Diagnostics", "Training", "Tensor", "Support"]),
   ],
   swiftLanguageModes: [.v6]
 )
@@ -79,7 +105,10 @@ if Context.environment["MARTLET_FUZZ"] != nil {
   package.targets += [
     .target(name: "CFuzzMain", path: "Fuzz/main"),
     .executableTarget(
-      name: "fuzz", dependencies: ["CFuzzMain", "Pipeline", "Rollout", "Checkpoint", "Transformer", "Tensor"],
+      name: "fuzz",
+      dependencies: [
+        "CFuzzMain", "Training", "Rollout", "Checkpoint", "Transformer", "Tokenization", "Tensor", "Support",
+      ],
       path: "Fuzz", exclude: ["main", "corpus"], swiftSettings: plain + [.unsafeFlags(["-parse-as-library"])]),
   ]
 }

@@ -2,10 +2,10 @@ import CFuzzMain
 import Checkpoint
 import Foundation
 import Glibc
-import Pipeline
 import Rollout
-import Tensor
-import Transformer
+import Support
+import Tokenization
+import Training
 
 /// The readers of files that people get from elsewhere, for libFuzzer: `make fuzz`.
 ///

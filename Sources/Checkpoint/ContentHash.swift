@@ -1,10 +1,11 @@
 import Foundation
-import Tensor
+import Support
 
 /// What a file or a model holds, whatever it is called and wherever it lies.
 public enum ContentHash {
-  /// SHA-256 of a file's bytes, or of what decides what is read from a model's folder: `model.h5` of a run, the manifest of a step
-  /// (which holds the hashes of its files), configuration, weights and tokenizer of a Hugging Face folder.
+  /// SHA-256 of a file's bytes, or of what decides what is read from a model's folder: `model.h5` of a run, the
+  /// manifest of a step (which holds the hashes of its files), configuration, weights and tokenizer of a Hugging Face
+  /// folder.
   /// - Throws: `MartletError` with status `io` when something cannot be read.
   public static func of(_ path: String) throws -> String {
     guard isFolder(path) else { return try InputFile(path).sha256() }

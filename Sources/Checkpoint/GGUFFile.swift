@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 
 /// The tables of a GGUF file, version 2 or 3, little-endian: key-value pairs, then where each tensor lies.
 /// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -45,7 +45,8 @@ struct GGUFFile {
   let tensors: [String: Tensor]
 
   /// Reads and checks the tables; nothing is allocated that the file could not hold.
-  /// - Throws: `MartletError` with status `io` without the file, `data` for a broken table or an unknown type of tensor.
+  /// - Throws: `MartletError` with status `io` without the file, `data` for a broken table or an unknown type of
+  ///   tensor.
   init(_ path: String) throws {
     let file = try InputFile(path)
     self.file = file

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 import Transformer
 
@@ -87,7 +88,8 @@ public enum GGUFModel {
     return "blk.\(parts[2]).\(modules[module] ?? module).\(parts[parts.count - 1])"
   }
 
-  /// llama.cpp stores a Llama's query and key rows with the halves of each head interleaved; here they follow each other.
+  /// llama.cpp stores a Llama's query and key rows with the halves of each head interleaved; here they follow each
+  /// other.
   private static func unpermute(
     _ parameter: Parameter, _ rows: UnsafeMutablePointer<Float>, _ c: ModelConfiguration
   ) {

@@ -1,5 +1,6 @@
 @preconcurrency import CHDF5
 import Foundation
+import Support
 import Tensor
 
 /// An HDF5 file without a name, in memory, whose datasets are holes.

@@ -1,5 +1,6 @@
 @preconcurrency import CHDF5
 import Foundation
+import Support
 import Tensor
 
 /// Finds datasets in an HDF5 file; their bytes are read by our own loop.

@@ -1,6 +1,6 @@
 @preconcurrency import CHDF5
 import Foundation
-import Tensor
+import Support
 
 /// One dataset of an HDF5 file to be written.
 struct HDF5Entry {
@@ -29,8 +29,8 @@ struct HDF5Entry {
 
 /// Writes an HDF5 file without ever holding it in memory.
 ///
-/// The library lays the file out in an unnamed file in memory, where datasets are holes: only their places are taken from
-/// it. The file on the disk is then the library's own bytes with ours in the holes, so no failure of the disk ever
+/// The library lays the file out in an unnamed file in memory, where datasets are holes: only their places are taken
+/// from it. The file on the disk is then the library's own bytes with ours in the holes, so no failure of the disk ever
 /// happens inside of the library, and the same content always gives the same bytes.
 struct HDF5Writer {
   let entries: [HDF5Entry]

@@ -1,12 +1,13 @@
 import Foundation
+import Support
 import Tensor
 import Transformer
 
 extension HuggingFaceFolder {
   /// Writes a folder that transformers and vLLM load and score equally. A value head stays behind: they know none.
   ///
-  /// A new folder appears whole or not at all; in one that is there each file is replaced atomically. What was written is
-  /// read again and compared.
+  /// A new folder appears whole or not at all; in one that is there each file is replaced atomically. What was written
+  /// is read again and compared.
   /// - Returns: the ``weightsHash(_:)`` of what the folder holds.
   /// - Throws: `MartletError` with status `io`, or `data` when the folder holds another model's weights.
   @discardableResult
@@ -27,7 +28,7 @@ extension HuggingFaceFolder {
       try fill(target, model, files, type)
       return try verify(target, model, files, type)
     }
-    let parent = Checkpoint.folder(of: target)
+    let parent = Support.folder(of: target)
     let temporary = join(parent, ".\((target as NSString).lastPathComponent).tmp-\(getpid())")
     removeAll(temporary)
     guard mkdir(temporary, 0o777) == 0 else { throw systemError(folder, "cannot be made") }

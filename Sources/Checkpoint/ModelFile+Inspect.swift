@@ -1,5 +1,4 @@
 import Foundation
-import Tensor
 import Transformer
 
 /// What a model file holds.

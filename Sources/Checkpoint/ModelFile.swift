@@ -1,9 +1,9 @@
 import Foundation
-import Tensor
+import Support
 import Transformer
 
-/// One HDF5 file: `/config` (JSON text), `/tokenizer/...`, `/parameters/<Hugging Face name>`; h5py and h5dump open it with
-/// readable names and shapes. `/weights_hash` and `/files_hash` tell a damaged file from a whole one.
+/// One HDF5 file: `/config` (JSON text), `/tokenizer/...`, `/parameters/<Hugging Face name>`; h5py and h5dump open it
+/// with readable names and shapes. `/weights_hash` and `/files_hash` tell a damaged file from a whole one.
 public enum ModelFile {
   /// Writes a model and its files to `path`, atomically; the old file stays until the new one is on the disk.
   ///
@@ -28,7 +28,8 @@ public enum ModelFile {
 
   /// Reads a model file.
   ///
-  /// - Parameter valueHead: true adds a zero value head when the file has none, false drops one, nil keeps what is there.
+  /// - Parameter valueHead: true adds a zero value head when the file has none, false drops one, nil keeps what is
+  ///   there.
   /// - Throws: `MartletError` with status `io` when there is no such file, `data` when it is damaged or not a model.
   public static func read(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
     let reader = try HDF5Reader(path)

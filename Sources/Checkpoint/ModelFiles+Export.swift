@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Tokenization
 import Transformer
 
 extension ModelFiles {
@@ -15,9 +15,9 @@ extension ModelFiles {
 
   /// The files of an export: those the model came with, and what transformers needs besides.
   ///
-  /// A model without tokenizer_config.json gets one that names its special tokens, one without generation_config.json one
-  /// with its stop ids. transformers 5 builds the tokenizer of a qwen2 or qwen3 model from vocabulary and merges alone:
-  /// where that gives other ids, the configuration asks for the file as it is.
+  /// A model without tokenizer_config.json gets one that names its special tokens, one without generation_config.json
+  /// one with its stop ids. transformers 5 builds the tokenizer of a qwen2 or qwen3 model from vocabulary and merges
+  /// alone: where that gives other ids, the configuration asks for the file as it is.
   func exported(_ configuration: ModelConfiguration) throws -> ModelFiles {
     var files = self
     // The tokenizer's own file has the template already.

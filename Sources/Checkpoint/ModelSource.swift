@@ -1,9 +1,9 @@
 import Foundation
-import Tensor
+import Support
 import Transformer
 
-/// Whatever holds a model: an HDF5 or GGUF file, a run's folder (its `model.h5`, else its newest step), a step folder, or a
-/// Hugging Face folder.
+/// Whatever holds a model: an HDF5 or GGUF file, a run's folder (its `model.h5`, else its newest step), a step folder,
+/// or a Hugging Face folder.
 public enum ModelSource {
   private enum Kind {
     case file(String)

@@ -9,7 +9,8 @@ enum NumberFormat: String {
   init(_ type: StoredType) { self = type == .float32 ? .float32 : .bfloat16 }
 }
 
-/// The bits of `value` as bfloat16, rounded to nearest, ties to even. A NaN stays one: it is cut, with its quiet bit set.
+/// The bits of `value` as bfloat16, rounded to nearest, ties to even. A NaN stays one: it is cut, with its quiet bit
+/// set.
 @inline(__always)
 func bfloat16Bits(_ value: Float) -> UInt16 {
   let bits = value.bitPattern

@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 
 /// The table of a safetensors file: 8 bytes of header length, a JSON object, then the tensors without gaps.
 /// https://huggingface.co/docs/safetensors/index#format

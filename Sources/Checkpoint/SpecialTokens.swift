@@ -1,5 +1,6 @@
 import Foundation
-import Tensor
+import Support
+import Tokenization
 import Transformer
 
 /// How a model's files spell its special tokens, and whether they ask for a begin token before a text.

@@ -1,8 +1,9 @@
 import Foundation
+import Support
 import Tensor
 
-/// Moments in 8 bits: `/first_moment_8bit/codes`, 256 bytes a row, and `/first_moment_8bit/scales`, a number a row; the same
-/// for the second.
+/// Moments in 8 bits: `/first_moment_8bit/codes`, 256 bytes a row, and `/first_moment_8bit/scales`, a number a row; the
+/// same for the second.
 extension StepCheckpoint {
   private enum Dataset: String, CaseIterable { case codes, scales }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 import Transformer
 
@@ -8,9 +9,9 @@ extension StepCheckpoint {
 
   /// Writes `run/step-NNNNNNNN`, reads every file back, and renames the folder into place.
   ///
-  /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast` and
-  /// those that `keepEvery` divides and `alsoKeep`. The caller holds the run's lock. Memory: a few slices beside what is there
-  /// already.
+  /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast`
+  /// and those that `keepEvery` divides and `alsoKeep`. The caller holds the run's lock. Memory: a few slices beside
+  /// what is there already.
   /// - Parameters:
   ///   - state: whatever else the caller needs to go on.
   ///   - keepLast: at least 1, the folder just written included.
@@ -152,12 +153,4 @@ extension StepCheckpoint {
       if rename(join(run, name), trash) == 0 { removeAll(trash) }
     }
   }
-}
-
-/// Makes a folder and those above it.
-func makeFolder(_ path: String) throws {
-  if isFolder(path) { return }
-  let parent = folder(of: path)
-  if parent != path { try makeFolder(parent) }
-  if mkdir(path, 0o777) != 0, errno != EEXIST { throw systemError(path, "cannot be made") }
 }

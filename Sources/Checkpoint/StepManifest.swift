@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 
 /// What a step folder holds: every file with its size and hash, and every piece of a tensor with its place.

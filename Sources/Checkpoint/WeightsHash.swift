@@ -1,4 +1,4 @@
-import Tensor
+import Support
 import Transformer
 
 /// SHA-256 over names, shapes and fp32 little-endian bits of all parameters in table order: the identity of weights

@@ -1,7 +1,7 @@
 import Tensor
 
-/// Sums of neighbouring parts of a gradient, joined as a fixed binary tree over the parts' index: parts 0 and 1, 2 and 3,
-/// then those two sums, and so on. What is left over at the end is added from the right.
+/// Sums of neighbouring parts of a gradient, joined as a fixed binary tree over the parts' index: parts 0 and 1, 2 and
+/// 3, then those two sums, and so on. What is left over at the end is added from the right.
 ///
 /// Holds ceil(log2 parts) buffers at most, wherever its first part stands in the whole.
 public struct GradientTree {

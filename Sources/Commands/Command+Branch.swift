@@ -1,5 +1,6 @@
 import ArgumentParser
-import Pipeline
+import Support
+import Training
 
 struct BranchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,9 +1,12 @@
 import ArgumentParser
 import Checkpoint
+import Diagnostics
 import Foundation
-import Pipeline
+import Reports
 import Rollout
+import Support
 import Tensor
+import Training
 
 /// A JSON object with its keys in order and floats in their shortest form.
 func oneLine(_ value: some Encodable) throws -> String { String(decoding: try JSONLines.line(value), as: UTF8.self) }

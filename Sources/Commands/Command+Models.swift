@@ -1,9 +1,12 @@
 import ArgumentParser
 import Checkpoint
 import Foundation
-import Pipeline
+import Reports
 import Rollout
+import Support
 import Tensor
+import Tokenization
+import Training
 import Transformer
 
 struct Import: ParsableCommand {
@@ -17,7 +20,7 @@ struct Import: ParsableCommand {
   func run() throws {
     func show(_ share: Double) {
       Console.shared.show(
-        .progress(Pipeline.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
+        .progress(Reports.Progress(what: "import", done: Int(share * 100), total: 100, unit: "%")))
     }
     var ids = 0
     func check(_ files: ModelFiles) throws { ids = try checkTokenizer(files) }
@@ -36,7 +39,8 @@ struct Import: ParsableCommand {
 
   private static let limits = "the model can only be inspected, exported and asked to score tokens"
 
-  /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for export.
+  /// A damaged tokenizer.json is refused before any weight is read; of a kind that is not read here, it is kept for
+  /// export.
   /// - Returns: how many ids it has; 0 where none is read.
   private func checkTokenizer(_ files: ModelFiles) throws -> Int {
     let isFile = GGUFModel.isNamed(source)

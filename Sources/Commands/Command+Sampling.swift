@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Pipeline
 import Rollout
-import Tensor
+import Support
+import Training
 
 extension TemplateChoice: ExpressibleByArgument {}
 extension ToolFormats: ExpressibleByArgument {}

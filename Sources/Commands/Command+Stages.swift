@@ -1,7 +1,8 @@
 import ArgumentParser
-import Pipeline
+import Reports
 import Rollout
-import Tensor
+import Support
+import Training
 
 /// The arguments of a stage.
 struct StageArguments: ParsableArguments {

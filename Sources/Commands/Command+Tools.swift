@@ -1,9 +1,12 @@
 import ArgumentParser
 import Checkpoint
+import Demo
 import Foundation
-import Pipeline
 import Rollout
+import Support
 import Tensor
+import Tokenization
+import Training
 import Transformer
 
 extension ProblemFamily: ExpressibleByArgument {}

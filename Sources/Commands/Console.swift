@@ -1,6 +1,7 @@
 import Foundation
-import Pipeline
+import Reports
 import Synchronization
+import Training
 
 /// Shows events on standard error: a progress bar on a terminal, plain lines every few seconds elsewhere. Results go to
 /// standard output.
@@ -62,7 +63,7 @@ final class Console: Sendable {
     state.hasBar = false
   }
 
-  private func draw(_ progress: Pipeline.Progress, _ state: inout Shown) {
+  private func draw(_ progress: Reports.Progress, _ state: inout Shown) {
     let now = ContinuousClock.now
     let isLast = progress.done >= progress.total
     let start = state.started[progress.what] ?? now

@@ -1,10 +1,11 @@
 import ArgumentParser
 import Foundation
-import Pipeline
 import Rollout
-import Tensor
+import Support
+import Training
 
-/// How a failure leaves the program: one line "error: where: what; what to do" on standard error, and the contract's status.
+/// How a failure leaves the program: one line "error: where: what; what to do" on standard error, and the contract's
+/// status.
 enum Failure {
   static func exit(with error: any Error) -> Never {
     Console.shared.finish()

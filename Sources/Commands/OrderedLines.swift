@@ -1,5 +1,6 @@
 import Foundation
 import Rollout
+import Support
 import Tensor
 
 /// A file of JSON lines that several threads make, in the order of their places.
@@ -14,8 +15,8 @@ final class OrderedLines<Line: Encodable & Sendable>: @unchecked Sendable {
   /// - Throws: `MartletError` (io) when the file cannot be opened.
   init(_ path: String) throws { file = try JSONLinesFile(path) }
 
-  /// Writes what `make` returns to line `place`, from 0, as soon as all before it are written. What it throws, `check` and
-  /// `close` throw.
+  /// Writes what `make` returns to line `place`, from 0, as soon as all before it are written. What it throws, `check`
+  /// and `close` throw.
   func put(_ place: Int, _ make: () throws -> Line) {
     let line = Result { try make() }
     lock.withLock {

@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// What SIGINT and SIGTERM do. Work that can save asks for them with `saveFirst`: the first one then raises a flag that the
-/// work polls, a second one ends the program at once. Everything else ends at the first.
+/// What SIGINT and SIGTERM do. Work that can save asks for them with `saveFirst`: the first one then raises a flag that
+/// the work polls, a second one ends the program at once. Everything else ends at the first.
 enum Signals {
   private static let raised = Atomic<Int32>(0)
   private static let waits = Atomic<Bool>(false)

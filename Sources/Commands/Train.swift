@@ -1,6 +1,7 @@
 import ArgumentParser
-import Pipeline
+import Support
 import Tensor
+import Training
 
 /// The program `train`.
 public struct Train: ParsableCommand {

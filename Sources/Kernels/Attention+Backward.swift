@@ -125,7 +125,8 @@ extension AttentionRun {
     }
   }
 
-  /// Scores to probabilities and their gradients to the scores', in place: P = exp(s - max) / sum, dS = P (dP - delta) scale.
+  /// Scores to probabilities and their gradients to the scores', in place: P = exp(s - max) / sum, dS = P (dP - delta)
+  /// scale.
   @inline(__always)
   private func softmaxBackward(
     _ scores: UnsafeMutablePointer<Float>, _ gradients: UnsafeMutablePointer<Float>, count: Int, maximum: Float,
@@ -145,8 +146,8 @@ extension AttentionRun {
     }
   }
 
-  /// target[p][0..<D] += sum over the rows that see p, in order, of weights[row][p] * vectors[row], for p in `positions`; the
-  /// first of them is target's first.
+  /// target[p][0..<D] += sum over the rows that see p, in order, of weights[row][p] * vectors[row], for p in
+  /// `positions`; the first of them is target's first.
   private func weightedColumns(
     _ target: UnsafeMutablePointer<Float>, _ targetStride: Int, _ weights: UnsafePointer<Float>, _ rows: Range<Int>,
     _ positions: Range<Int>, _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>

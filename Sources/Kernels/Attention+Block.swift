@@ -151,7 +151,8 @@ struct AttentionRun {
     }
   }
 
-  /// scores[row][p] = (vector of the row . column p of the panels) * scale, for those of `pages` that the row sees some of.
+  /// scores[row][p] = (vector of the row . column p of the panels) * scale, for those of `pages` that the row sees some
+  /// of.
   /// - Parameter fillsUp: whether rows behind the last may be written to fill up a tile.
   func tileScores(
     _ scores: UnsafeMutablePointer<Float>, _ rows: Range<Int>, _ pages: Range<Int>, _ counts: UnsafePointer<Int>,
@@ -210,7 +211,8 @@ struct AttentionRun {
     return fillsUp && count - whole >= 3 ? whole + AttentionTile.rows : whole
   }
 
-  /// totals[row][0..<D] = sum over the row's keys at `positions` of weights[row][p] * values[p], restarted every 512 positions.
+  /// totals[row][0..<D] = sum over the row's keys at `positions` of weights[row][p] * values[p], restarted every 512
+  /// positions.
   ///
   /// `positions` begins with a page. Where it begins or ends between two restarts, the chain goes on from, or waits in,
   /// `open`, which lies as `totals` does; with `closes` it is ended.

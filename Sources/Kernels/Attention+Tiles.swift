@@ -10,7 +10,8 @@ import TensorBase
 enum AttentionTile {
   static let rows = 6
 
-  /// scores[r][0..<16] = (chain over d of query[r][d] * panel[d][0..<16]) * scale, r in 0..<6; queries are `width` apart.
+  /// scores[r][0..<16] = (chain over d of query[r][d] * panel[d][0..<16]) * scale, r in 0..<6; queries are `width`
+  /// apart.
   /// - Parameter next: the panel to be read soon.
   @inline(never)
   static func scoresOfSix(

@@ -25,8 +25,9 @@ extension AttentionTile {
     @inline(__always)
     func value(_ p: Int) -> UnsafePointer<Float> { values[p >> 4] + ((p & 15) &* valueStride &+ column) }
 
-    /// Where to ask for the next band while passing over the page of position p: one line a position, which makes the whole band
-    /// over all columns. A page that lies in one piece is asked for line by line, other values where this pass will read them.
+    /// Where to ask for the next band while passing over the page of position p: one line a position, which makes the
+    /// whole band over all columns. A page that lies in one piece is asked for line by line, other values where this
+    /// pass will read them.
     @inline(__always)
     private func ahead(_ p: Int) -> (UnsafePointer<Float>, step: Int) {
       let band = AttentionBlockPlan.bandPositions

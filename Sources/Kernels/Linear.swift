@@ -34,7 +34,8 @@ private struct LinearProduct: @unchecked Sendable {
   /// Steps of the reduction taken at once: a piece of a panel (64 KB) and of a chunk of rows stay in the second-level
   /// cache. The chain is not cut: the next piece goes on from what y holds.
   static let blockSteps = 1024
-  /// Rows that share one pass over the panels: what a piece of them takes leaves room for a panel in the second-level cache.
+  /// Rows that share one pass over the panels: what a piece of them takes leaves room for a panel in the second-level
+  /// cache.
   static func chunkRows(inputs: Int) -> Int { max(96, min(256, 65_536 / inputs)) }
 
   func run(rows: Range<Int>, panels: Range<Int>) {
@@ -78,8 +79,8 @@ private struct LinearProduct: @unchecked Sendable {
     let isLast = step + steps == inputs
     let stepBytes = weights.format.stepBytes
     let block = weights.storage + (panel * inputs + step) * stepBytes
-    // Along all tiles of this panel together, ask once for every line of the next one. A single tile reads all from memory: it
-    // asks for what comes soon.
+    // Along all tiles of this panel together, ask once for every line of the next one. A single tile reads all from
+    // memory: it asks for what comes soon.
     let tiles = Tile.count(rows: rows.count)
     let ahead = tiles == 1 ? Tile.prefetchBytes : inputs * stepBytes
     return Tile(

@@ -59,7 +59,8 @@ private struct EightBitBlock {
   }
 }
 
-/// Two numbers in [0, 1) for each of eight neighbours: a hash of step and place, by the finalizer of MurmurHash3 (A. Appleby).
+/// Two numbers in [0, 1) for each of eight neighbours: a hash of step and place, by the finalizer of MurmurHash3 (A.
+/// Appleby).
 struct RoundingChances {
   let first, second: SIMD8<Float>
 

@@ -16,8 +16,8 @@ enum Float32Panel: PanelReader {
   }
 }
 
-/// A step is 8 words: word i holds number i in its lower half and number i + 8 in its upper half. A shift and a mask widen them,
-/// where halves side by side would have to cross the register.
+/// A step is 8 words: word i holds number i in its lower half and number i + 8 in its upper half. A shift and a mask
+/// widen them, where halves side by side would have to cross the register.
 enum BFloat16Panel: PanelReader {
   @inline(__always) static var stepBytes: Int { 32 }
 

@@ -29,8 +29,8 @@ struct MomentCode {
 
   /// The codes of `values`, none larger than `scale` in magnitude; every code is 0 when the scale is.
   ///
-  /// - Parameter chances: in [0, 1), with 16 bits: what rounding up must lie above. An unsigned number above 0 never becomes 0,
-  ///   because it is what others are divided by.
+  /// - Parameter chances: in [0, 1), with 16 bits: what rounding up must lie above. An unsigned number above 0 never
+  ///   becomes 0, because it is what others are divided by.
   @inline(__always)
   func encoded(_ values: SIMD8<Float>, scale: Float, chances: SIMD8<Float>) -> SIMD8<UInt32> {
     guard scale > 0 else { return .zero }

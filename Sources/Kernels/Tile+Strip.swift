@@ -3,8 +3,8 @@ import TensorBase
 
 /// A strip: one to three rows by several neighbouring panels, each read from memory along its whole length.
 ///
-/// So few rows by one panel are two to six chains, which wait for each other's latency, and one stream, which waits for memory.
-/// Panels side by side give both something to do meanwhile. Each output's chain is the one it would be alone.
+/// So few rows by one panel are two to six chains, which wait for each other's latency, and one stream, which waits for
+/// memory. Panels side by side give both something to do meanwhile. Each output's chain is the one it would be alone.
 extension Tile {
   /// How many panels a strip of `rows` rows takes; 1: so many rows need no strip.
   static func stripPanels(rows: Int) -> Int {

@@ -63,7 +63,8 @@ public struct PolicySample: Sendable, Equatable {
     return rewards
   }
 
-  /// Takes the whole response out of the loss, as DAPO's overlong filter does; its reward still shapes the group's statistics.
+  /// Takes the whole response out of the loss, as DAPO's overlong filter does; its reward still shapes the group's
+  /// statistics.
   public mutating func leaveLoss() {
     responseMask = [Bool](repeating: false, count: responseMask.count)
   }

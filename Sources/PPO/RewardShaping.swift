@@ -1,5 +1,5 @@
-/// Soft overlong punishment (DAPO, eq. 13): 0 up to `limit - buffer` tokens, falling to -factor at `limit` and no further.
-/// `length` counts what the caller gives: the pipeline counts tool tokens too.
+/// Soft overlong punishment (DAPO, eq. 13): 0 up to `limit - buffer` tokens, falling to -factor at `limit` and no
+/// further. `length` counts what the caller gives: the pipeline counts tool tokens too.
 public func overlongPenalty(length: Int, limit: Int, buffer: Int, factor: Double = 1) -> Double {
   precondition(buffer > 0 && buffer <= limit, "the buffer must lie in 1...\(limit), got \(buffer)")
   let excess = Double(length - (limit - buffer))

@@ -3,7 +3,8 @@
 /// e^u, u = old - sampler log-prob, is the importance weight of a token, and e^(sum u) that of a response.
 public enum CorrectionKind: String, Codable, Sendable, CaseIterable {
   case none
-  /// Truncated importance sampling: min(weight, high) (Yao et al. 2025; verl, TRL's `token_truncate`, `sequence_truncate`).
+  /// Truncated importance sampling: min(weight, high) (Yao et al. 2025; verl, TRL's `token_truncate`,
+  /// `sequence_truncate`).
   case tisToken = "tis_token"
   case tisSequence = "tis_sequence"
   /// IcePop: the weight where it lies in low...high, else 0 (arXiv:2510.18855; TRL's `token_mask`, `sequence_mask`).

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 
 /// A figure of one case that was trained with several seeds and evaluated on the same problems each time.
@@ -29,11 +30,13 @@ public struct SeededRatio: Sendable, Equatable {
   }
 }
 
-/// Bootstrap over seeds and problems at once: each draw takes seeds and, the same for all of them, problems with replacement.
+/// Bootstrap over seeds and problems at once: each draw takes seeds and, the same for all of them, problems with
+/// replacement.
 ///
-/// The interval thus says what other seeds and other problems of the kind would give. A mean of S drawn seeds varies by (S - 1) / S too
-/// little, so the seeds' part of each draw is stretched by sqrt(S / (S - 1)); with one seed the interval is over problems alone. The draws
-/// depend on the key and the two counts, so that all cases of a table are drawn alike (paired).
+/// The interval thus says what other seeds and other problems of the kind would give. A mean of S drawn seeds varies by
+/// (S - 1) / S too little, so the seeds' part of each draw is stretched by sqrt(S / (S - 1)); with one seed the
+/// interval is over problems alone. The draws depend on the key and the two counts, so that all cases of a table are
+/// drawn alike (paired).
 public struct SeededBootstrap: Sendable {
   public var draws: Int
   public var key: UInt64
@@ -94,8 +97,8 @@ extension ProblemRatio {
   }
 }
 
-/// The paired sign-flip (permutation) test of "neither of the two is better on such problems": the share of random sign changes of the
-/// problems' differences whose sum is at least as far from 0 as the one that was seen.
+/// The paired sign-flip (permutation) test of "neither of the two is better on such problems": the share of random sign
+/// changes of the problems' differences whose sum is at least as far from 0 as the one that was seen.
 /// - Parameter differences: one a problem; NaN (no value in one of the two) is left out.
 /// - Returns: the two-sided p-value, (1 + hits) / (1 + draws); nil without differences.
 public func signFlipTest(_ differences: [Double], draws: Int = 10_000, key: UInt64 = 20_240_229) -> Double? {

@@ -1,4 +1,5 @@
 import COpenBLAS
+import Support
 import TensorBase
 
 /// Fills `buffer` with draws of a normal distribution around 0 with standard deviation `deviation`.
@@ -29,8 +30,8 @@ public func normalInitialization(
   }
 }
 
-/// Fills `matrix` [rows, columns] with a random matrix whose rows or columns, whichever are fewer, are orthonormal, times
-/// `gain` (Saxe, McClelland and Ganguli, arXiv:1312.6120; `torch.nn.init.orthogonal_`).
+/// Fills `matrix` [rows, columns] with a random matrix whose rows or columns, whichever are fewer, are orthonormal,
+/// times `gain` (Saxe, McClelland and Ganguli, arXiv:1312.6120; `torch.nn.init.orthogonal_`).
 public func orthogonalInitialization(
   _ matrix: UnsafeMutablePointer<Float>, rows: Int, columns: Int, gain: Float, random: inout CounterRandom
 ) throws {
@@ -39,8 +40,8 @@ public func orthogonalInitialization(
   try orthogonalize(matrix, rows: rows, columns: columns, gain: gain)
 }
 
-/// Replaces `matrix` [rows, columns] by gain * Q of its QR factorisation (of its transpose's, when it has fewer rows than
-/// columns), each column of Q times the sign of R's diagonal element: so Q is unique.
+/// Replaces `matrix` [rows, columns] by gain * Q of its QR factorisation (of its transpose's, when it has fewer rows
+/// than columns), each column of Q times the sign of R's diagonal element: so Q is unique.
 ///
 /// In fp64, one thread: rounding to fp32 hides what differs between processors' kernels.
 package func orthogonalize(_ matrix: UnsafeMutablePointer<Float>, rows: Int, columns: Int, gain: Float) throws {

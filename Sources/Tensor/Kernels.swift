@@ -7,8 +7,8 @@ import KernelsPortable
   import KernelsAVX2
 #endif
 
-/// The kernels in use: those of the best instruction set that this processor has. `MARTLET_KERNELS=portable` takes the portable
-/// ones, for comparing: the bits are the same.
+/// The kernels in use: those of the best instruction set that this processor has. `MARTLET_KERNELS=portable` takes the
+/// portable ones, for comparing: the bits are the same.
 package let kernels: any KernelTable.Type = {
   #if arch(x86_64)
     if martlet_processor_is_x86_64_v3(), ProcessInfo.processInfo.environment["MARTLET_KERNELS"] != "portable" {

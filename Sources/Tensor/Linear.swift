@@ -2,8 +2,8 @@ import TensorBase
 
 /// y[m, n] = the fused-multiply-add chain over k = 0, 1, ... of x[m, k] * w[n, k], from 0, in fp32; then + bias[n].
 ///
-/// A row's result depends on that row alone: any row count, split or thread count gives the same bits.
-/// y is [rows, outputs] with `yStride` floats from row to row, x is [rows, inputs] with `xStride`. y must not overlap x.
+/// A row's result depends on that row alone: any row count, split or thread count gives the same bits. y is [rows,
+/// outputs] with `yStride` floats from row to row, x is [rows, inputs] with `xStride`. y must not overlap x.
 public func linear(
   _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
   weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool

@@ -2,10 +2,10 @@ import TensorBase
 
 /// dX[m, k] = (accumulate ? dX[m, k] : 0) + sum over n of dY[m, n] w[n, k].
 ///
-/// `exact`: one fused-multiply-add chain over n = 0, 1, ..., from 0 or from dX's value, so a row's result depends on that
-/// row alone and a reduction may be continued by a second call. `mixed` and `blas`: OpenBLAS, but for the few inputs of an
-/// adapter's rank, for which its packing of dY costs more than the product.
-/// dX is [rows, inputs], dY [rows, outputs], `weight` [outputs, inputs] as the parameter table holds it, unpacked.
+/// `exact`: one fused-multiply-add chain over n = 0, 1, ..., from 0 or from dX's value, so a row's result depends on
+/// that row alone and a reduction may be continued by a second call. `mixed` and `blas`: OpenBLAS, but for the few
+/// inputs of an adapter's rank, for which its packing of dY costs more than the product. dX is [rows, inputs], dY
+/// [rows, outputs], `weight` [outputs, inputs] as the parameter table holds it, unpacked.
 public func linearBackwardInput(
   _ dX: UnsafeMutablePointer<Float>, dXStride: Int, dY: UnsafePointer<Float>, dYStride: Int, rows: Int,
   weight: UnsafePointer<Float>, outputs: Int, inputs: Int, accumulate: Bool, mode: MatmulMode, pool: WorkerPool
@@ -17,9 +17,9 @@ public func linearBackwardInput(
 
 /// dW[n, k] += sum over m of dY[m, n] x[m, k].
 ///
-/// `exact`: one fused-multiply-add chain over m = 0, 1, ... that goes on from dW's value, so the gradient does not depend
-/// on how a batch is cut into calls. `mixed` and `blas`: OpenBLAS.
-/// dW is [outputs, inputs] without gaps, dY [rows, outputs], x [rows, inputs].
+/// `exact`: one fused-multiply-add chain over m = 0, 1, ... that goes on from dW's value, so the gradient does not
+/// depend on how a batch is cut into calls. `mixed` and `blas`: OpenBLAS. dW is [outputs, inputs] without gaps, dY
+/// [rows, outputs], x [rows, inputs].
 public func linearBackwardWeight(
   _ dW: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, dYStride: Int, x: UnsafePointer<Float>, xStride: Int,
   rows: Int, outputs: Int, inputs: Int, mode: MatmulMode, pool: WorkerPool

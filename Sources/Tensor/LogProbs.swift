@@ -5,10 +5,11 @@ public func rowMaximum(_ row: UnsafePointer<Float>, count: Int) -> Float {
   kernels.rowMaximum(row, count: count)
 }
 
-/// Maximum and ln sum exp(x - maximum) of a row. The sum has 16 lanes (lane = index mod 16) and the fixed tree. NaN propagates.
+/// Maximum and ln sum exp(x - maximum) of a row. The sum has 16 lanes (lane = index mod 16) and the fixed tree. NaN
+/// propagates.
 ///
-/// - Parameter blockSums: if given, receives the sum of exp(x - maximum) of each block of `exponentialBlock` elements; lanes and
-///   tree as for the row.
+/// - Parameter blockSums: if given, receives the sum of exp(x - maximum) of each block of `exponentialBlock` elements;
+///   lanes and tree as for the row.
 public func logSumExp(_ row: UnsafePointer<Float>, count: Int, blockSums: UnsafeMutablePointer<Float>? = nil) -> (
   maximum: Float, logSum: Float
 ) {

@@ -1,3 +1,4 @@
+import Support
 import TensorBase
 
 /// Changes weights by their gradients: AdamW or SGD in PyTorch's formulas and order, after clipping to a global norm.

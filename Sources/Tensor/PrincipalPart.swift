@@ -1,14 +1,15 @@
 import COpenBLAS
+import Support
 import TensorBase
 
-/// Splits `weight` [outputs, inputs] into its best approximation of rank `rank` and the rest, for PiSSA (Meng et al. 2024,
-/// arXiv:2404.02948, equations 2-4): weight becomes W - scale * B A, with
+/// Splits `weight` [outputs, inputs] into its best approximation of rank `rank` and the rest, for PiSSA (Meng et al.
+/// 2024, arXiv:2404.02948, equations 2-4): weight becomes W - scale * B A, with
 ///
 ///     A = sqrt(S / scale) V^T  [rank, inputs],   B = U sqrt(S / scale)  [outputs, rank]
 ///
-/// of the largest singular values S. They come from the eigenvalues of the smaller of W^T W and W W^T, in fp64 on one thread: less
-/// work than a whole decomposition, and exact enough for the largest. Each vector's largest element is positive in A, so the
-/// split is unique.
+/// of the largest singular values S. They come from the eigenvalues of the smaller of W^T W and W W^T, in fp64 on one
+/// thread: less work than a whole decomposition, and exact enough for the largest. Each vector's largest element is
+/// positive in A, so the split is unique.
 /// - Throws: `MartletError` when LAPACK fails.
 public func extractPrincipalPart(
   _ weight: UnsafeMutablePointer<Float>, outputs: Int, inputs: Int, rank: Int, scale: Float,

@@ -1,6 +1,7 @@
 import TensorBase
 
-/// Root mean square layer normalisation (Zhang & Sennrich 2019): y = weight * (x * r), r = 1 / sqrt(mean(x^2) + epsilon).
+/// Root mean square layer normalisation (Zhang & Sennrich 2019): y = weight * (x * r), r = 1 / sqrt(mean(x^2) +
+/// epsilon).
 ///
 /// A row has `groups` runs of `width` elements, one behind the other, each normalised by itself with the same `weight`
 /// [width]: one group for the model's norms, one a head for query and key norms. `y` may be `x`.

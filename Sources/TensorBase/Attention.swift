@@ -29,8 +29,8 @@ public struct AttentionShape: Sendable, Equatable {
 
 /// Where the keys and values of one sequence lie, for one layer: in pages of 16 positions, anywhere in memory.
 ///
-/// Page j holds positions 16 j ..< 16 j + 16. From `pages[j] + offset + h * 32 D` on it has what belongs to key head h: the
-/// keys as a panel [D][16], then the values [16][D]. What stands in a page behind the last position is never used.
+/// Page j holds positions 16 j ..< 16 j + 16. From `pages[j] + offset + h * 32 D` on it has what belongs to key head h:
+/// the keys as a panel [D][16], then the values [16][D]. What stands in a page behind the last position is never used.
 /// Sequences that begin alike may share pages, and are then read together.
 public struct KeyValueStore: @unchecked Sendable {
   public var pages: UnsafePointer<UnsafeMutablePointer<Float>>
@@ -82,8 +82,8 @@ public struct AttentionSpan: Sendable {
   }
 }
 
-/// Rows of one packed sequence: row `rows.lowerBound + i` stands at position `prefix.count + i` and sees the rows of the
-/// prefix and those of its own sequence up to itself.
+/// Rows of one packed sequence: row `rows.lowerBound + i` stands at position `prefix.count + i` and sees the rows of
+/// the prefix and those of its own sequence up to itself.
 public struct AttentionSequence: Sendable, Equatable {
   public var rows: Range<Int>
   /// Rows of a sequence without a prefix that stands before this one; empty where the sequence begins by itself.

@@ -32,14 +32,14 @@ package enum BLAS {
   /// OpenBLAS runs in the calling thread from here on, for LAPACK too.
   package static let singleThreaded: Void = openblas_set_num_threads(1)
 
-  /// The most rows, and columns, of a panel; all panels of a product are about alike. Large ones are packed less often, but
-  /// there must be enough of them for all threads.
+  /// The most rows, and columns, of a panel; all panels of a product are about alike. Large ones are packed less often,
+  /// but there must be enough of them for all threads.
   static let panelLimits = (long: 1024, large: 512, small: 256)
   static let enoughPanels = 8
   /// A product of one panel has its sum cut into up to four parts of at least this many steps, added up in order.
   static let partSteps = 1024
-  /// A sum as long as a vocabulary, of a c that is small beside its factors, is cut first: each task then reads numbers of its
-  /// own. Up to eight parts of at least this many steps.
+  /// A sum as long as a vocabulary, of a c that is small beside its factors, is cut first: each task then reads numbers
+  /// of its own. Up to eight parts of at least this many steps.
   static let longPartSteps = 16_384
   static let smallResult = 1 << 21
 
@@ -111,8 +111,8 @@ package enum BLAS {
   }
 }
 
-/// y[m, n] = sum over k of x[m, k] * w[n, k], then + bias[n], by OpenBLAS: for comparing cost. A row's last bits depend on
-/// the rows around it. `weight` is [outputs, inputs], unpacked; y and x as in `linear`.
+/// y[m, n] = sum over k of x[m, k] * w[n, k], then + bias[n], by OpenBLAS: for comparing cost. A row's last bits depend
+/// on the rows around it. `weight` is [outputs, inputs], unpacked; y and x as in `linear`.
 public func linearBLAS(
   _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
   weight: UnsafePointer<Float>, outputs: Int, inputs: Int, bias: UnsafePointer<Float>?, pool: WorkerPool

@@ -16,7 +16,8 @@ public final class FloatBuffer: @unchecked Sendable {
   private static let mappedBytes = 1 << 20
   private static let hugePage = 1 << 21
 
-  /// Allocates `count` zeros. Running out of address space is a precondition failure: `plan` is where memory is refused.
+  /// Allocates `count` zeros. Running out of address space is a precondition failure: `plan` is where memory is
+  /// refused.
   public init(count: Int) {
     precondition(count >= 0, "FloatBuffer: count \(count) is negative")
     self.count = count
@@ -66,8 +67,8 @@ public final class FloatBuffer: @unchecked Sendable {
     }
   }
 
-  /// Copies all numbers to the front of `target`, giving pages back as it goes: both together never take more than a few MB
-  /// beyond `target`. What was here is lost: numbers of whole pages are zeros afterwards.
+  /// Copies all numbers to the front of `target`, giving pages back as it goes: both together never take more than a
+  /// few MB beyond `target`. What was here is lost: numbers of whole pages are zeros afterwards.
   public func move(into target: FloatBuffer) {
     precondition(target.count >= count, "FloatBuffer: \(count) numbers do not fit \(target.count)")
     let slice = 1 << 23

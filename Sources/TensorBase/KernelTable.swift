@@ -1,9 +1,9 @@
 /// The functions that each instruction set has a version of: all arithmetic on rows of floats.
 ///
-/// One source, `Sources/Kernels`, is compiled once for each (`KernelsAVX2`, `KernelsPortable`), and `kernels` of `Tensor` is the
-/// one in use. What each function computes is said there, where callers find it. Every version gives the same bits: sums have
-/// the order that the source gives them, and a fused multiply-add is one, if need be the C library's. Arguments are pointers and
-/// numbers, never vectors: how a vector is passed depends on the instruction set.
+/// One source, `Sources/Kernels`, is compiled once for each (`KernelsAVX2`, `KernelsPortable`), and `kernels` of
+/// `Tensor` is the one in use. What each function computes is said there, where callers find it. Every version gives
+/// the same bits: sums have the order that the source gives them, and a fused multiply-add is one, if need be the C
+/// library's. Arguments are pointers and numbers, never vectors: how a vector is passed depends on the instruction set.
 package protocol KernelTable: SendableMetatype {
   /// What the version is called where people read it.
   static var name: String { get }

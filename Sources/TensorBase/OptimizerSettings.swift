@@ -1,3 +1,5 @@
+import Support
+
 public enum OptimizerKind: String, Codable, Sendable, CaseIterable {
   /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), as `torch.optim.AdamW` computes it.
   case adamw

@@ -1,5 +1,5 @@
-/// Philox 4x32-10: a bijection of 128-bit counters for every 64-bit key (Salmon, Moraes, Dror and Shaw, "Parallel random
-/// numbers: as easy as 1, 2, 3", SC 2011).
+/// Philox 4x32-10: a bijection of 128-bit counters for every 64-bit key (Salmon, Moraes, Dror and Shaw, "Parallel
+/// random numbers: as easy as 1, 2, 3", SC 2011).
 public struct Philox {
   /// The four random words of `counter` under `key`.
   public static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {

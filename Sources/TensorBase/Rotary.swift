@@ -1,3 +1,5 @@
+import Support
+
 /// How a model stretches rotary embedding beyond the context it was trained on; keys as in Hugging Face's
 /// `rope_scaling`. The unscaled form is no `RotaryScaling` at all.
 public struct RotaryScaling: Codable, Sendable, Equatable {

@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 
 /// A parsed `config.json`, whose every complaint names the file and the key.
 struct ConfigurationJSON {

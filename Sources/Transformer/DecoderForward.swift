@@ -9,7 +9,8 @@ struct DecoderForward {
   let pool: WorkerPool
 
   /// - Parameters:
-  ///   - output: [N, C]; may be `a.input` where no backward pass will follow; nil: only what the layer leaves in `a` is made.
+  ///   - output: [N, C]; may be `a.input` where no backward pass will follow; nil: only what the layer leaves in `a` is
+  ///     made.
   ///   - positions: [N], of each row in its sequence; within the capacity of `rotary`.
   ///   - attend: reads `a.query`, `a.key`, `a.value`; writes `a.attended` and, if wanted, `a.statistics`.
   func run(

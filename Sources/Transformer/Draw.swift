@@ -4,7 +4,8 @@ import Tensor
 public struct SamplingSettings: Codable, Sendable, Equatable {
   /// What logits are divided by; 0 takes the most probable token (greedy).
   public var temperature: Float
-  /// Keep the smallest set of most probable tokens whose mass reaches this (nucleus sampling, Holtzman et al. 2020); 1: all.
+  /// Keep the smallest set of most probable tokens whose mass reaches this (nucleus sampling, Holtzman et al. 2020); 1:
+  /// all.
   public var topP: Float
   /// Keep this many most probable tokens; 0: all.
   public var topK: Int
@@ -22,8 +23,8 @@ public struct SamplingSettings: Codable, Sendable, Equatable {
   }
 }
 
-/// A drawn token, its log-prob under the distribution that it was drawn from, and the ids that a filter kept (ascending; nil
-/// where none was active or all were kept).
+/// A drawn token, its log-prob under the distribution that it was drawn from, and the ids that a filter kept
+/// (ascending; nil where none was active or all were kept).
 public struct Draw: Sendable, Equatable {
   public let token: Int32
   public let logProb: Float
@@ -38,16 +39,17 @@ public struct Draw: Sendable, Equatable {
 
 /// Draws one token from a row of logits, which may be overwritten.
 ///
-/// The logits are divided by the temperature, filtered by top-k and then by top-p over what is left, and the inverse of the
-/// distribution function in ascending id order is taken at `uniform`. Ties at a filter's edge go to the lower id.
+/// The logits are divided by the temperature, filtered by top-k and then by top-p over what is left, and the inverse of
+/// the distribution function in ascending id order is taken at `uniform`. Ties at a filter's edge go to the lower id.
 ///
-/// Weights are exp(x - maximum) in fp32. They are summed in double precision, block by block of 256 ids in order (a block's own
-/// sum has 16 fp32 lanes and the fixed tree), and the token is found by a chain through its block: so the result is a function
-/// of the logits and `uniform` alone, on every machine.
+/// Weights are exp(x - maximum) in fp32. They are summed in double precision, block by block of 256 ids in order (a
+/// block's own sum has 16 fp32 lanes and the fixed tree), and the token is found by a chain through its block: so the
+/// result is a function of the logits and `uniform` alone, on every machine.
 ///
 /// - Parameter uniform: in [0, 1); not read when greedy.
-/// - Returns: `logProb` has the bits of `TrainingPass.score` for the same temperature and kept ids; a greedy draw's is that at
-///   temperature 1, unfiltered. Where a logit is NaN or +infinity the log-prob is NaN, and the token means nothing.
+/// - Returns: `logProb` has the bits of `TrainingPass.score` for the same temperature and kept ids; a greedy draw's is
+///   that at temperature 1, unfiltered. Where a logit is NaN or +infinity the log-prob is NaN, and the token means
+///   nothing.
 public func draw(
   _ logits: UnsafeMutablePointer<Float>, count: Int, settings: SamplingSettings, uniform: Double
 ) -> Draw {
@@ -150,8 +152,8 @@ private func mostProbable(_ x: UnsafePointer<Float>, count: Int, keep: Int) -> [
   return heap.map(\.id).sorted()
 }
 
-/// The smallest set of most probable ids, at least one, whose share of the mass of `among` (nil: of all) reaches `mass`;
-/// ascending.
+/// The smallest set of most probable ids, at least one, whose share of the mass of `among` (nil: of all) reaches
+/// `mass`; ascending.
 private func nucleus(_ x: UnsafePointer<Float>, count: Int, among: [Int32]?, mass: Double) -> [Int32] {
   let maximum =
     among.map { ids in ids.reduce(-Float.infinity) { max($0, x[Int($1)]) } } ?? rowMaximum(x, count: count)

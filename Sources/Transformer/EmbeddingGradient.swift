@@ -2,9 +2,9 @@ import Tensor
 
 /// The gradient of the embedding table from its use as an input, for the tokens that occurred only.
 ///
-/// A tied table gets gradients from both ends of the model. Its rows from the input side are summed here, each one chain over
-/// its occurrences in order, and added to the table's gradient once, after the head's: so the sum does not depend on where
-/// micro-batches were cut. An untied table's rows go straight into the gradient, the same chain.
+/// A tied table gets gradients from both ends of the model. Its rows from the input side are summed here, each one
+/// chain over its occurrences in order, and added to the table's gradient once, after the head's: so the sum does not
+/// depend on where micro-batches were cut. An untied table's rows go straight into the gradient, the same chain.
 final class EmbeddingGradient {
   private let width: Int
   private var places: [Int32: Int] = [:]

@@ -5,7 +5,8 @@ final class HeadChunk {
   private unowned let pass: TrainingPass
   /// Rows that there is memory for.
   let capacity: Int
-  /// [rows, V]: logits over the temperature (of a filtered row: the kept ones, moved to its front), then their gradients.
+  /// [rows, V]: logits over the temperature (of a filtered row: the kept ones, moved to its front), then their
+  /// gradients.
   private let logits: FloatBuffer
   /// [rows, C]
   private let inputs: FloatBuffer

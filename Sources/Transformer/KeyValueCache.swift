@@ -1,9 +1,10 @@
+import Support
 import Tensor
 
 /// Keys and values of many sequences, of all layers, in pages of 16 positions.
 ///
-/// A sequence takes pages as it grows. A copy shares the whole pages of what it begins with; a page that several hold is
-/// copied by whoever writes into it.
+/// A sequence takes pages as it grows. A copy shares the whole pages of what it begins with; a page that several hold
+/// is copied by whoever writes into it.
 final class KeyValueCache {
   private typealias Page = UnsafeMutablePointer<Float>
 
@@ -41,7 +42,8 @@ final class KeyValueCache {
     KeyValueStore(pages: tables + slot * pageLimit, offset: layer * layerFloats)
   }
 
-  /// Makes positions `range` of a slot writable. What it holds stays; positions between its end and the range have any values.
+  /// Makes positions `range` of a slot writable. What it holds stays; positions between its end and the range have any
+  /// values.
   func reserve(slot: Int, _ range: Range<Int>) {
     let pages = range.lowerBound / Self.pageLength..<KeyValueStore.pageCount(length: range.upperBound)
     precondition(pages.upperBound <= pageLimit, "positions \(range) are beyond the \(pageLimit) pages of a slot")

@@ -1,3 +1,4 @@
+import Support
 import Synchronization
 import Tensor
 
@@ -21,7 +22,8 @@ public final class LanguageModel: @unchecked Sendable {
     trainableWeights = FloatBuffer(sharing: weights, table.trainable)
   }
 
-  /// The model without adapters and, unless asked for, without a value head, over the same weights: they lie at the front.
+  /// The model without adapters and, unless asked for, without a value head, over the same weights: they lie at the
+  /// front.
   public func base(valueHead: Bool) -> LanguageModel {
     var plain = configuration
     plain.adapters = nil
@@ -36,11 +38,11 @@ public final class LanguageModel: @unchecked Sendable {
     trainableWeights = FloatBuffer(sharing: self.weights, table.trainable)
   }
 
-  /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2 L)
-  /// (Radford et al. 2019, GPT-2, section 2.3); norms 1, biases and the value head 0.
+  /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2
+  /// L) (Radford et al. 2019, GPT-2, section 2.3); norms 1, biases and the value head 0.
   ///
-  /// Each parameter's numbers are keyed by the seed and its own name, so they do not depend on what else the model holds,
-  /// nor on the threads of `pool`.
+  /// Each parameter's numbers are keyed by the seed and its own name, so they do not depend on what else the model
+  /// holds, nor on the threads of `pool`.
   public func initialize(seed: UInt64, pool: WorkerPool? = nil) {
     let deviation = 0.02
     let residual = deviation / Double(2 * configuration.layerCount).squareRoot()

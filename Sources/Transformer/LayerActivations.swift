@@ -17,8 +17,8 @@ struct Arena {
   }
 }
 
-/// What the forward pass of one layer leaves for its backward pass; N rows. Normed rows and the activated gate are worked
-/// out again there.
+/// What the forward pass of one layer leaves for its backward pass; N rows. Normed rows and the activated gate are
+/// worked out again there.
 struct LayerActivations {
   typealias Pointer = UnsafeMutablePointer<Float>
 

@@ -1,5 +1,3 @@
-import Tensor
-
 /// Where the parameters of one layer lie in a flat buffer: the weights, or the gradients.
 struct LayerPointers {
   typealias Pointer = UnsafeMutablePointer<Float>

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 
 /// Low-rank adapters (LoRA; Hu et al. 2021, arXiv:2106.09685): an adapted matrix is W + alpha / rank * B A, and only
@@ -78,8 +79,8 @@ func mergeAdapter(
 }
 
 extension LanguageModel {
-  /// The same model with adapters beside its matrices. It computes what it computed before: to the bit with `orthogonal`, to
-  /// rounding with `pissa`.
+  /// The same model with adapters beside its matrices. It computes what it computed before: to the bit with
+  /// `orthogonal`, to rounding with `pissa`.
   ///
   /// - Parameter takesWeights: this model's weights are moved, not copied; it is of no use afterwards.
   /// - Throws: `MartletError` when LAPACK fails, and configuration for a rank that a matrix does not have.

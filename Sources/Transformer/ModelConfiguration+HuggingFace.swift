@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 
 extension ModelConfiguration {
@@ -6,9 +7,11 @@ extension ModelConfiguration {
   ///
   /// - Parameters:
   ///   - huggingFaceConfig: the bytes of `config.json`.
-  ///   - generationConfig: the bytes of `generation_config.json`; only its stop ids are used, beside those of the configuration.
+  ///   - generationConfig: the bytes of `generation_config.json`; only its stop ids are used, beside those of the
+  ///     configuration.
   ///   - path: the path of `config.json`, for messages.
-  /// - Throws: ``MartletError`` with status `data` for a broken file, `configuration` for a model that is not supported.
+  /// - Throws: ``MartletError`` with status `data` for a broken file, `configuration` for a model that is not
+  ///   supported.
   public init(huggingFaceConfig: Data, generationConfig: Data?, path: String) throws {
     let json = try ConfigurationJSON(huggingFaceConfig, path: path)
     let architecture = try Self.architecture(json)
@@ -115,8 +118,8 @@ extension ModelConfiguration {
   }
 
   private static func rope(_ json: ConfigurationJSON) throws -> (theta: Double, scaling: RotaryScaling?) {
-    // transformers 5 keeps both in `rope_parameters`; transformers 4 had `rope_theta` beside `rope_scaling`, and where a
-    // file has both tables, transformers 5 takes the latter whole (convert_rope_params_to_dict).
+    // transformers 5 keeps both in `rope_parameters`; transformers 4 had `rope_theta` beside `rope_scaling`, and where
+    // a file has both tables, transformers 5 takes the latter whole (convert_rope_params_to_dict).
     let scaling = try json.object("rope_scaling").flatMap { $0.values.isEmpty ? nil : $0 }
     let table = try scaling ?? json.object("rope_parameters")
     let theta = try table?.number("rope_theta") ?? json.number("rope_theta") ?? 10_000

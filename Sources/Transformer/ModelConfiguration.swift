@@ -3,7 +3,8 @@ import Tensor
 /// The shape of a decoder: everything that fixes its parameter table and its forward pass.
 ///
 /// Coded in snake_case, so that a YAML `model:` block can describe a model to be trained from random weights. Only
-/// `architecture`, `hidden_size`, `intermediate_size`, `layer_count`, `head_count` and `vocabulary_size` are required there.
+/// `architecture`, `hidden_size`, `intermediate_size`, `layer_count`, `head_count` and `vocabulary_size` are required
+/// there.
 public struct ModelConfiguration: Codable, Sendable, Equatable {
   /// The decoder families that are known. They differ in biases and in the norm of queries and keys only.
   public enum Architecture: String, Codable, Sendable, CaseIterable {

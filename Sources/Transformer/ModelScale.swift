@@ -1,5 +1,3 @@
-import Tensor
-
 /// How large a model is and what its passes need, worked out from the configuration alone: for `plan`.
 public struct ModelScale: Sendable {
   public let configuration: ModelConfiguration
@@ -24,8 +22,8 @@ public struct ModelScale: Sendable {
   /// Bytes of the gradients, and of each optimizer moment.
   public var gradientBytes: Int { trainableCount * 4 }
 
-  /// Bytes that a training pass keeps and works in for micro-batches of `rows` tokens, `targets` of which are scored: activations,
-  /// scratch, panels of packed weights, a chunk of logits.
+  /// Bytes that a training pass keeps and works in for micro-batches of `rows` tokens, `targets` of which are scored:
+  /// activations, scratch, panels of packed weights, a chunk of logits.
   public func trainingBytes(rows: Int, targets: Int, gradients: Bool = true, recomputes: Bool = false) -> Int {
     let c = configuration
     let buffers = TrainingBuffers.floatCount(c, rows: rows, keepsActivations: gradients, recomputes: recomputes)
@@ -53,7 +51,8 @@ public struct ModelScale: Sendable {
     return 4 * (LayerActivations.floatCount(configuration, rows: SamplingPass.rowLimit) + logits)
   }
 
-  /// Multiply-adds times two of one token's forward pass through the layers, attention at `contextLength` keys included.
+  /// Multiply-adds times two of one token's forward pass through the layers, attention at `contextLength` keys
+  /// included.
   public func forwardOperations(contextLength: Int) -> Double {
     let c = configuration
     let layer =

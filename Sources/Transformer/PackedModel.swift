@@ -62,9 +62,11 @@ final class PackedModel {
   static let headBlockFloats = 1 << 20
 
   /// - Parameters:
-  ///   - storage: memory for the panels, such as the gradient buffer while sampling; what does not fit gets memory of its own.
+  ///   - storage: memory for the panels, such as the gradient buffer while sampling; what does not fit gets memory of
+  ///     its own.
   ///   - resident: keep everything packed; nil decides by size.
-  ///   - narrows: hold matrices of bfloat16 numbers, such as a model that was published in them has, in 16 bits. Decoding few rows
+  ///   - narrows: hold matrices of bfloat16 numbers, such as a model that was published in them has, in 16 bits.
+  ///     Decoding few rows
   ///     is reading weights.
   init(
     model: LanguageModel, storage: FloatBuffer?, resident: Bool?, narrows: Bool = false, mode: MatmulMode,
@@ -236,7 +238,8 @@ private struct PanelAllocator {
       defer { used += size }
       return storage.pointer + used
     }
-    // The order of requests is the same after every reset unless the value head comes or goes: look for a piece that fits.
+    // The order of requests is the same after every reset unless the value head comes or goes: look for a piece that
+    // fits.
     if ownUsed < own.count, own[ownUsed].count != size { own.removeSubrange(ownUsed...) }
     if ownUsed == own.count { own.append(FloatBuffer(count: size)) }
     defer { ownUsed += 1 }

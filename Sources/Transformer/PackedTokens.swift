@@ -1,10 +1,11 @@
 import Tensor
 
-/// Several sequences laid end to end, without padding: N rows in all. Positions restart at 0 in each sequence, or go on from
-/// the end of a prefix that it shares with its neighbours.
+/// Several sequences laid end to end, without padding: N rows in all. Positions restart at 0 in each sequence, or go on
+/// from the end of a prefix that it shares with its neighbours.
 public struct PackedTokens: Sendable, Equatable {
   public private(set) var tokens: [Int32] = []
-  /// What attends to what; their rows stand end to end over all of `tokens`. A prefix stands before those that go on from it.
+  /// What attends to what; their rows stand end to end over all of `tokens`. A prefix stands before those that go on
+  /// from it.
   public private(set) var sequences: [AttentionSequence] = []
   /// By sequence that was given, which of `sequences` ends it.
   private var ends: [Int] = []
@@ -16,8 +17,8 @@ public struct PackedTokens: Sendable, Equatable {
 
   /// Lays the given sequences end to end, and what neighbours begin with only once.
   ///
-  /// - Parameter prefixLengths: how many of a sequence's first tokens, not all of them, it may share. Neighbours that have the same
-  ///   number there and the same tokens share them.
+  /// - Parameter prefixLengths: how many of a sequence's first tokens, not all of them, it may share. Neighbours that
+  ///   have the same number there and the same tokens share them.
   public init(_ sequences: [[Int32]], prefixLengths: [Int]) {
     precondition(
       sequences.count == prefixLengths.count,
@@ -66,8 +67,8 @@ public struct Target: Sendable, Equatable {
   public var token: Int32
   /// What logits are divided by. 0, which stands for greedy decoding, is scored as 1.
   public var temperature: Float
-  /// The ids that a top-p or top-k filter kept, ascending, `token` among them; the distribution is that over these ids alone.
-  /// nil: all ids.
+  /// The ids that a top-p or top-k filter kept, ascending, `token` among them; the distribution is that over these ids
+  /// alone. nil: all ids.
   public var kept: [Int32]?
 
   public init(row: Int, token: Int32, temperature: Float = 1, kept: [Int32]? = nil) {

@@ -1,6 +1,5 @@
-import Tensor
-
-/// One named weight: its Hugging Face name, its shape (linear layers are [outputs, inputs]) and its place in the flat buffer.
+/// One named weight: its Hugging Face name, its shape (linear layers are [outputs, inputs]) and its place in the flat
+/// buffer.
 public struct Parameter: Sendable, Equatable {
   public let name: String
   public let shape: [Int]
@@ -13,8 +12,9 @@ public struct Parameter: Sendable, Equatable {
 
 /// All parameters of a model in their order in the flat buffer.
 ///
-/// Every range begins at a multiple of 16 floats; the gaps are zero and stay zero. The value head, if asked for, comes behind
-/// everything else, and the adapters behind it, so that a model agrees with the model without them up to that point.
+/// Every range begins at a multiple of 16 floats; the gaps are zero and stay zero. The value head, if asked for, comes
+/// behind everything else, and the adapters behind it, so that a model agrees with the model without them up to that
+/// point.
 public struct ParameterTable: Sendable {
   public let parameters: [Parameter]
   /// Length of the flat buffer in floats, gaps included.

@@ -1,6 +1,7 @@
 import Tensor
 
-/// Prefill and batched decoding of the sequences in the slots of a key/value cache: the forward pass of `TrainingPass`, hence its bits.
+/// Prefill and batched decoding of the sequences in the slots of a key/value cache: the forward pass of `TrainingPass`,
+/// hence its bits.
 public final class SamplingPass {
   /// One token to be read at its position of the sequence in `slot`.
   public struct Row: Sendable, Equatable {
@@ -37,7 +38,8 @@ public final class SamplingPass {
   /// - Parameters:
   ///   - slotCount: sequences that can be open at once.
   ///   - capacity: tokens a slot holds at most; memory is taken as sequences grow.
-  ///   - packedStorage: memory for the packed weights, such as the gradient buffer, whose content is lost; nil: its own.
+  ///   - packedStorage: memory for the packed weights, such as the gradient buffer, whose content is lost; nil: its
+  ///     own.
   ///   - matmul: `blas` gives up equality with the trainer's bits; the others are alike here.
   public init(
     model: LanguageModel, pool: WorkerPool, slotCount: Int, capacity: Int, packedStorage: FloatBuffer? = nil,
@@ -69,11 +71,11 @@ public final class SamplingPass {
 
   /// Reads all rows, and hands the logits of those that want them to `consume`.
   ///
-  /// Rows of one slot come in ascending position order, and everything before them has been read or copied; a position that is
-  /// read again replaces what was there.
+  /// Rows of one slot come in ascending position order, and everything before them has been read or copied; a position
+  /// that is read again replaces what was there.
   ///
-  /// - Parameter consume: is given the row's place in `rows` and its V logits, which it may overwrite. It is called once a
-  ///   wanting row, possibly from several threads at once.
+  /// - Parameter consume: is given the row's place in `rows` and its V logits, which it may overwrite. It is called
+  ///   once a wanting row, possibly from several threads at once.
   public func run(_ rows: [Row], consume: (_ rowIndex: Int, _ logits: UnsafeMutablePointer<Float>) -> Void) {
     var start = 0
     while start < rows.count {
@@ -83,8 +85,8 @@ public final class SamplingPass {
     }
   }
 
-  /// Makes slot `to` begin with the first `length` positions of slot `from`; their whole pages are held in common, and read once
-  /// for both where both decode.
+  /// Makes slot `to` begin with the first `length` positions of slot `from`; their whole pages are held in common, and
+  /// read once for both where both decode.
   public func copyCache(from: Int, to: Int, length: Int) {
     guard from != to else { return }
     cache.copy(from: from, to: to, length: length)

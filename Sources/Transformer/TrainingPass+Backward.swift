@@ -1,11 +1,11 @@
 import Tensor
 
 extension TrainingPass {
-  /// Takes the gradient of the hidden states, which `scoreAndBackpropagate` and `backpropagateValues` left, back through all
-  /// layers and adds to `gradients`. Once after each `forward`: the activations are used up.
+  /// Takes the gradient of the hidden states, which `scoreAndBackpropagate` and `backpropagateValues` left, back
+  /// through all layers and adds to `gradients`. Once after each `forward`: the activations are used up.
   ///
-  /// With `matmul: exact` every parameter's gradient is one chain over the rows in order, begun at the value that is there: so
-  /// it does not matter how sequences are cut into micro-batches.
+  /// With `matmul: exact` every parameter's gradient is one chain over the rows in order, begun at the value that is
+  /// there: so it does not matter how sequences are cut into micro-batches.
   public func backward() {
     guard gradients != nil, let buffers else { preconditionFailure("backward: this pass was made without gradients") }
     precondition(canBackpropagate, "backward: there is no forward pass to go back through")

@@ -6,10 +6,11 @@ extension TrainingPass {
     scoreChunks(targets) { _, _, _ in }
   }
 
-  /// Scores the targets and drives the answers of `coefficients` back into the head and the hidden states, chunk by chunk.
+  /// Scores the targets and drives the answers of `coefficients` back into the head and the hidden states, chunk by
+  /// chunk.
   ///
-  /// - Parameter coefficients: is given the range of targets of a chunk, their log-probs and their entropies (slices indexed
-  ///   by that range), and returns one pair of coefficients a target.
+  /// - Parameter coefficients: is given the range of targets of a chunk, their log-probs and their entropies (slices
+  ///   indexed by that range), and returns one pair of coefficients a target.
   @discardableResult
   public func scoreAndBackpropagate(
     _ targets: [Target],

@@ -6,8 +6,8 @@ import Tensor
 /// `backward`, which adds to `gradients`. After the last micro-batch of an update call `finishGradients`, and after the
 /// weights have changed `weightsChanged`.
 ///
-/// Each row's numbers depend on its own sequence alone: not on the other sequences, the order, the threads. `SamplingPass`
-/// gives the same bits.
+/// Each row's numbers depend on its own sequence alone: not on the other sequences, the order, the threads.
+/// `SamplingPass` gives the same bits.
 public final class TrainingPass {
   typealias Pointer = UnsafeMutablePointer<Float>
 
@@ -36,9 +36,11 @@ public final class TrainingPass {
   var canBackpropagate = false
 
   /// - Parameters:
-  ///   - gradients: `model.table.trainable.count` floats that `backward` adds to. nil: scoring only, no activations are kept.
+  ///   - gradients: `model.table.trainable.count` floats that `backward` adds to. nil: scoring only, no activations are
+  ///     kept.
   ///   - matmul: how matrix products are made; see `MatmulMode`.
-  ///   - recomputes: keep the layers' inputs alone, and run each layer again before its backward pass: less memory, the same
+  ///   - recomputes: keep the layers' inputs alone, and run each layer again before its backward pass: less memory, the
+  ///     same
   ///     bits, a third more work.
   public init(
     model: LanguageModel, gradients: FloatBuffer?, matmul: MatmulMode, recomputes: Bool = false, pool: WorkerPool
@@ -108,8 +110,8 @@ public final class TrainingPass {
     }
   }
 
-  /// Adds the gradient of the embedding's use as an input, which is kept apart for a tied table, to `gradients`. To be called
-  /// once an update, after the last `backward`.
+  /// Adds the gradient of the embedding's use as an input, which is kept apart for a tied table, to `gradients`. To be
+  /// called once an update, after the last `backward`.
   public func finishGradients() {
     guard gradients != nil, trainsEverything else { return }
     embeddingGradient.flush(into: gradient("model.embed_tokens.weight"))
@@ -153,7 +155,8 @@ public final class TrainingPass {
   }
 }
 
-/// Where each parameter's gradient goes; the norms and biases that adapters leave as they are share a sink nobody reads.
+/// Where each parameter's gradient goes; the norms and biases that adapters leave as they are share a sink nobody
+/// reads.
 private struct GradientPlaces {
   private let table: ParameterTable
   private let gradients: FloatBuffer?

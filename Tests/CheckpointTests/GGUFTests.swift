@@ -1,7 +1,8 @@
 import Foundation
+import Support
 import Tensor
 import Testing
-import Transformer
+import Tokenization
 
 @testable import Checkpoint
 

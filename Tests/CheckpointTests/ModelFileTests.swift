@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 import Testing
 import Transformer
 

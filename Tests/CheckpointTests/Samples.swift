@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Support
 import Tensor
 import Testing
 import Transformer

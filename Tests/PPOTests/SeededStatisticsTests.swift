@@ -14,7 +14,8 @@ import Testing
     #expect(SeededRatio([]).value == nil)
   }
 
-  /// One seed: the bootstrap over problems. Equal seeds add nothing; seeds that differ widen the interval to what two of them tell.
+  /// One seed: the bootstrap over problems. Equal seeds add nothing; seeds that differ widen the interval to what two
+  /// of them tell.
   @Test func theIntervalCoversSeedsAndProblems() throws {
     let problems = (0..<40).map { Double($0 % 2) }
     let one = try #require(SeededBootstrap().interval(ratio([problems])))

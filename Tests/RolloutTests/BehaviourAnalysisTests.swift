@@ -1,3 +1,4 @@
+import Demo
 import Rollout
 import Tensor
 import Testing

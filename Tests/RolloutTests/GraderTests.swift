@@ -1,6 +1,5 @@
 import Foundation
 import Rollout
-import Tensor
 import Testing
 
 /// (answer, gold, verdict, how). Read by hand, one by one.

@@ -1,5 +1,6 @@
 import Foundation
 import Rollout
+import Support
 import Testing
 
 /// Pairs of every kind in docs/grading.md, each with its converse: what looks alike and is not equal.

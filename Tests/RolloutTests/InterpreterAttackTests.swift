@@ -2,8 +2,8 @@ import Foundation
 import Rollout
 import Testing
 
-/// Model code that tries to get out, to lie, or to stay. Each must end as a plain verdict, leave the next block of the same
-/// session and every other session alone, and leave nothing behind.
+/// Model code that tries to get out, to lie, or to stay. Each must end as a plain verdict, leave the next block of the
+/// same session and every other session alone, and leave nothing behind.
 @Suite struct InterpreterAttackTests {
   @Test func forgedRepliesArePlainOutput() throws {
     let session = try SharedInterpreter.open()

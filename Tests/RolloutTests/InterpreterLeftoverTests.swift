@@ -56,8 +56,8 @@ import Testing
     }
   }
 
-  /// Whoever owns a descriptor is sent a signal by the kernel itself, past the rules on kill: found to stop other sessions
-  /// where they have the same user.
+  /// Whoever owns a descriptor is sent a signal by the kernel itself, past the rules on kill: found to stop other
+  /// sessions where they have the same user.
   @Test func descriptorsSendNoSignals() throws {
     let code = """
       import fcntl, os

@@ -1,10 +1,9 @@
 import Foundation
 import Rollout
-import Tensor
 import Testing
 
-/// Two warm interpreters for all tests: starting one takes a second. The patient one's limit is far above what any of its
-/// blocks needs, so that a busy machine fails no test.
+/// Two warm interpreters for all tests: starting one takes a second. The patient one's limit is far above what any of
+/// its blocks needs, so that a busy machine fails no test.
 enum SharedInterpreter {
   static let patient = Result { try InterpreterHost(settings: InterpreterSettings(timeLimit: 60)) }
   static let quick = Result { try InterpreterHost(settings: InterpreterSettings(timeLimit: 1)) }

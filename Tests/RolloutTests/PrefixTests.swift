@@ -1,6 +1,7 @@
+import Support
 import Tensor
 import Testing
-import Transformer
+import Tokenization
 
 @testable import Rollout
 

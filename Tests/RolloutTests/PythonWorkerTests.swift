@@ -1,8 +1,8 @@
 import Foundation
 import Rollout
-import Tensor
+import Support
 import Testing
-import Transformer
+import Tokenization
 
 @Suite struct PythonWorkerTests {
   private struct Fixture: Decodable {

@@ -1,6 +1,8 @@
 import Foundation
 import Rollout
+import Support
 import Tensor
+import Tokenization
 import Transformer
 
 /// A real tokenizer, random models, and a model that writes what it is told.

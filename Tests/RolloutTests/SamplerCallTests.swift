@@ -1,7 +1,7 @@
 import Foundation
+import Support
 import Tensor
 import Testing
-import Transformer
 
 @testable import Rollout
 
@@ -136,7 +136,8 @@ import Transformer
     #expect(tool.allSatisfy { $0 < 269 })
   }
 
-  /// Hints open calls in the run's own protocol, and the sampler, the analysis and who reads the file later agree on what ran.
+  /// Hints open calls in the run's own protocol, and the sampler, the analysis and who reads the file later agree on
+  /// what ran.
   @Test(arguments: [
     (ToolFormats.python, "x = 4\nx + 38\n```\n"), (.toolCall, "x = 4\\nx + 38\"}}\n</tool_call>"),
     (.code, "x = 4\nx + 38\n</code>"), (.code, "```python\nx = 4\nx + 38\n```\n</code>"),

@@ -1,5 +1,4 @@
 import Testing
-import Transformer
 
 @testable import Rollout
 

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 import Testing
 
@@ -95,8 +96,8 @@ import Testing
     }
   }
 
-  /// The update's own formulas in fp64 from the state that was there: weights and scales to rounding, codes to a neighbour, and
-  /// that only where fp32 falls on the other side of a chance.
+  /// The update's own formulas in fp64 from the state that was there: weights and scales to rounding, codes to a
+  /// neighbour, and that only where fp32 falls on the other side of a chance.
   @Test func anUpdateIsItsFormulaAtAnyThreadCount() throws {
     let count = 65_536 * 2 + 77
     let settings = OptimizerSettings(
@@ -171,7 +172,8 @@ import Testing
     return flips < before.count / 200
   }
 
-  /// From moments of 0 the first step needs no code: it is that of full precision, bit for bit, however small the gradient.
+  /// From moments of 0 the first step needs no code: it is that of full precision, bit for bit, however small the
+  /// gradient.
   @Test func theFirstStepIsThatOfFullPrecision() throws {
     var gradient = randomFloats(1000, 5)
     gradient.replaceSubrange(0..<300, with: [Float](repeating: 0, count: 300))
@@ -238,8 +240,8 @@ import Testing
     }
   }
 
-  /// A second moment whose gradients have become small goes down with them, though each step changes it by less than a code:
-  /// rounding to the nearest would leave it where it was.
+  /// A second moment whose gradients have become small goes down with them, though each step changes it by less than a
+  /// code: rounding to the nearest would leave it where it was.
   @Test func anAverageFollowsGradientsThatBecomeSmall() throws {
     let count = 4096
     let optimizer = Optimizer(

@@ -1,10 +1,11 @@
+import Support
 import Tensor
 import Testing
 
 @testable import KernelsPortable
 
-/// Every function of the table in use has, bit for bit, the results of the portable one's. Where the portable one is in use the
-/// comparison says nothing, and the naive twins of the other tests remain.
+/// Every function of the table in use has, bit for bit, the results of the portable one's. Where the portable one is in
+/// use the comparison says nothing, and the naive twins of the other tests remain.
 @Suite struct KernelTableTests {
   private let pool = WorkerPool(threadCount: 2)
 

@@ -1,5 +1,5 @@
 import Foundation
-import Tensor
+import Support
 import Transformer
 
 /// A decoder of transformers with what it computes, written by tools/fixtures/transformer.py.

@@ -48,9 +48,9 @@ import Transformer
     let scale = ModelScale(c)
     #expect(scale.parameterCount == ParameterTable(c).parameters.reduce(0) { $0 + $1.shape.reduce(1, *) })
     #expect(scale.weightBytes == 4 * ParameterTable(c).count)
-    // 2 layers: input, middle (28 each), query, attended (40 each), key, value (20 each), statistics (8), gate, up (44 each),
-    // two scales; beside them final, hidden, dHidden, dStream, normed (28 each), activated (44), one scale, and the gradients
-    // of query, key, value, attended.
+    // 2 layers: input, middle (28 each), query, attended (40 each), key, value (20 each), statistics (8), gate, up (44
+    // each), two scales; beside them final, hidden, dHidden, dStream, normed (28 each), activated (44), one scale, and
+    // the gradients of query, key, value, attended.
     let perLayer = 2 * 28 + 2 * 40 + 2 * 20 + 8 + 2 * 44 + 2
     #expect(scale.activationBytesPerToken() == 4 * (2 * perLayer + 5 * 28 + 44 + 1 + 2 * 40 + 2 * 20))
     #expect(scale.cacheBytesPerToken == 4 * 2 * 2 * 20)

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 import Testing
 
@@ -65,7 +66,8 @@ import Testing
     }
   }
 
-  /// For W + s B A the chain rule gives dB = s dW A^T and dA = s B^T dW; dW comes from the merged model's own backward pass.
+  /// For W + s B A the chain rule gives dB = s dW A^T and dA = s B^T dW; dW comes from the merged model's own backward
+  /// pass.
   @Test(arguments: RandomModels.architectures, [MatmulMode.exact, .mixed])
   func gradientsFollowFromTheMergedModels(architecture: ModelConfiguration.Architecture, matmul: MatmulMode) throws {
     for targets in [Self.some, Projection.allCases] {

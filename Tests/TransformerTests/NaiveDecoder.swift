@@ -2,8 +2,8 @@ import Foundation
 import Tensor
 import Transformer
 
-/// The decoder in plain loops of fp64, for finite differences: no packing, no cache, nothing shared with the real one but the
-/// configuration, the parameter table and the rotary frequencies.
+/// The decoder in plain loops of fp64, for finite differences: no packing, no cache, nothing shared with the real one
+/// but the configuration, the parameter table and the rotary frequencies.
 struct NaiveDecoder {
   let configuration: ModelConfiguration
   let table: ParameterTable

@@ -1,0 +1,55 @@
+import PPO
+import Rollout
+import Tokenization
+import Transformer
+
+extension Evaluation {
+  /// What an evaluation asks the grader about an episode beside its verdict.
+  public struct SecondLook: Sendable, Equatable {
+    /// Equal for answers of equal value; nil: no vote.
+    public var vote: String?
+    /// Whether the last number of the response is the gold answer. Never a reward: a number in passing counts.
+    public var lastNumberIsRight: Bool
+
+    public init(vote: String?, lastNumberIsRight: Bool) {
+      self.vote = vote
+      self.lastNumberIsRight = lastNumberIsRight
+    }
+  }
+
+  /// A look at each episode. Right answers are one class: all equal the gold answer.
+  /// - Throws: `MartletError` (configuration) when the grader's worker is needed and cannot start.
+  package static func secondLooks(_ episodes: [Episode], grader: Grader, tokenizer: Tokenizer) throws -> [SecondLook] {
+    let numbers = episodes.map { extractLastNumber($0.ownWords(tokenizer)) }
+    let places = episodes.indices.filter { episodes[$0].gold != nil && numbers[$0] != nil }
+    let verdicts = try grader.gradeMany(places.map { (answer: numbers[$0], gold: episodes[$0].gold ?? "") })
+    let right = Set(zip(places, verdicts).filter { $1.verdict == .correct }.map(\.0))
+    let wrong = Set(episodes.filter { $0.verdict != .correct }.compactMap(\.answer)).sorted()
+    let keys = Dictionary(uniqueKeysWithValues: zip(wrong, try grader.voteKeys(wrong)))
+    return episodes.indices.map { place in
+      let episode = episodes[place]
+      let vote = episode.verdict == .correct ? "right" : episode.answer.flatMap { keys[$0] ?? nil }
+      return SecondLook(vote: vote, lastNumberIsRight: right.contains(place))
+    }
+  }
+
+  /// The accuracy of last numbers, as sums by problem; nil where nobody looked.
+  package var lastNumberRatio: ProblemRatio? {
+    guard let looks else { return nil }
+    return ProblemRatio(
+      numerators: looks.map { Double($0.count { $0.lastNumberIsRight }) }, denominators: looks.map { Double($0.count) })
+  }
+
+  /// The class of each answer of a problem: by value where the grader looked, else by spelling; nil: no vote.
+  func classes(ofProblem problem: Int) -> [Int?] {
+    let keys = looks?[problem].map(\.vote) ?? problems[problem].episodes.map(\.answer)
+    var known: [String: Int] = [:]
+    return keys.map { key in
+      key.map { key in
+        let number = known[key] ?? known.count
+        known[key] = number
+        return number
+      }
+    }
+  }
+}

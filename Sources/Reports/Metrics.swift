@@ -1,0 +1,159 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Support
+import Tensor
+
+/// The figures of one step, in the order they were given.
+public struct Metrics: Sendable, Equatable {
+  public enum Value: Sendable, Equatable {
+    case int(Int)
+    case double(Double)
+    case string(String)
+    case null
+  }
+
+  public private(set) var keys: [String] = []
+  private var values: [String: Value] = [:]
+
+  public init() {}
+
+  /// Metrics that begin with `step`, counted from 1.
+  public init(step: Int) { self["step"] = .int(step) }
+
+  /// A new key goes to the end, a known one keeps its place; nil takes it away.
+  public subscript(key: String) -> Value? {
+    get { values[key] }
+    set {
+      if newValue == nil {
+        keys.removeAll { $0 == key }
+      } else if values[key] == nil {
+        keys.append(key)
+      }
+      values[key] = newValue
+    }
+  }
+
+  /// The step these figures belong to.
+  public var step: Int? {
+    if case .int(let step) = self["step"] { step } else { nil }
+  }
+
+  /// The finite numbers, in order, `step` apart.
+  public var numbers: [(key: String, value: Double)] {
+    keys.compactMap { key in
+      guard key != "step" else { return nil }
+      switch values[key] {
+      case .int(let number): return (key, Double(number))
+      case .double(let number) where number.isFinite: return (key, number)
+      default: return nil
+      }
+    }
+  }
+
+  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for what is not
+  /// finite.
+  public var line: String {
+    guard let bytes = try? JSONLines.line(self) else { preconditionFailure("metrics: no number is left to refuse") }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension Metrics: Encodable {
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    for key in keys {
+      let place = Key(stringValue: key)
+      switch values[key] {
+      case .int(let number): try container.encode(number, forKey: place)
+      case .double(let number) where number.isFinite: try container.encode(number, forKey: place)
+      case .string(let text): try container.encode(text, forKey: place)
+      case .double, .null, nil: try container.encodeNil(forKey: place)
+      }
+    }
+  }
+}
+
+extension Metrics.Value: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByStringLiteral {
+  public init(integerLiteral value: Int) { self = .int(value) }
+  public init(floatLiteral value: Double) { self = .double(value) }
+  public init(stringLiteral value: String) { self = .string(value) }
+  /// `null` where there is no number.
+  public init(_ value: Double?) { self = value.map { .double($0) } ?? .null }
+}
+
+/// Adds each step's figures to `metrics.jsonl` of a run, and to the TensorBoard file beside it.
+public final class MetricsWriter {
+  private let path: String
+  private var file: Int32
+  private let board: TensorBoardWriter
+
+  /// - Parameters:
+  ///   - run: the run's folder, which exists.
+  ///   - resumeAfter: the last step that counts; lines of later ones, and a torn last line, are taken away. nil: a new
+  ///     run.
+  /// - Throws: `MartletError` (io).
+  public init(run: String, resumeAfter: Int? = nil) throws {
+    path = run + "/metrics.jsonl"
+    try Self.cut(path, after: resumeAfter)
+    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard file >= 0 else { throw Self.failure(path, "cannot be opened") }
+    do {
+      board = try TensorBoardWriter(folder: run, resumeAfter: resumeAfter)
+    } catch {
+      Glibc.close(file)
+      throw error
+    }
+  }
+
+  deinit { close() }
+
+  /// Adds a line in one write.
+  /// - Throws: `MartletError` (io); the file is then as before.
+  public func write(_ metrics: Metrics) throws {
+    precondition(file >= 0, "MetricsWriter: closed")
+    let bytes = Array(metrics.line.utf8)
+    let end = lseek(file, 0, SEEK_END)
+    let code = bytes.withUnsafeBytes { writeAll(file, $0, at: end) }
+    guard code == 0 else {
+      ftruncate(file, end)
+      errno = code
+      throw Self.failure(path, "cannot be written")
+    }
+    try board.write(step: metrics.step ?? 0, metrics.numbers)
+  }
+
+  public func close() {
+    guard file >= 0 else { return }
+    Glibc.close(file)
+    file = -1
+    board.close()
+  }
+
+  /// Lines that are whole and not of a later step stay. The new file takes the old one's place at once.
+  private static func cut(_ path: String, after last: Int?) throws {
+    guard let old = FileManager.default.contents(atPath: path) else { return }
+    var kept = Data()
+    var rest = old[...]
+    while let end = rest.firstIndex(of: 0x0A) {
+      let line = rest[...end]
+      rest = rest[(end + 1)...]
+      guard let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any] else { continue }
+      if let last, let step = object["step"] as? Int, step > last { continue }
+      kept += line
+    }
+    guard kept.count != old.count else { return }
+    try writeFileAtomically(kept, to: path)
+  }
+
+  private static func failure(_ path: String, _ what: String) -> MartletError {
+    MartletError(.io, "\(path): \(what): \(String(cString: strerror(errno))); free disk space or check its rights")
+  }
+}

@@ -1,0 +1,78 @@
+import Tensor
+
+/// Where the time of a piece of work went.
+public struct Profile: Codable, Sendable, Equatable {
+  public struct Part: Codable, Sendable, Equatable {
+    public var part: PartTimer.Part
+    public var seconds: Double
+    /// Of the whole.
+    public var share: Double
+  }
+
+  /// The work: a measurement's name.
+  public var name: String
+  /// In the order of `PartTimer.Part`.
+  public var parts: [Part]
+
+  public init(_ name: String, _ seconds: PartTimer.Seconds) {
+    self.name = name
+    let order = PartTimer.Part.allCases
+    let whole = order.reduce(0) { $0 + (seconds[$1] ?? 0) }
+    parts = order.compactMap { part in
+      seconds[part].map { Part(part: part, seconds: $0, share: whole > 0 ? $0 / whole : 0) }
+    }
+  }
+
+  /// The table for a terminal.
+  public var table: String {
+    alignedTable(
+      [[name, "seconds", "share"]]
+        + parts.map { [$0.part.rawValue, HTML.short($0.seconds), decimals(100 * $0.share, 1) + " %"] })
+  }
+}
+
+extension PartTimer {
+  /// A timer by the wall clock.
+  public static func wall() -> PartTimer {
+    let start = ContinuousClock.now
+    return PartTimer { (ContinuousClock.now - start) / .seconds(1) }
+  }
+}
+
+extension Metrics {
+  /// Adds `profile_...`, in seconds.
+  package mutating func add(profile: PartTimer.Seconds) {
+    for part in PartTimer.Part.allCases {
+      if let seconds = profile[part] { self["profile_" + part.rawValue] = .double(seconds) }
+    }
+  }
+}
+
+/// Collects the profiles of measurements.
+package final class Profiler {
+  package let timer = PartTimer.wall()
+  package private(set) var profiles: [Profile] = []
+  private var seconds: [String: PartTimer.Seconds] = [:]
+  private var name = ""
+
+  package init() {}
+
+  /// What is timed from here on counts for `name`.
+  package func begin(_ name: String) {
+    self.name = name
+    _ = timer.take()
+  }
+
+  /// Work that named no part has no profile.
+  package func end() {
+    let parts = timer.take()
+    guard parts.keys.contains(where: { $0 != .other }) else { return }
+    seconds[name, default: [:]].merge(parts) { $0 + $1 }
+    let profile = Profile(name, seconds[name] ?? [:])
+    if let place = profiles.firstIndex(where: { $0.name == name }) {
+      profiles[place] = profile
+    } else {
+      profiles.append(profile)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import Support
+
+extension Episode.Run: Codable {
+  public init(from decoder: any Decoder) throws {
+    var pair = try decoder.unkeyedContainer()
+    author = try pair.decode(Author.self)
+    count = try pair.decode(Int.self)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var pair = encoder.unkeyedContainer()
+    try pair.encode(author)
+    try pair.encode(count)
+  }
+}
+
+extension Episode.Sampling {
+  enum CodingKeys: String, CodingKey {
+    case temperature
+    case topP = "top_p"
+    case topK = "top_k"
+    case seed, tools
+  }
+
+  /// Absent keys have their neutral values.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    temperature = try values.decodeIfPresent(Float.self, forKey: .temperature) ?? 1
+    topP = try values.decodeIfPresent(Float.self, forKey: .topP) ?? 1
+    topK = try values.decodeIfPresent(Int.self, forKey: .topK) ?? 0
+    seed = try values.decodeIfPresent(UInt64.self, forKey: .seed) ?? 0
+    tools = try values.decodeIfPresent(ToolFormats.self, forKey: .tools)
+  }
+}
+
+extension Episode.Call {
+  enum CodingKeys: CodingKey { case code, status, detail, output, ms }
+
+  /// All but `code` and `status` may be absent.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    code = try values.decode(String.self, forKey: .code)
+    status = try values.decode(CallResult.Status.self, forKey: .status)
+    detail = try values.decodeIfPresent(String.self, forKey: .detail) ?? status.rawValue
+    output = try values.decodeIfPresent(String.self, forKey: .output) ?? ""
+    ms = try values.decodeIfPresent(Double.self, forKey: .ms) ?? 0
+  }
+}
+
+extension Episode: Codable, VerbatimNumbers {
+  public static let verbatimKeys: Set<String> = ["id", "gold", "answer"]
+
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case id, sample, problem, gold, tokens, authors
+    case logProbs = "logprobs"
+    case kept, sampling, hints, calls, finish, answer, verdict, reward
+  }
+
+  /// The keys of an episode's line.
+  package static let fileKeys = CodingKeys.allCases.map(\.rawValue)
+
+  /// Needs `id`, `tokens` and `authors`; absent log-probs are nil all along. Unknown keys are ignored.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }
+    guard let id = try text(.id) else {
+      throw DecodingError.keyNotFound(
+        CodingKeys.id, .init(codingPath: decoder.codingPath, debugDescription: "no id"))
+    }
+    self.id = id
+    sample = try values.decodeIfPresent(Int.self, forKey: .sample) ?? 0
+    problem = try values.decodeIfPresent(String.self, forKey: .problem) ?? ""
+    gold = try text(.gold)
+    tokens = try values.decode([Int32].self, forKey: .tokens)
+    authors = try values.decode([Run].self, forKey: .authors)
+    logProbs =
+      try values.decodeIfPresent([Float?].self, forKey: .logProbs) ?? [Float?](repeating: nil, count: tokens.count)
+    kept = try values.decodeIfPresent([[Int32]?].self, forKey: .kept)
+    sampling = try values.decodeIfPresent(Sampling.self, forKey: .sampling)
+    hints = try values.decodeIfPresent([Hint].self, forKey: .hints) ?? []
+    calls = try values.decodeIfPresent([Call].self, forKey: .calls) ?? []
+    finish = try values.decodeIfPresent(Finish.self, forKey: .finish) ?? .stop
+    answer = try text(.answer)
+    verdict = try values.decodeIfPresent(Verdict.self, forKey: .verdict)
+    reward = try values.decodeIfPresent(Reward.self, forKey: .reward)
+    spreadKept()
+  }
+
+  /// `kept` with one entry a model token (others' files) becomes one entry a token.
+  private mutating func spreadKept() {
+    guard let listed = kept, listed.count != tokens.count else { return }
+    let authors = authorsByToken
+    guard authors.count == tokens.count, listed.count == authors.count(where: { $0 == .model }) else { return }
+    var next = listed.makeIterator()
+    kept = authors.map { $0 == .model ? next.next() ?? nil : nil }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(id, forKey: .id)
+    try values.encode(sample, forKey: .sample)
+    try values.encode(problem, forKey: .problem)
+    try values.encode(gold, forKey: .gold)
+    try values.encode(tokens, forKey: .tokens)
+    try values.encode(authors, forKey: .authors)
+    try values.encode(logProbs, forKey: .logProbs)
+    try values.encode(kept, forKey: .kept)
+    try values.encode(sampling, forKey: .sampling)
+    try values.encode(hints, forKey: .hints)
+    try values.encode(calls, forKey: .calls)
+    try values.encode(finish, forKey: .finish)
+    try values.encode(answer, forKey: .answer)
+    try values.encode(verdict, forKey: .verdict)
+    try values.encode(reward, forKey: .reward)
+  }
+}
+
+/// Files of episodes, one a line.
+public enum EpisodeFile {
+  /// - Parameter needsLogProbs: whether the model's tokens must have theirs (not for supervised training).
+  /// - Throws: `MartletError`: io; data with file, line and key for what is malformed or does not fit together.
+  public static func read(_ path: String, needsLogProbs: Bool = true) throws -> [Episode] {
+    var episodes: [Episode] = []
+    try JSONLines.forEach(path, as: Episode.self) { episode, line in
+      if let defect = episode.defect(logProbs: needsLogProbs) {
+        throw MartletError(.data, "\(path):\(line): episode \(episode.id): \(defect)")
+      }
+      episodes.append(episode)
+    }
+    return episodes
+  }
+
+  /// - Throws: `MartletError` (io, or data for a number that is not finite).
+  public static func write(_ episodes: [Episode], to path: String) throws {
+    try JSONLines.write(episodes, to: path)
+  }
+}

@@ -1,0 +1,27 @@
+/// What a grader found. Nothing is ever turned into "incorrect" silently: a gold answer nobody can read and a
+/// comparison that took too long have names of their own.
+public enum Verdict: String, Codable, Sendable, CaseIterable {
+  case correct, incorrect
+  case noAnswer = "no_answer"
+  case ungradable, timeout
+}
+
+/// A verdict, the answer it is about, and the means.
+public struct GradeResult: Codable, Sendable, Equatable {
+  public enum How: String, Codable, Sendable, CaseIterable {
+    /// The same text; plain numbers; fractions; everything else that is compared by value (docs/grading.md).
+    case exact, numeric, fraction, value
+    /// What only math-verify reads.
+    case mathVerify = "math_verify"
+  }
+  public var verdict: Verdict
+  public var answer: String?
+  /// nil when there was no answer to compare.
+  public var how: How?
+
+  public init(verdict: Verdict, answer: String?, how: How?) {
+    self.verdict = verdict
+    self.answer = answer
+    self.how = how
+  }
+}

@@ -1,0 +1,112 @@
+import Foundation
+
+/// Runs the blocks of many trajectories on a few threads, one block a trajectory at a time.
+final class CallRunner: @unchecked Sendable {
+  struct Result: Sendable {
+    let index: Int
+    let result: CallResult
+  }
+
+  private struct Job {
+    let index: Int
+    let key: UInt64
+    /// Executed before, to be executed again in a new session.
+    let earlier: [String]
+    let code: String
+  }
+
+  private let host: InterpreterHost
+  private let threadLimit: Int
+  private let condition = NSCondition()
+  private var jobs: [Job] = []
+  private var results: [Result] = []
+  private var sessions: [Int: InterpreterSession] = [:]
+  private var error: (any Error)?
+  private var threads = 0
+  private var idle = 0
+  private var stopped = false
+
+  init(host: InterpreterHost, threads: Int) {
+    self.host = host
+    threadLimit = threads
+  }
+
+  /// - Parameter earlier: blocks to execute first if the trajectory has no session yet.
+  func submit(index: Int, key: UInt64, earlier: [String], code: String) {
+    condition.lock()
+    defer { condition.unlock() }
+    jobs.append(Job(index: index, key: key, earlier: earlier, code: code))
+    if idle < jobs.count, threads < threadLimit {
+      threads += 1
+      Thread.detachNewThread { self.work() }
+    }
+    condition.broadcast()
+  }
+
+  /// What has come back, in no particular order.
+  /// - Parameter seconds: how long to wait for the first.
+  /// - Throws: when no session could be opened.
+  func take(waiting seconds: Double) throws -> [Result] {
+    condition.lock()
+    defer { condition.unlock() }
+    if results.isEmpty, error == nil, seconds > 0 { _ = condition.wait(until: Date(timeIntervalSinceNow: seconds)) }
+    if let error { throw error }
+    defer { results.removeAll() }
+    return results
+  }
+
+  /// Ends a trajectory's session, if it has one.
+  func close(index: Int) {
+    condition.lock()
+    let session = sessions.removeValue(forKey: index)
+    condition.unlock()
+    session?.close()
+  }
+
+  /// Lets the threads go; a block that still runs ends at its own limit, and nobody waits for it.
+  func stop() {
+    condition.lock()
+    stopped = true
+    jobs.removeAll()
+    sessions.removeAll()
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  private func work() {
+    condition.lock()
+    while true {
+      while jobs.isEmpty, !stopped {
+        idle += 1
+        condition.wait()
+        idle -= 1
+      }
+      if stopped { break }
+      let job = jobs.removeFirst()
+      let session = sessions[job.index]
+      condition.unlock()
+      let outcome = Swift.Result { try execute(job, session) }
+      condition.lock()
+      if stopped { break }
+      switch outcome {
+      case .success(let result): results.append(Result(index: job.index, result: result))
+      case .failure(let failure): error = failure
+      }
+      condition.broadcast()
+    }
+    condition.unlock()
+  }
+
+  private func execute(_ job: Job, _ open: InterpreterSession?) throws -> CallResult {
+    if let open { return open.run(job.code) }
+    let session = try host.open(key: job.key)
+    condition.lock()
+    if !stopped { sessions[job.index] = session }
+    condition.unlock()
+    for code in job.earlier {
+      let result = session.run(code)
+      if result.status == .sandboxError { return result }
+    }
+    return session.run(job.code)
+  }
+}

@@ -1,0 +1,116 @@
+import Checkpoint
+import Foundation
+import Support
+import Transformer
+
+/// A value that a chat template reads: what YAML can hold.
+public enum TemplateValue: Codable, Sendable, Equatable {
+  case bool(Bool)
+  case integer(Int)
+  case number(Double)
+  case text(String)
+  case list([TemplateValue])
+  case map([String: TemplateValue])
+
+  public init(from decoder: any Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    if let bool = try? value.decode(Bool.self) {
+      self = .bool(bool)
+    } else if let integer = try? value.decode(Int.self) {
+      self = .integer(integer)
+    } else if let number = try? value.decode(Double.self) {
+      self = .number(number)
+    } else if let text = try? value.decode(String.self) {
+      self = .text(text)
+    } else if let list = try? value.decode([TemplateValue].self) {
+      self = .list(list)
+    } else {
+      self = .map(try value.decode([String: TemplateValue].self))
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .bool(let value): try container.encode(value)
+    case .integer(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .text(let value): try container.encode(value)
+    case .list(let value): try container.encode(value)
+    case .map(let value): try container.encode(value)
+    }
+  }
+
+  /// The value of a word, as in YAML.
+  public init(word: String) {
+    switch ConfigurationTree(scalar: word) {
+    case .bool(let value): self = .bool(value)
+    case .integer(let value): self = .integer(value)
+    case .number(let value): self = .number(value)
+    default: self = .text(word)
+    }
+  }
+
+  /// As a template is given it; maps by name.
+  var json: JSONValue {
+    switch self {
+    case .bool(let value): .bool(value)
+    case .integer(let value): .number(Double(value), literal: "\(value)")
+    case .number(let value): .number(value, literal: "\(value)")
+    case .text(let value): JSONValue(value)
+    case .list(let values): .array(values.map(\.json))
+    case .map(let values): .object(values.sorted { $0.key < $1.key }.map { ($0.key, $0.value.json) })
+    }
+  }
+}
+
+/// What becomes of problems whose prompt leaves no room for a response.
+public enum OverlongPrompts: String, Codable, Sendable, CaseIterable {
+  /// The run does not start.
+  case error
+  /// They are left out, counted, and listed in the run's `skipped.jsonl`.
+  case skip
+}
+
+extension Configuration.Prompt {
+  /// The first value that makes no sense, as "key: why".
+  var problem: String? {
+    if let date, Self.day(date) == nil { return "date: \"\(date)\" is no day; write it as YYYY-MM-DD" }
+    if let name = templateVariables.keys.sorted().first(where: ChatForm.reservedVariables.contains) {
+      return "template_variables.\(name): is what the program itself gives to the template; choose another name"
+    }
+    return nil
+  }
+
+  private static let calendar: DateFormatter = {
+    let formatter = DateFormatter()
+    formatter.locale = Locale(identifier: "en_US_POSIX")
+    formatter.dateFormat = "yyyy-MM-dd"
+    formatter.isLenient = false
+    return formatter
+  }()
+
+  private static func day(_ text: String) -> Date? { text.count == 10 ? calendar.date(from: text) : nil }
+
+  static var today: String { calendar.string(from: Date()) }
+}
+
+extension Configuration {
+  /// The same with the day that the model's own template will tell, where it asks for one: the one that the run in
+  /// `folder` began on, else today's. `config.yaml` keeps it, so that a run that goes on tomorrow asks as it did today.
+  func resolvingDate(folder: String) throws -> Configuration {
+    guard prompt.date == nil, prompt.template == .auto else { return self }
+    let files =
+      try model.map { try ModelSource.header($0).files } ?? newModel.map { try HuggingFaceFolder.files($0.tokenizer) }
+    guard files?.chatTemplate?.contains("strftime_now") == true else { return self }
+    var resolved = self
+    resolved.prompt.date = Prompt.today
+    if let yaml = FileManager.default.contents(atPath: folder + "/config.yaml"),
+      case .text(let begun)? = try ConfigurationTree(
+        yaml: String(decoding: yaml, as: UTF8.self), path: folder + "/config.yaml")["prompt"]?["date"]
+    {
+      resolved.prompt.date = begun
+    }
+    return resolved
+  }
+}

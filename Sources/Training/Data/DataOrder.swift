@@ -1,0 +1,32 @@
+import Support
+import Tensor
+
+/// Which examples or problems each step takes: every epoch is a permutation keyed by (seed, epoch), cut into steps that
+/// may cross its end. Without state, so a resumed run goes on where it was.
+struct DataOrder: Sendable {
+  let count: Int
+  let seed: UInt64
+
+  /// The items of places `start..<start + length` in the endless order.
+  func items(from start: Int, count length: Int) -> [Int] {
+    precondition(count > 0, "DataOrder: there is nothing to order")
+    var result: [Int] = []
+    var epoch = -1
+    var order: [Int] = []
+    for place in start..<start + length {
+      if place / count != epoch {
+        epoch = place / count
+        order = permutation(epoch)
+      }
+      result.append(order[place % count])
+    }
+    return result
+  }
+
+  private func permutation(_ epoch: Int) -> [Int] {
+    var random = CounterRandom(seed: seed, path: [stableHash("data order"), UInt64(epoch)])
+    var order = Array(0..<count)
+    for place in stride(from: count - 1, to: 0, by: -1) { order.swapAt(place, random.integer(0...place)) }
+    return order
+  }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import Reports
+import Rollout
+import Support
+import Transformer
+
+/// A problem and where it stands: `file:line`.
+struct PlacedProblem {
+  var problem: Problem
+  var place: String
+}
+
+/// Finds prompts that leave no room for a response, before anything is sampled.
+struct PromptRoom {
+  let builder: PromptBuilder
+  let contextLength: Int
+  /// Tokens that stand between prompt and response: the hint that every response begins with.
+  let hintCount: Int
+  let overlong: OverlongPrompts
+
+  /// A problem that cannot be asked: a line of `skipped.jsonl`.
+  struct Overlong: Encodable, Equatable {
+    var id: String
+    var place: String
+    var tokens: Int
+    fileprivate var contextLength: Int
+
+    private enum CodingKeys: CodingKey { case id, place, tokens }
+
+    var message: String {
+      "\(place): the prompt has \(tokens) tokens, which leaves no room for a response in the model's context of "
+        + "\(contextLength); shorten it, or leave such problems out with prompt.overlong: skip"
+    }
+  }
+
+  init(_ loaded: LoadedModel, builder: PromptBuilder, configuration: Configuration) {
+    self.builder = builder
+    contextLength = loaded.model.configuration.contextLength
+    hintCount = configuration.prompt.hint.map { loaded.tokenizer.encode($0).count } ?? 0
+    overlong = configuration.prompt.overlong
+  }
+
+  /// The tokens of each prompt, in order.
+  func counts(_ problems: [PlacedProblem]) throws -> [Int] {
+    try problems.map { placed in
+      do { return try builder.prompt(placed.problem).count + hintCount } catch let error as MartletError {
+        throw MartletError(error.status, "\(placed.place): \(error.message)")
+      }
+    }
+  }
+
+  /// Those of `problems` that cannot be asked.
+  func find(_ problems: [PlacedProblem], counts: [Int]) -> [Overlong] {
+    zip(problems, counts).compactMap { placed, count in
+      count < contextLength
+        ? nil : Overlong(id: placed.problem.id, place: placed.place, tokens: count, contextLength: contextLength)
+    }
+  }
+
+  /// The problems that can be asked.
+  /// - Parameter list: the file where those left out are listed; nil: nowhere.
+  /// - Throws: `MartletError` (data) for the first that cannot, unless such problems are skipped; and where none is
+  ///   left.
+  func admit(_ problems: [PlacedProblem], list: String?, onEvent: EventHandler) throws -> [Problem] {
+    let out = try find(problems, counts: counts(problems))
+    guard let first = out.first else { return problems.map(\.problem) }
+    guard overlong == .skip else { throw MartletError(.data, first.message) }
+    guard out.count < problems.count else {
+      throw MartletError(.data, "\(first.place): all \(out.count) prompts are longer than the model's context allows")
+    }
+    onEvent(
+      .warning(
+        "left out: \(out.count) of \(problems.count) problems, whose prompts leave no room for a response"
+          + (list.map { "; \($0) lists them" } ?? "")))
+    if let list { try JSONLines.write(out, to: list) }
+    let places = Set(out.map(\.place))
+    return problems.filter { !places.contains($0.place) }.map(\.problem)
+  }
+}

@@ -1,0 +1,58 @@
+import Checkpoint
+import Foundation
+import PPO
+import Reports
+import Rollout
+import Support
+import Tokenization
+import Transformer
+
+/// Makes the table at the end from the stages' episodes.
+struct Comparing {
+  let parts: PipelineFile.Parts
+  private var evaluations: [String: Evaluation] = [:]
+
+  init(_ parts: PipelineFile.Parts) throws {
+    self.parts = parts
+    let wanted = parts.comparison.map { Set($0.rows + $0.over + [$0.of]) } ?? []
+    for stage in parts.stages where wanted.contains(stage.name) {
+      let episodes = try EpisodeFile.read("\(parts.root)/\(stage.name)/episodes/eval.jsonl")
+      guard let model = stage.configuration.model else { continue }
+      let header = try ModelSource.header(model)
+      guard let json = header.files.tokenizer else { continue }
+      let tokenizer = try Tokenizer(json: json, path: model)
+      evaluations[stage.name] = Evaluation(
+        episodes, labels: episodes.map { $0.analysis(tokenizer).blocks.map(\.label) })
+    }
+  }
+
+  private func evaluation(_ name: String) throws -> Evaluation {
+    guard let found = evaluations[name] else {
+      throw MartletError(.data, "\(parts.root)/\(name): its model has no tokenizer; import it again with one")
+    }
+    return found
+  }
+
+  func summary(_ comparison: PipelineFile.Comparison) throws -> Summary {
+    let rows = try comparison.rows.map { name -> Summary.Row in
+      let evaluation = try evaluation(name)
+      let interval = evaluation.interval(.accuracy)
+      let model = parts.stages.first { $0.name == name }?.configuration.model ?? ""
+      return Summary.Row(
+        stage: name, model: model, accuracy: evaluation.value(.accuracy) ?? 0, accuracyLow: interval?.low,
+        accuracyHigh: interval?.high, problems: evaluation.problems.count, tokens: evaluation.value(.tokens) ?? 0,
+        codeRatio: evaluation.value(.codeRatio), calls: evaluation.value(.calls), execOK: evaluation.value(.execOK),
+        calcShare: evaluation.value(.calcShare), verifyShare: evaluation.value(.verifyShare))
+    }
+    let last = try evaluation(comparison.of)
+    let best = try comparison.over.map { try evaluation($0) }.max {
+      ($0.value(.accuracy) ?? 0) < ($1.value(.accuracy) ?? 0)
+    }
+    guard let best else { throw MartletError(.configuration, "summary.over: names no stage") }
+    let difference = ProblemBootstrap().difference(last.ratio(.accuracy), best.ratio(.accuracy))
+    let points = 100 * ((last.value(.accuracy) ?? 0) - (best.value(.accuracy) ?? 0))
+    return Summary(
+      rows: rows,
+      gain: Summary.Gain(points: points, low: difference.map { 100 * $0.low }, high: difference.map { 100 * $0.high }))
+  }
+}

@@ -1,0 +1,167 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Support
+import Tensor
+import Tokenization
+import Transformer
+
+extension Plan {
+  /// What of a stage's work is in memory at the same time.
+  private struct Phase {
+    let name: String
+    let trains, samples: Bool
+    /// Its data, where that is not the stage's own.
+    let configuration: Configuration
+    /// As what kind of data that is read.
+    let kind: StageKind
+  }
+
+  /// The plan of one stage, from its configuration alone: nothing is allocated, of the model only the header is read.
+  ///
+  /// A stage that samples first and trains afterwards, or evaluates at its end, frees the one before it begins the
+  /// other: the plan is that of the phase that takes most.
+  /// - Parameters:
+  ///   - readsData: count the tokens of the stage's data, where it is there; else as many as the keys allow are
+  ///     assumed.
+  ///   - longest: tokens of the longest training example, where the data is not there yet.
+  /// - Throws: `MartletError` when the model's header cannot be read.
+  public static func of(
+    _ configuration: Configuration, kind: StageKind, threads: Int = WorkerPool.physicalCoreCount,
+    speed: MachineSpeed? = nil, readsData: Bool = true, longest: Int? = nil
+  ) throws -> Plan {
+    let shape = try shape(of: configuration)
+    let phases = phases(of: configuration, kind: kind)
+    let found = try phases.map { readsData ? try lengths($0) : (nil, nil) }
+    let plans = try zip(phases, found).map { phase, found in
+      var input = try input(phase, stage: kind, shape: shape, threads: threads, lengths: found.0)
+      if let longest, phase.kind == .sft, input.rows == nil { input.maxSequenceTokens = longest }
+      return Plan(input, speed: speed)
+    }
+    guard let largest = plans.indices.max(by: { plans[$0].peakBytes < plans[$1].peakBytes }) else {
+      preconditionFailure("Plan.of: \(kind) has no phase")
+    }
+    var plan = plans[largest]
+    plan.stage = kind
+    plan.recomputes = plans.contains(where: \.recomputes)
+    plan.samplingSecondsPerStep = plans.compactMap(\.samplingSecondsPerStep).first
+    plan.updateSecondsPerStep = plans.compactMap(\.updateSecondsPerStep).first
+    if phases.count > 1 {
+      plan.notes.append("of \(phases.map(\.name).joined(separator: ", ")), \(phases[largest].name) takes most")
+    }
+    if phases.contains(where: \.samples), configuration.sampling.maxTokens >= shape.contextLength {
+      plan.notes.append(
+        "sampling.max_tokens \(configuration.sampling.maxTokens): a response ends before, where the model's context of "
+          + "\(shape.contextLength) tokens is full")
+    }
+    plan.refusals += found.compactMap(\.1)
+    let overlong = found.flatMap { $0.0?.overlong ?? [] }
+    if let first = overlong.first {
+      switch configuration.prompt.overlong {
+      case .error: plan.refusals.append(first.message)
+      case .skip:
+        let places = Set(overlong.map(\.place))  // rft's phases read the same file
+        plan.notes.append("left out: problems whose prompts leave no room for a response, \(places.count) of them")
+      }
+    }
+    return plan
+  }
+
+  private static func phases(of configuration: Configuration, kind: StageKind) -> [Phase] {
+    func phase(_ name: String, trains: Bool, samples: Bool, _ kind: StageKind, data: [String]? = nil) -> Phase {
+      var own = configuration
+      if let data { own.data = data }
+      return Phase(name: name, trains: trains, samples: samples, configuration: own, kind: kind)
+    }
+    let evaluation =
+      configuration.evalData.isEmpty
+      ? [] : [phase("evaluation", trains: false, samples: true, .eval, data: configuration.evalData)]
+    switch kind {
+    case .sft: return [phase("training", trains: true, samples: false, .sft)] + evaluation
+    case .rl: return [phase("training", trains: true, samples: true, .rl)] + evaluation
+    case .hint: return [phase("sampling", trains: false, samples: true, .hint)]
+    case .rft:
+      return [
+        phase("sampling", trains: false, samples: true, .rft), phase("training", trains: true, samples: false, .rft),
+      ] + evaluation
+    case .eval:
+      let data = configuration.data + configuration.evalData
+      return [phase("evaluation", trains: false, samples: true, .eval, data: data)]
+    }
+  }
+
+  private static func input(
+    _ phase: Phase, stage: StageKind, shape plain: ModelConfiguration, threads: Int, lengths: PlanLengths?
+  ) throws -> PlanInput {
+    let configuration = phase.configuration
+    var shape = plain
+    if phase.trains, configuration.lora.rank > 0 { shape.adapters = configuration.lora }
+    if stage == .rl, phase.trains, configuration.loss.advantage.requiresValues { shape.valueHead = true }
+    let prompts = try prompts(phase)
+    let responses = phase.samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
+    var input = PlanInput(
+      model: shape, trains: phase.trains, samples: phase.samples, optimizer: configuration.optimizer.kind,
+      optimizerState: configuration.optimizer.state, gradientShards: configuration.gradientShards,
+      microBatchTokens: configuration.microBatchTokens, slots: configuration.slots,
+      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
+      promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
+      updateBatch: configuration.updateBatch, responses: max(1, responses),
+      hasReferenceModel: stage == .rl && phase.trains && configuration.loss.requiresReference,
+      recompute: configuration.recompute, threads: threads)
+    if let lengths {
+      input.maxSequenceTokens = lengths.longest
+      (input.rows, input.targets) = (lengths.rows, lengths.targets)
+    } else if phase.kind == .sft {
+      input.maxSequenceTokens = min(shape.contextLength, configuration.microBatchTokens)
+    }
+    let together = stage == .rl && configuration.evalEvery > 0 ? try count(configuration.evalData) : 0
+    input.slots = min(input.slots, max(input.responses, together))
+    input.referenceSharesWeights = ReferenceModel.sharesWeights(configuration)
+    return input
+  }
+
+  /// Prompts that are sampled together.
+  private static func prompts(_ phase: Phase) throws -> Int {
+    let configuration = phase.configuration
+    switch phase.kind {
+    case .eval, .rft: return try count(configuration.data)
+    case .hint where configuration.hint.edits != nil: return try count(configuration.data)
+    case .rl, .hint, .sft: return configuration.promptsPerStep
+    }
+  }
+
+  /// Problems of the files that are there.
+  private static func count(_ paths: [String]) throws -> Int {
+    try paths.reduce(0) { count, path in
+      FileManager.default.fileExists(atPath: path) ? count + (try Problem.readFile(path).count) : count
+    }
+  }
+
+  /// The data's lengths, or what is wrong with it.
+  private static func lengths(_ phase: Phase) throws -> (PlanLengths?, String?) {
+    do {
+      return (try PlanLengths(phase.configuration, kind: phase.kind), nil)
+    } catch let error as MartletError where error.status == .data {
+      return (nil, error.message)
+    }
+  }
+
+  /// Tokens that a prompt is taken to have.
+  private static let promptAllowance = 1024
+
+  private static func shape(of configuration: Configuration) throws -> ModelConfiguration {
+    if let path = configuration.model { return try ModelSource.header(path).configuration }
+    guard let new = configuration.newModel else {
+      throw MartletError(.configuration, "model: is missing; name a model, or describe one under new_model")
+    }
+    var shape = new.shape
+    if shape.vocabularySize == 1 {
+      let path = new.tokenizer + "/tokenizer.json"
+      guard let json = FileManager.default.contents(atPath: path) else {
+        throw MartletError(.configuration, "new_model.tokenizer: \(path) cannot be read")
+      }
+      shape.vocabularySize = try Tokenizer(json: json, path: path).vocabularyCount
+    }
+    return shape
+  }
+}

@@ -1,0 +1,240 @@
+import Reports
+import Tensor
+import Transformer
+
+/// What a plan is made from: plain numbers of a configuration.
+public struct PlanInput: Sendable {
+  public var model: ModelConfiguration
+  /// Whether weights are updated (sft, rft, rl).
+  public var trains: Bool
+  /// Whether responses are sampled (rl, eval, hint, rft).
+  public var samples: Bool
+  public var optimizer: OptimizerKind
+  public var optimizerState: OptimizerState
+  public var gradientShards: Int
+  /// Packed rows of a micro-batch; one longer sequence is taken whole.
+  public var microBatchTokens: Int
+  /// Packed rows of the largest micro-batch, and its targets, where they are known; nil: what the budget allows.
+  public var rows, targets: Int?
+  /// Sequences the sampler has open at once.
+  public var slots: Int
+  /// The longest sequence, prompt included.
+  public var maxSequenceTokens: Int
+  public var promptsPerStep: Int
+  public var samplesPerPrompt: Int
+  /// Responses an optimizer step.
+  public var updateBatch: Int
+  /// Responses a step that are sampled anew: 0 for fine-tuning on given data.
+  public var responses: Int
+  public var hasReferenceModel: Bool
+  /// Whether the reference's weights are the policy's own, without adapters.
+  public var referenceSharesWeights = false
+  public var recompute: Recomputation
+  public var threads: Int
+
+  public init(
+    model: ModelConfiguration, trains: Bool, samples: Bool, optimizer: OptimizerKind = .adamw,
+    optimizerState: OptimizerState = .float32, gradientShards: Int = 1, microBatchTokens: Int, slots: Int,
+    maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
+    updateBatch: Int = 1, responses: Int = 0, hasReferenceModel: Bool = false,
+    recompute: Recomputation = .auto, threads: Int = WorkerPool.physicalCoreCount
+  ) {
+    self.model = model
+    self.trains = trains
+    self.samples = samples
+    self.optimizer = optimizer
+    self.optimizerState = optimizerState
+    self.gradientShards = gradientShards
+    self.microBatchTokens = microBatchTokens
+    self.slots = slots
+    self.maxSequenceTokens = maxSequenceTokens
+    self.promptsPerStep = promptsPerStep
+    self.samplesPerPrompt = samplesPerPrompt
+    self.updateBatch = updateBatch
+    self.responses = responses
+    self.hasReferenceModel = hasReferenceModel
+    self.recompute = recompute
+    self.threads = threads
+  }
+}
+
+/// Memory and time of a run, before anything is allocated.
+public struct Plan: Codable, Sendable, Equatable {
+  public struct Part: Codable, Sendable, Equatable {
+    public var name: String
+    public var bytes: Int
+  }
+
+  /// The stage it is for; nil: made from plain numbers.
+  public var stage: StageKind?
+  /// What takes memory, and how much at most.
+  public var parts: [Part]
+  /// The sum of the parts.
+  public var peakBytes: Int
+  public var availableBytes: Int
+  /// Whether layers are run again in the backward pass, because it was asked for or nothing else fits.
+  public var recomputes: Bool
+  /// Every response as long as allowed, at the speed of a large matrix product; null when nothing was measured.
+  public var samplingSecondsPerStep: Double?
+  public var updateSecondsPerStep: Double?
+  /// Why this cannot run, each with a remedy. Empty: it can.
+  public var refusals: [String]
+  public var notes: [String]
+
+  public var fits: Bool { refusals.isEmpty }
+
+  enum CodingKeys: String, CodingKey {
+    case stage, parts
+    case peakBytes = "peak_bytes"
+    case availableBytes = "available_bytes"
+    case recomputes
+    case samplingSecondsPerStep = "sampling_seconds_per_step"
+    case updateSecondsPerStep = "update_seconds_per_step"
+    case refusals, notes
+  }
+
+  /// - Parameters:
+  ///   - availableBytes: what may be taken.
+  ///   - speed: measured, for the times.
+  public init(_ input: PlanInput, availableBytes: Int = MachineMemory.available(), speed: MachineSpeed? = nil) {
+    let scale = ModelScale(input.model)
+    var parts = Self.parts(input, scale, recomputes: false)
+    func sum() -> Int { parts.reduce(0) { $0 + $1.bytes } }
+    recomputes = input.trains && (input.recompute == .layers || (input.recompute == .auto && sum() > availableBytes))
+    if recomputes { parts = Self.parts(input, scale, recomputes: true) }
+    self.parts = parts
+    peakBytes = sum()
+    self.availableBytes = availableBytes
+    refusals = Self.impossible(input)
+    notes = Self.notes(input, scale)
+    if recomputes { notes.append("of each layer only the input is kept; it is run again in the backward pass") }
+    if peakBytes > availableBytes {
+      let largest = parts.sorted { $0.bytes > $1.bytes }.prefix(3).map { "\($0.name) \(byteText($0.bytes))" }
+      refusals.append(
+        "memory: \(byteText(peakBytes)) are needed and \(byteText(availableBytes)) are free "
+          + "(\(largest.joined(separator: ", "))); " + Self.remedy(parts, input, excess: peakBytes - availableBytes))
+    }
+    guard let speed else { return }
+    let flops = speed.gflops * 1e9
+    let tokens = Double(input.maxSequenceTokens)
+    // A position sees half of its sequence on average.
+    let each = scale.forwardOperations(contextLength: input.maxSequenceTokens / 2) + scale.headOperations
+    if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
+    if input.trains {
+      let rows = Double(input.responses > 0 ? input.responses : input.updateBatch) * tokens
+      updateSecondsPerStep = rows * each * Double(3 + (input.hasReferenceModel ? 1 : 0) + (recomputes ? 1 : 0)) / flops
+    }
+  }
+
+  private static func parts(_ input: PlanInput, _ scale: ModelScale, recomputes: Bool) -> [Part] {
+    var parts = [Part(name: "weights", bytes: scale.weightBytes)]
+    func add(_ name: String, _ bytes: Int) { if bytes > 0 { parts.append(Part(name: name, bytes: bytes)) } }
+    // Counts whose product is no number any more are beyond any memory: one that is refused as well takes their place.
+    let perRow = max(1, scale.activationBytesPerToken(recomputes: recomputes))
+    let rows = min(input.rows ?? max(input.microBatchTokens, input.maxSequenceTokens), (1 << 55) / perRow)
+    let targets = min(input.targets ?? rows, rows)
+    let cached = min(input.slots, max(1, (1 << 60) / (input.maxSequenceTokens * scale.cacheBytesPerToken)))
+    var gradientBytes = 0
+    if input.trains {
+      // S parts are added as a binary tree: ceil(log2 S) sums wait beside the one being made.
+      let depth = (0..<62).first { 1 << $0 >= input.gradientShards } ?? 0
+      gradientBytes = scale.gradientBytes
+      add("gradients", gradientBytes * (1 + depth))
+      add(
+        "optimizer moments",
+        Optimizer.stateBytes(
+          OptimizerSettings(kind: input.optimizer, state: input.optimizerState), parameterCount: scale.trainableCount))
+      func training(targets: Int) -> Int { scale.trainingBytes(rows: rows, targets: targets, recomputes: recomputes) }
+      let activations = scale.activationBytesPerToken(recomputes: recomputes) * rows
+      add("activations of a micro-batch", activations)
+      add("panels and scratch of training", training(targets: 0) - activations)
+      add("logits", training(targets: targets) - training(targets: 0))
+    }
+    if input.samples {
+      // The panels lie in the gradients' memory where there is some.
+      add("packed panels of sampling", max(0, scale.packedBytes - gradientBytes))
+      add("key and value caches", cached * input.maxSequenceTokens * scale.cacheBytesPerToken)
+      add("scratch of sampling", scale.samplingBytes)
+    }
+    if input.hasReferenceModel {
+      if !input.referenceSharesWeights { add("reference weights", scale.weightBytes) }
+      add("scratch of reference scoring", scale.trainingBytes(rows: rows, targets: targets, gradients: false))
+    }
+    add("the program itself", programBytes)
+    return parts
+  }
+
+  /// Code, libraries with their buffers, a tokenizer, worker threads. Saving adds a few slices.
+  static let programBytes = 60_000_000
+
+  private static func impossible(_ input: PlanInput) -> [String] {
+    var refusals: [String] = []
+    if let problem = input.model.problem { refusals.append("model.\(problem.key): \(problem.message)") }
+    if input.maxSequenceTokens > input.model.contextLength {
+      refusals.append(
+        "sampling.max_tokens: sequences of \(input.maxSequenceTokens) tokens do not fit the model's context of "
+          + "\(input.model.contextLength); lower it")
+    }
+    if input.trains, input.updateBatch < 1 {
+      refusals.append("update_batch: \(input.updateBatch) is not a number of responses; give 1 or more")
+    }
+    return refusals
+  }
+
+  private static func notes(_ input: PlanInput, _ scale: ModelScale) -> [String] {
+    var notes = ["\(scale.parameterCount) parameters, \(input.threads) threads"]
+    if input.trains, input.maxSequenceTokens > input.microBatchTokens {
+      notes.append(
+        "micro_batch_tokens \(input.microBatchTokens) is below the longest sequence of \(input.maxSequenceTokens) "
+          + "tokens, which is then taken alone")
+    }
+    if input.trains, input.samples, input.responses > 0, input.updateBatch > 0 {
+      let updates = (input.responses + input.updateBatch - 1) / input.updateBatch
+      notes.append(
+        "\(input.promptsPerStep) prompts x \(input.samplesPerPrompt) samples = \(input.responses) responses a step, "
+          + "\(updates) optimizer update\(updates == 1 ? "" : "s")")
+    }
+    if input.samples { notes.append("the Python interpreters' own memory is not counted") }
+    return notes
+  }
+
+  /// What to change for the part that is worth most, by how much where that is a plain number.
+  private static func remedy(_ parts: [Part], _ input: PlanInput, excess: Int) -> String {
+    let size = { (name: String) in parts.first { $0.name == name }?.bytes ?? 0 }
+    let caches = size("key and value caches")
+    if caches > excess, input.slots > 1 {
+      let slot = caches / input.slots
+      let slots = input.slots - (excess + slot - 1) / slot
+      if slots >= 1 { return "sample at most \(slots) sequences at once, or lower sampling.max_tokens" }
+    }
+    let activations = size("activations of a micro-batch")
+    if activations > excess, input.microBatchTokens > input.maxSequenceTokens {
+      let token = activations / max(input.microBatchTokens, 1)
+      let rows = input.microBatchTokens - (excess + token - 1) / max(token, 1)
+      if rows >= input.maxSequenceTokens { return "set micro_batch_tokens to \(rows) at most" }
+    }
+    if input.hasReferenceModel, size("reference weights") + size("scratch of reference scoring") >= excess {
+      return "set loss.kl to none, so that no reference model is needed"
+    }
+    if input.optimizer == .adamw, input.optimizerState == .float32, size("optimizer moments") / 256 * 191 >= excess {
+      return "set optimizer.state to 8bit"
+    }
+    if size("optimizer moments") >= excess { return "set optimizer.kind to sgd, or use a machine with more memory" }
+    return "use a smaller model, or a machine with \(byteText(parts.reduce(0) { $0 + $1.bytes })) free"
+  }
+
+  /// The plan for a terminal.
+  public var text: String {
+    var rows = [["memory", "bytes", ""]]
+    rows += (parts + [Part(name: "peak", bytes: peakBytes), Part(name: "available", bytes: availableBytes)]).map {
+      [$0.name, "\($0.bytes)", byteText($0.bytes)]
+    }
+    var text = (stage.map { "stage: \($0.rawValue)\n" } ?? "") + alignedTable(rows)
+    let condition = "s a step of longest responses, at the speed of a large matrix product"
+    if let seconds = samplingSecondsPerStep { text += "sampling: \(decimals(seconds, 1)) \(condition)\n" }
+    if let seconds = updateSecondsPerStep { text += "update: \(decimals(seconds, 1)) \(condition)\n" }
+    for note in notes { text += "note: \(note)\n" }
+    for refusal in refusals { text += "refused: \(refusal)\n" }
+    return text
+  }
+}

@@ -1,0 +1,140 @@
+import Checkpoint
+import Foundation
+import Rollout
+import Support
+
+/// What a stage has sampled so far, on disk: a run that ends, however that comes about, samples none of it again.
+final class EpisodeJournal {
+  /// Which trajectory of the run, and what it goes on from: other weights, another prompt, hint, setting or interpreter
+  /// makes another trajectory, whatever the files are called.
+  private struct Key: Codable, Hashable {
+    var step: Int
+    var id: String
+    var sample: Int
+    var start: String
+
+    init(_ request: SampleRequest, _ settings: SamplerSettings, model: String, means: String) {
+      step = Int(settings.step)
+      id = request.problem.id
+      sample = request.sample
+      var hash = SHA256()
+      for part in ["\(settings)", model, means, request.problem.gold] {
+        hash.update(part.utf8)
+        hash.update(CollectionOfOne<UInt8>(0))
+      }
+      for token in request.promptTokens + (request.prefix?.tokens ?? []) {
+        hash.update(withUnsafeBytes(of: token.littleEndian) { Array($0) })
+      }
+      start = String(hash.hexDigest().prefix(16))
+    }
+  }
+
+  /// A call that came back, or an episode that ended.
+  private struct Record: Codable {
+    var of: Key
+    var call: Episode.Call?
+    var episode: Episode?
+  }
+
+  /// What is lost when the process is killed while it samples.
+  static let costOfKill = "finished responses are kept as they come: a kill costs those under way"
+
+  private let place: String
+  private let name: String
+  /// The identity of the model that samples; whoever changes its weights says so here.
+  var model: String
+  /// What is appended to: a file a step, so that a step's go when a later checkpoint is whole.
+  private var current: (step: Int, journal: Journal)?
+  private var finished: [Key: Episode] = [:]
+  /// What was executed for unfinished ones, in order.
+  private var executed: [Key: [Episode.Call]] = [:]
+
+  /// `journal/<name>-<step>.log`; what a run left there counts when `resume` is true, else it is removed.
+  /// - Parameter model: as ``LoadedModel/identity(trained:pool:)`` gives it.
+  /// - Throws: `MartletError` (io).
+  init(_ folder: RunFolder, name: String = "episodes", model: String, resume: Bool) throws {
+    place = folder.file("journal")
+    self.name = name
+    self.model = model
+    do {
+      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    } catch {
+      throw MartletError(.io, "\(place): cannot be made: \(error.localizedDescription)")
+    }
+    guard resume else {
+      forget(before: .max)
+      return
+    }
+    for step in steps() {
+      let journal = try Journal(path: path(step))
+      defer { journal.close() }
+      for bytes in journal.records {
+        guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
+        if let episode = record.episode { finished[record.of] = episode }
+        if let call = record.call { executed[record.of, default: []].append(call) }
+      }
+    }
+  }
+
+  private func path(_ step: Int) -> String { "\(place)/\(name)-\(step).log" }
+
+  /// Of which there is a file, in order.
+  private func steps() -> [Int] {
+    RunFolder.contents(place).compactMap { file in
+      guard file.hasPrefix(name + "-"), file.hasSuffix(".log") else { return nil }
+      return Int(file.dropFirst(name.count + 1).dropLast(4))
+    }.sorted()
+  }
+
+  private func journal(step: Int) throws -> Journal {
+    if let current, current.step == step { return current.journal }
+    current?.journal.close()
+    current = nil
+    let opened = try Journal(path: path(step))
+    current = (step, opened)
+    return opened
+  }
+
+  /// Samples what is not here yet.
+  /// - Returns: judged episodes in the order of the requests.
+  /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
+  func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
+    let journal = try journal(step: step)
+    let (settings, means) = (engine.settings(step: step), engine.means)
+    let keys = requests.map { Key($0, settings, model: model, means: means) }
+    var episodes = keys.map { finished[$0] }
+    let open = requests.indices.filter { episodes[$0] == nil }
+    var failure: (any Error)?
+    func append(_ record: Record) {
+      do { try journal.append(JSONEncoder().encode(record)) } catch { failure = failure ?? error }
+    }
+    let fresh = try engine.run(
+      open.map { place in
+        var request = requests[place]
+        request.recordedCalls = executed[keys[place]] ?? []
+        return request
+      }, step: step, what: what, onEpisode: { append(Record(of: keys[open[$0]], episode: $1)) },
+      onCall: { place, call in
+        // The sandbox's own failure says nothing about the code.
+        if call.status != .sandboxError { append(Record(of: keys[open[place]], call: call)) }
+      })
+    if let failure { throw failure }
+    try journal.sync()
+    for (place, episode) in zip(open, fresh) { episodes[place] = episode }
+    return try engine.judged(episodes.compactMap(\.self))
+  }
+
+  /// To be called when what was sampled before `step` is safe elsewhere.
+  func forget(before step: Int) {
+    for old in steps() where old < step { unlink(path(old)) }
+    finished = finished.filter { $0.key.step >= step }
+    executed = executed.filter { $0.key.step >= step }
+  }
+
+  /// Ends the journal; its files go.
+  func remove() {
+    current?.journal.close()
+    current = nil
+    forget(before: .max)
+  }
+}

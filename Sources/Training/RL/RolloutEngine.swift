@@ -1,0 +1,125 @@
+import Foundation
+import PPO
+import Reports
+import Rollout
+import Support
+import Tensor
+import Transformer
+
+/// Samples responses to problems and judges them: prompt, sampler, interpreter, grader, reward.
+final class RolloutEngine {
+  let loaded: LoadedModel
+  let builder: PromptBuilder
+  let sampler: Sampler
+  private let interpreter: InterpreterHost?
+  let grader: Grader
+  private let configuration: Configuration
+  private let context: StageContext
+
+  /// - Parameter packedStorage: memory for the packed weights, such as the gradients'.
+  init(
+    _ loaded: LoadedModel, configuration: Configuration, context: StageContext, packedStorage: FloatBuffer? = nil
+  ) throws {
+    self.loaded = loaded
+    self.configuration = configuration
+    self.context = context
+    builder = try PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    interpreter =
+      configuration.sampling.tools == .none ? nil : try context.interpreter(configuration.interpreter)
+    sampler = Sampler(
+      model: loaded.model, tokenizer: loaded.tokenizer, stopTokens: builder.stopTokens, pool: context.pool,
+      interpreter: interpreter, slots: configuration.slots, packedStorage: packedStorage,
+      matmul: configuration.matmul)
+    sampler.timer = context.timer
+    grader = Grader(python: configuration.interpreter.python)
+  }
+
+  /// How long a prompt may be.
+  var room: PromptRoom { PromptRoom(loaded, builder: builder, configuration: configuration) }
+
+  /// Those of `problems` that can be asked; the others are refused, or listed in `folder`.
+  func admit(_ problems: [PlacedProblem], folder: RunFolder, list: String = "skipped.jsonl") throws -> [Problem] {
+    try room.admit(problems, list: folder.file(list), onEvent: context.onEvent)
+  }
+
+  /// The requests of `samples` responses to each problem.
+  func requests(_ problems: [Problem], samples: Range<Int>) throws -> [SampleRequest] {
+    let prefix = configuration.prompt.hint.map { hint in
+      Prefix(
+        hint: hint, kind: .prompt, reason: "a hint at the start of every response", tokenizer: loaded.tokenizer)
+    }
+    return try problems.flatMap { problem in
+      let tokens = try builder.prompt(problem)
+      return samples.map { SampleRequest(problem: problem, sample: $0, promptTokens: tokens, prefix: prefix) }
+    }
+  }
+
+  /// What an episode depends on beside its model, its tokens and ``settings(step:)``: the arithmetic, the interpreter's
+  /// settings, and what it turned out to be on this machine.
+  var means: String {
+    guard let interpreter else { return "\(configuration.matmul)" }
+    let report = interpreter.report
+    let modules = report.preloaded.sorted { $0.key < $1.key }
+    return "\(configuration.matmul) \(interpreter.settings) \(report.tier) \(report.python) \(modules)"
+  }
+
+  func settings(step: Int) -> SamplerSettings {
+    let sampling = configuration.sampling
+    return SamplerSettings(
+      sampling: SamplingSettings(temperature: sampling.temperature, topP: sampling.topP, topK: sampling.topK),
+      seed: configuration.seed, step: UInt64(step), maxTokens: sampling.maxTokens, maxCalls: sampling.maxCalls,
+      tools: sampling.tools)
+  }
+
+  /// Episodes in request order, graded and rewarded.
+  /// - Throws: `Interrupted` when asked to stop; the finished ones have been given to `onEpisode` by then.
+  func run(
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil,
+    onCall: ((Int, Episode.Call) -> Void)? = nil, onToken: ((Int, [Int32], Author) -> Void)? = nil
+  ) throws -> [Episode] {
+    let episodes: [Episode]
+    do {
+      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode, onCall: onCall, onToken: onToken)
+    } catch is CancellationError {
+      throw Interrupted()
+    }
+    return try judged(episodes)
+  }
+
+  private func sample(
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)?,
+    onCall: ((Int, Episode.Call) -> Void)?, onToken: ((Int, [Int32], Author) -> Void)?
+  ) throws -> [Episode] {
+    let started = ContinuousClock.now
+    var shown = started
+    let context = context
+    return try sampler.run(
+      requests, settings: settings(step: step), onEpisode: onEpisode, onCall: onCall, onToken: onToken,
+      onProgress: { tokens, finished in
+        let now = ContinuousClock.now
+        guard now - shown > .milliseconds(200) || finished == requests.count else { return }
+        shown = now
+        let seconds = Double((now - started) / .milliseconds(1)) / 1000
+        context.onEvent(
+          .progress(
+            Progress(
+              what: what, done: finished, total: requests.count, unit: "responses",
+              rate: seconds > 0 ? Double(tokens) / seconds : nil)))
+      },
+      isCancelled: { context.isCancelled })
+  }
+
+  func judged(_ episodes: [Episode]) throws -> [Episode] {
+    try grade(episodes, grader: grader).map { episode in
+      guard episode.gold != nil else { return episode }
+      var episode = episode
+      episode.reward = configuration.reward.reward(for: episode, maxTokens: configuration.sampling.maxTokens)
+      return episode
+    }
+  }
+
+  /// What the model does with its interpreter.
+  func analysis(_ episode: Episode) -> BehaviourAnalysis {
+    episode.analysis(loaded.tokenizer, tools: configuration.sampling.tools)
+  }
+}

@@ -1,0 +1,92 @@
+import Checkpoint
+import Foundation
+import Reports
+import Support
+import Tensor
+import Transformer
+
+/// Writes checkpoints beside the training, one at a time.
+///
+/// Weights and moments are read where they lie, without a copy: nothing changes them between one optimizer step and the
+/// next, and ``finish()`` is called before each. So a checkpoint is written while the next step samples and works out
+/// its gradients.
+final class CheckpointWriter {
+  /// What a checkpoint holds; the weights and moments must stay as they are until it is written.
+  struct Contents: @unchecked Sendable {
+    var step: Int
+    var model: LanguageModel
+    var files: ModelFiles
+    var optimizer: Optimizer
+    var state: Data
+    /// A step whose folder is kept in any case.
+    var best: Int?
+  }
+
+  /// The step of the newest checkpoint that is whole; -1: none.
+  var savedStep = -1
+  private let run: String
+  private let configuration: Configuration
+  private let onEvent: EventHandler
+  private var failures = 0
+  private var underWay: Writing?
+
+  private final class Writing: @unchecked Sendable {
+    let done = DispatchSemaphore(value: 0)
+    let step: Int
+    /// Set before `done` is signalled.
+    var error: (any Error)?
+    init(step: Int) { self.step = step }
+  }
+
+  init(run: String, configuration: Configuration, onEvent: @escaping EventHandler) {
+    self.run = run
+    self.configuration = configuration
+    self.onEvent = onEvent
+  }
+
+  // Nobody may free what is still read.
+  deinit { underWay?.done.wait() }
+
+  /// Begins to write, after the checkpoint before is done.
+  /// - Throws: as ``finish()``.
+  func start(_ contents: Contents) throws {
+    try finish()
+    let writing = Writing(step: contents.step)
+    underWay = writing
+    let (run, configuration) = (run, configuration)
+    Thread.detachNewThread {
+      do { try Self.write(contents, run: run, configuration) } catch { writing.error = error }
+      writing.done.signal()
+    }
+  }
+
+  /// Waits until what was begun is on the disk. A failed save is reported and training goes on; three in a row end it.
+  /// - Throws: `MartletError` (io) for the third.
+  func finish() throws {
+    guard let writing = underWay else { return }
+    writing.done.wait()
+    underWay = nil
+    guard let error = writing.error else {
+      failures = 0
+      savedStep = writing.step
+      return
+    }
+    failures += 1
+    guard failures < 3, let error = error as? MartletError else { throw error }
+    onEvent(.warning("\(error.message); training goes on (failed save \(failures) of 3)"))
+  }
+
+  /// Writes and waits.
+  /// - Throws: `MartletError` (io).
+  func write(_ contents: Contents) throws {
+    try Self.write(contents, run: run, configuration)
+    savedStep = contents.step
+  }
+
+  private static func write(_ contents: Contents, run: String, _ configuration: Configuration) throws {
+    try StepCheckpoint.write(
+      run: run, step: contents.step, model: contents.model, files: contents.files, optimizer: contents.optimizer,
+      state: contents.state, keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast,
+      keepEvery: configuration.keepEvery, alsoKeep: contents.best)
+  }
+}

@@ -1,0 +1,70 @@
+import Rollout
+import Support
+
+/// What becomes of a key whose value is another one when a run is resumed. `docs/resume.md` lists all keys.
+public enum ResumeRule: String, Sendable, CaseIterable {
+  /// Changes no result of the steps that are done or to come, but for how many there are: taken over.
+  case free
+  /// Changes the steps to come: taken over, and written to `history.jsonl` with the first step that it holds for.
+  case recorded
+  /// Without it, it would be another run: refused.
+  case identity
+}
+
+extension Configuration {
+  /// The rule of a key with dots (`optimizer.learning_rate`) in a run of this stage.
+  public static func resumeRule(_ key: String, _ stage: StageKind) -> ResumeRule {
+    let section = key.prefix { $0 != "." }
+    func isOne(of names: [String]) -> Bool { names.contains(key) || names.contains(String(section)) }
+    if isOne(of: free) { return stage == .eval && section == "eval_data" ? .identity : .free }
+    if isOne(of: identity) { return .identity }
+    switch stage {
+    case .hint where key == "hint.count", .eval where key == "hint.count": return .free
+    case .hint, .eval: return .identity
+    case .sft, .rft: return isOne(of: recordedInTraining) ? .recorded : .identity
+    case .rl: return isOne(of: recordedInTraining + recordedInSampling) ? .recorded : .identity
+    }
+  }
+
+  private static let free = [
+    "run", "steps", "save_every", "save_minutes", "keep_last", "keep_every", "eval_every", "eval_data", "slots",
+    "ranks",
+    "recompute",
+  ]
+  private static let identity = ["optimizer.kind", "optimizer.state"]
+  private static let recordedInTraining = [
+    "optimizer", "loss", "matmul", "gradient_shards", "share_prompts", "micro_batch_tokens", "update_batch",
+  ]
+  private static let recordedInSampling = [
+    "prompts_per_step", "samples_per_prompt", "sampling", "prompt", "reward", "groups", "interpreter",
+  ]
+
+  /// The files and models that the result depends on, by the key that names them.
+  var files: [(key: String, path: String)] {
+    var files: [(key: String, path: String)] = []
+    func add(_ key: String, _ path: String?) { if let path { files.append((key, path)) } }
+    add("model", model)
+    add("new_model.tokenizer", newModel.map { $0.tokenizer + "/tokenizer.json" })
+    add("ref_model", refModel)
+    for path in data { add("data", path) }
+    for path in evalData { add("eval_data", path) }
+    add("hint.edits", hint.edits)
+    add("hint.episodes", hint.episodes)
+    for path in rejection.mix { add("rejection.mix", path) }
+    return files
+  }
+
+  /// With every path of ``files`` passed through `transform`.
+  func mapPaths(_ transform: (String) -> String) -> Configuration {
+    var mapped = self
+    mapped.model = model.map(transform)
+    mapped.newModel?.tokenizer = transform(newModel?.tokenizer ?? "")
+    mapped.refModel = refModel.map(transform)
+    mapped.data = data.map(transform)
+    mapped.evalData = evalData.map(transform)
+    mapped.hint.edits = hint.edits.map(transform)
+    mapped.hint.episodes = hint.episodes.map(transform)
+    mapped.rejection.mix = rejection.mix.map(transform)
+    return mapped
+  }
+}

@@ -1,0 +1,83 @@
+import Checkpoint
+import Foundation
+import Reports
+import Rollout
+import Support
+
+/// Evaluation on problems with known answers. Leaves `eval.json` and the episodes.
+enum EvalStage {
+  static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    if context.resume, FileManager.default.fileExists(atPath: folder.file("eval.json")) {
+      return context.onEvent(.note("\(folder.path) is finished"))
+    }
+    guard let path = configuration.model else {
+      throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
+    }
+    try folder.commit(fromStep: 1, context: context)
+    let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
+    let engine = try RolloutEngine(
+      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+    try evaluate(
+      engine.admit(problems, folder: folder), engine: engine, configuration: configuration, folder: folder,
+      context: context)
+  }
+
+  /// What a training stage ends with: its model on `eval_data`. A run that was killed in between makes up for it on
+  /// resume.
+  static func runAtEnd(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    guard !FileManager.default.fileExists(atPath: folder.file("eval.json")) else { return }
+    let problems = try Stage.problems(configuration.evalData, key: "eval_data")
+    let engine = try RolloutEngine(
+      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context)
+    try evaluate(
+      engine.admit(problems, folder: folder, list: "skipped-eval.jsonl"), engine: engine, configuration: configuration,
+      folder: folder, context: context)
+  }
+
+  private static func evaluate(
+    _ problems: [Problem], engine: RolloutEngine, configuration: Configuration, folder: RunFolder,
+    context: StageContext
+  ) throws {
+    context.onEvent(.note(EpisodeJournal.costOfKill))
+    let journal = try EpisodeJournal(
+      folder, name: "eval", model: engine.loaded.identity(pool: context.pool), resume: context.resume)
+    let episodes = try journal.run(
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval", engine: engine)
+    try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
+    try write(episodes, engine: engine, folder: folder, context: context)
+    journal.remove()
+  }
+
+  /// Judges the episodes of a file again: `eval --regrade`.
+  static func regrade(
+    _ path: String, _ configuration: Configuration, folder: RunFolder, context: StageContext
+  ) throws {
+    guard let model = configuration.model else {
+      throw MartletError(.configuration, "model: is missing; its tokenizer reads the episodes")
+    }
+    var configuration = configuration
+    configuration.sampling.tools = .none
+    let engine = try RolloutEngine(
+      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
+    let episodes = try engine.judged(EpisodeFile.read(path))
+    try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
+    try write(episodes, engine: engine, folder: folder, context: context)
+  }
+
+  private static func write(
+    _ episodes: [Episode], engine: RolloutEngine, folder: RunFolder, context: StageContext
+  ) throws {
+    let looks = try Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer)
+    let evaluation = Evaluation(
+      episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) }, looks: looks)
+    let data = try JSONSerialization.data(
+      withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+    try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
+    func rounded(_ name: String, _ value: Double) -> String { "\(name) \((value * 1000).rounded() / 1000)" }
+    var shown = Evaluation.figures.compactMap { figure in
+      evaluation.value(figure).map { rounded(figure.rawValue, $0) }
+    }
+    if let value = evaluation.lastNumberRatio?.value { shown.append(rounded("accuracy_last_number", value)) }
+    context.onEvent(.note(shown.joined(separator: ", ")))
+  }
+}

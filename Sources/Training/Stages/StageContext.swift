@@ -1,0 +1,86 @@
+import Foundation
+import Reports
+import Rollout
+import Synchronization
+import Tensor
+
+/// What all stages of one program share: threads, where events go, whether somebody asked to stop.
+public final class StageContext: @unchecked Sendable {
+  public let pool: WorkerPool
+  public let onEvent: EventHandler
+  public let resume: Bool
+  /// Whether a run that was begun with another configuration is removed and made anew instead of refused.
+  let anew: Bool
+  /// The folder of the pipeline that a stage belongs to: paths in it are written relative to the stage's. nil: none.
+  let root: String?
+  /// Times the parts of training and sampling; nil: nobody asks.
+  public let timer: PartTimer?
+  private let cancelled: @Sendable () -> Bool
+  private let hosts: Hosts
+
+  /// The interpreters that were started, shared by all that come of one context.
+  private final class Hosts: Sendable {
+    let known = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
+  }
+
+  /// - Parameters:
+  ///   - threads: worker threads; nil: the physical cores.
+  ///   - resume: whether a run goes on in a folder that is not empty.
+  ///   - timer: told what part of a step begins; each step's times go into its metrics as `profile_...`, in seconds.
+  ///   - isCancelled: asked between steps, and between tokens while sampling.
+  public init(
+    threads: Int? = nil, resume: Bool = false, anew: Bool = false, timer: PartTimer? = nil,
+    isCancelled: @escaping @Sendable () -> Bool = { false },
+    onEvent: @escaping EventHandler = { _ in }
+  ) {
+    pool = threads.map { WorkerPool(threadCount: $0) } ?? WorkerPool()
+    self.resume = resume
+    self.anew = anew
+    root = nil
+    self.timer = timer
+    cancelled = isCancelled
+    self.onEvent = onEvent
+    hosts = Hosts()
+  }
+
+  private init(_ other: StageContext, resume: Bool, root: String? = nil, onEvent: EventHandler? = nil) {
+    self.root = root ?? other.root
+    anew = other.anew
+    pool = other.pool
+    self.onEvent = onEvent ?? other.onEvent
+    timer = other.timer
+    cancelled = other.cancelled
+    hosts = other.hosts
+    self.resume = resume
+  }
+
+  /// The same with another answer to whether runs are resumed, and for the stages of a pipeline its folder.
+  func with(resume: Bool, root: String? = nil) -> StageContext {
+    StageContext(self, resume: resume, root: root)
+  }
+
+  /// The same threads, its events going to `onEvent`.
+  func listening(_ onEvent: @escaping EventHandler) -> StageContext {
+    StageContext(self, resume: resume, onEvent: onEvent)
+  }
+
+  public var isCancelled: Bool { cancelled() }
+
+  /// Throws `Interrupted` when somebody asked to stop.
+  func checkCancelled() throws { if isCancelled { throw Interrupted() } }
+
+  /// The interpreter with these settings, started when first asked for and kept.
+  public func interpreter(_ settings: InterpreterSettings) throws -> InterpreterHost {
+    try hosts.known.withLock { hosts in
+      if let known = hosts.first(where: { $0.settings == settings }) { return known.host }
+      let host = try InterpreterHost(settings: settings)
+      hosts.append((settings, host))
+      return host
+    }
+  }
+}
+
+/// Somebody asked to stop; what could be saved was.
+public struct Interrupted: Error, Sendable {
+  public init() {}
+}

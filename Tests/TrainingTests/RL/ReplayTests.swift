@@ -1,0 +1,115 @@
+import Checkpoint
+import Foundation
+import PPO
+import Rollout
+import Support
+import Testing
+
+@testable import Training
+
+/// `rl --replay` on episodes whose log-probs are another sampler's.
+@Suite(.serialized) struct ReplayTests {
+  let bench: StageBench
+
+  init() throws { bench = try StageBench() }
+
+  /// The weights after a replay of the bench's episodes, their rewards 1 and 0 in turn.
+  /// - Parameter shift: how far their log-probs are off: for each ten tokens one by 1.5 times as much, one by -0.4
+  ///   times.
+  private func weights(_ correction: CorrectionSettings, shift: Float) throws -> String {
+    var episodes = try EpisodeFile.read(bench.file("episodes.jsonl"))
+    for (index, place) in episodes.indices.enumerated() {
+      episodes[place].reward = .init(total: Double(index % 2))
+      for token in episodes[place].logProbs.indices {
+        episodes[place].logProbs[token]? -= shift * (token % 10 == 0 ? 1.5 : token % 10 == 5 ? -0.4 : 0)
+      }
+    }
+    let path = bench.file("replayed.jsonl")
+    try EpisodeFile.write(episodes, to: path)
+    var configuration = Configuration()
+    configuration.run = bench.file("replay")
+    configuration.model = TrainProgram.root + "/configs/demo/base.h5"
+    configuration.optimizer.learningRate = 1e-3
+    configuration.optimizer.kind = .sgd
+    configuration.loss.kind = .reinforce
+    configuration.loss.correction = correction
+    try Stage.replay(path, StageRequest(.rl, configuration), context: StageContext(threads: 1))
+    defer { try? FileManager.default.removeItem(atPath: configuration.run) }
+    return try weightsHash(ModelFile.read(configuration.run + "/model.h5").model)
+  }
+
+  @Test func everyCorrectionChangesTheResultWhereSamplersDiffer() throws {
+    // By token the weights are 4.5 and 0.7, by response about 1.4.
+    let shifts: [CorrectionKind: Float] = [.tisToken: 1, .icepopToken: 1, .tisSequence: 0.03, .icepopSequence: 0.03]
+    var found: Set<String> = []
+    for kind in CorrectionKind.allCases where kind != .none {
+      let shift = try #require(shifts[kind])
+      let hash = try weights(CorrectionSettings(kind, high: 1.2), shift: shift)
+      #expect(try weights(CorrectionSettings(), shift: shift) != hash, "\(kind)")
+      let wide = try weights(CorrectionSettings(kind, high: 5), shift: shift)
+      #expect(wide != hash, "\(kind): high")
+      // The policy's own log-probs: all factors are 1.
+      #expect(try weights(CorrectionSettings(kind), shift: 0) == weights(CorrectionSettings(), shift: 0), "\(kind)")
+      if kind.hasLowerBound {
+        #expect(try weights(CorrectionSettings(kind, low: 4, high: 5), shift: shift) != wide, "\(kind): low")
+      }
+      found.insert(hash)
+    }
+    #expect(found.count == 4)
+  }
+
+  @Test func episodesWithoutRewardsAreRefused() throws {
+    var episodes = try EpisodeFile.read(bench.file("episodes.jsonl"))
+    for place in episodes.indices { episodes[place].reward = nil }
+    try EpisodeFile.write(episodes, to: bench.file("bare.jsonl"))
+    var configuration = Configuration()
+    configuration.run = bench.file("bare")
+    configuration.model = TrainProgram.root + "/configs/demo/base.h5"
+    let error = #expect(throws: MartletError.self) {
+      try Stage.replay(bench.file("bare.jsonl"), StageRequest(.rl, configuration), context: StageContext(threads: 1))
+    }
+    #expect(error?.status == .data && error?.message.contains("no episode has a reward") == true)
+  }
+
+  /// One problem, asked for again when its group shows nothing: each time with other draws, which a step never repeats.
+  @Test func aRefillDrawsAnew() throws {
+    try bench.folder.write("{\"id\": \"one\", \"problem\": \"What is 1 + 1?\", \"gt_answer\": \"2\"}\n", "one.jsonl")
+    for prompts in [1, 2] {
+      let outcome = try bench.run(
+        .rl, ["data=$one.jsonl", "prompts_per_step=\(prompts)", "groups.refill=3", "steps=1", "sampling.max_tokens=30"])
+      guard case .ran(let result, _) = outcome else {
+        Issue.record("\(outcome)")
+        return
+      }
+      let lines = result.split(separator: "\n").filter { $0.hasPrefix("{\"id\"") }
+      let texts = try lines.map { line -> String in
+        let episode = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        let tokens = try #require(episode["tokens"] as? [Int])
+        return "\(tokens)"
+      }
+      #expect(texts.count == 3 * 4 * prompts && Set(texts).count > texts.count * 3 / 4, "\(Set(texts).count) differ")
+      let ids = Set(lines.compactMap { $0.split(separator: "\"").dropFirst(3).first }.map(String.init))
+      #expect(ids.count == 3 * prompts, "\(ids)")
+    }
+  }
+
+  /// What only the data can tell is said by the stage.
+  @Test func examplesThatASettingCannotActOnAreNamed() throws {
+    func log(_ changes: [String]) throws -> String {
+      guard case .ran(let result, _) = try bench.run(.sft, changes) else { return "refused" }
+      return result
+    }
+    let (authors, prompt) = ("train_authors: no example has a token of hint", "the section prompt has nothing to do")
+    #expect(try log(["train_authors=[model, hint]", "data=$mix.jsonl"]).contains(authors))
+    #expect(try !log(["train_authors=[model, hint]"]).contains(authors))
+    #expect(try log(["prompt.template=chatml", "data=$episodes.jsonl"]).contains(prompt))
+    #expect(try !log(["prompt.template=chatml"]).contains(prompt))
+    #expect(try !log(["data=$episodes.jsonl"]).contains(prompt))
+  }
+
+  @Test func idsAreToldApartWhateverTheyAre() throws {
+    var ids = DistinctIds(separator: "#")
+    let made = ["a", "a#2", "a", "b", "a", "a#2"].map { ids.distinct(Problem(id: $0, problem: "", gold: "")).id }
+    #expect(made == ["a", "a#2", "a#3", "b", "a#4", "a#2#2"])
+  }
+}
