@@ -76,7 +76,7 @@ extension InterpreterSettings {
       if ["/", "/root", "/home", "/tmp"].contains(String(cString: path)) {
         throw MartletError(
           .configuration,
-          "interpreter.readable: \(folder) as a whole is not shown to model code; name the folder below it that is needed")
+          "interpreter.readable: \(folder) as a whole is not shown to model code; name the folder below it")
       }
     }
   }

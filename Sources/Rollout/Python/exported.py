@@ -1,7 +1,7 @@
 """Reads an exported folder with transformers, for `train export`.
 
-Standard input is {"folder", "texts"}. Standard output ends with a line of JSON: the ids of the texts, or {"missing": true}
-where transformers is not installed.
+Standard input is {"folder", "texts"}. Standard output ends with a line of JSON: the ids of the texts, or
+{"missing": true} where transformers is not installed.
 """
 
 import importlib.util
