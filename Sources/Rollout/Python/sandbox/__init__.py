@@ -3,7 +3,7 @@
     kernel      the system calls, and how a process gives up its privileges
     root        a private root: which files there are
     landlock    which files may be read and written
-    filter      which system calls may be made (seccomp)
+    seccomp     which system calls may be made
     calls       their numbers, and the lists of denied ones
 
 Everything is a system call made through ctypes by a single-threaded process, so that no helper program has to be
@@ -19,7 +19,7 @@ import os
 import resource
 import sys
 
-from . import filter, landlock, root
+from . import landlock, root, seccomp
 from .calls import ALWAYS, NO_LANDLOCK, NO_NAMESPACE
 
 
@@ -28,13 +28,13 @@ def confine(tier, readable):
     if tier == "T3":
         if landlock.version() > 0:
             landlock.restrict(("/",), ("/tmp", "/dev/null", "/dev/zero", "/dev/full"))
-        filter.install(ALWAYS, "any")
+        seccomp.install(ALWAYS, "any")
     elif tier == "T2":
         scoped = landlock.version() >= 6
         landlock.restrict(root.READABLE + tuple(readable) + root.DEVICES, ("/dev/null", "/dev/zero", "/dev/full"))
-        filter.install(ALWAYS + NO_NAMESPACE, "any" if scoped else "group")
+        seccomp.install(ALWAYS + NO_NAMESPACE, "any" if scoped else "group")
     else:
-        filter.install(ALWAYS + NO_NAMESPACE + NO_LANDLOCK, "group")
+        seccomp.install(ALWAYS + NO_NAMESPACE + NO_LANDLOCK, "group")
 
 
 def signals_are_scoped(tier):
