@@ -122,7 +122,11 @@ kills: build  ## kill and resume a short run a thousand times and compare its en
 install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), its Python into PREFIX/share/martlet
 	@[ -x $(TRAIN) ] || { echo "$(TRAIN) is missing: run make build first"; exit 1; }
 	install -D -m 755 $(TRAIN) $(DESTDIR)$(PREFIX)/bin/train
-	install -D -m 644 -t $(SHARE)/Python Sources/Rollout/Python/*.py $(SNAPSHOT)
+	rm -rf $(SHARE)/Python
+	for file in $$(cd Sources/Rollout/Python && find * -name '*.py'); do \
+	  install -D -m 644 Sources/Rollout/Python/$$file $(SHARE)/Python/$$file || exit 1; \
+	done
+	install -m 644 -t $(SHARE)/Python $(SNAPSHOT)
 	.venv/bin/python3 -m venv --without-pip --clear $(SHARE)/venv
 	cp -R .venv/lib $(SHARE)/venv/
 

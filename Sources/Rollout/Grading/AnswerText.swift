@@ -1,5 +1,5 @@
-/// Takes the dress off an answer: what never changes its value. (`notation.py` reads everything that is more than a
-/// plain number.)
+/// Takes the dress off an answer: what never changes its value. (The package `grading` of the Python sources reads
+/// everything that is more than a plain number.)
 enum AnswerText {
   /// Bytes that are read here; an answer that is longer is the worker's.
   static let longest = 10_000
