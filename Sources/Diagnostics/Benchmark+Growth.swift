@@ -1,4 +1,5 @@
 import Reports
+import Support
 import Tensor
 import Training
 import Transformer
@@ -35,7 +36,7 @@ public struct Growth: Codable, Sendable, Equatable {
     let first = points.first?.value ?? 1
     return [
       [name, along.rawValue] + points.map { String($0.at) },
-      ["", unit] + points.map { HTML.short($0.value) },
+      ["", unit] + points.map { shortNumber($0.value) },
       ["", "of the first"] + points.map { decimals(100 * $0.value / first, 0) + " %" },
     ]
   }

@@ -133,7 +133,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
       [["name", "value", "unit", "limit", "share"]]
         + results.map { result in
           [
-            result.name, HTML.short(result.value), result.unit, result.limit.map(HTML.short) ?? "-",
+            result.name, shortNumber(result.value), result.unit, result.limit.map(shortNumber) ?? "-",
             result.shareOfLimit.map { decimals(100 * $0, 0) + " %" } ?? "-",
           ]
         })

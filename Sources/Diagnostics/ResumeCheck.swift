@@ -53,7 +53,7 @@ public struct ResumeCheck {
     let killed = folder + "/killed"
     let started = ContinuousClock.now
     try toTheEnd(straight, resume: false, context)
-    let seconds = Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000
+    let seconds = started.secondsSince
     context.onEvent(.note("left alone it takes \(decimals(seconds, 1)) s"))
     var random = CounterRandom(seed: seed, path: [stableHash("verify-resume")])
     var result = Result()
@@ -121,7 +121,7 @@ public struct ResumeCheck {
         process.waitUntilExit()
         throw Interrupted()
       }
-      if Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6 >= seconds { return false }
+      if started.secondsSince >= seconds { return false }
       usleep(2000)
     }
     return true

@@ -1,3 +1,5 @@
+import Support
+
 /// Charts of cases: one line each, its mean with the interval, its seeds as small points.
 extension HTML {
   struct Bar {
@@ -24,7 +26,7 @@ extension HTML {
     var marks = "<text x=\"8\" y=\"18\" class=\"title\">\(escape(title))</text>"
     for tick in scale.ticks {
       marks += "<path class=\"grid\" d=\"M\(x(tick)) 28V\(decimals(bottom, 1))\"/>"
-      marks += "<text x=\"\(x(tick))\" y=\"\(decimals(bottom + 16, 1))\" text-anchor=\"middle\">\(short(tick))</text>"
+      marks += "<text x=\"\(x(tick))\" y=\"\(decimals(bottom + 16, 1))\" text-anchor=\"middle\">\(shortNumber(tick))</text>"
     }
     for (index, bar) in bars.enumerated() {
       let y = decimals(44 + 26 * Double(index), 1)
@@ -41,7 +43,7 @@ extension HTML {
       marks += "<circle cx=\"\(x(bar.value))\" cy=\"\(y)\" r=\"5\" fill=\"\(colour)\"/>"
       marks +=
         "<text x=\"\(decimals(width - 8, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
-      marks += "\(short(bar.value))</text>"
+      marks += "\(shortNumber(bar.value))</text>"
     }
     return (marks, height(bars.count))
   }

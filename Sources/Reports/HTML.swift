@@ -1,3 +1,5 @@
+import Support
+
 /// Pieces of a page that needs nothing but itself: escaped text, tables, charts as inline SVG. Colours are the page's
 /// variables, so that charts follow its light and dark form.
 package enum HTML {
@@ -80,7 +82,7 @@ package enum HTML {
       width: 372, height: 180, left: 52, right: 20, top: 26, bottom: 24, x: Scale(first.x, last.x, nice: false),
       y: Scale(points.reduce(.infinity) { min($0, $1.y) }, points.reduce(-.infinity) { max($0, $1.y) }))
     var marks = "<text x=\"52\" y=\"15\" class=\"title\">\(escape(title))</text>"
-    marks += "<text x=\"352\" y=\"15\" text-anchor=\"end\">last \(short(last.y))</text>"
+    marks += "<text x=\"352\" y=\"15\" text-anchor=\"end\">last \(shortNumber(last.y))</text>"
     if points.count == 1 {
       marks += "<circle cx=\"\(frame.x(first.x))\" cy=\"\(frame.y(first.y))\" r=\"3\" fill=\"var(--c0)\"/>"
     } else {
@@ -99,34 +101,6 @@ package enum HTML {
       let part = series[start..<min(start + size, series.count)]
       return (part.reduce(0) { $0 + $1.x } / Double(part.count), part.reduce(0) { $0 + $1.y } / Double(part.count))
     }
-  }
-
-  /// A number in a few characters.
-  package static func short(_ value: Double) -> String {
-    let size = value.magnitude
-    if size == 0 { return "0" }
-    if size >= 1e5 || size < 1e-3 {
-      var power = 0
-      var rest = size
-      while rest >= 9.9995 {
-        rest /= 10
-        power += 1
-      }
-      while rest < 0.99995 {
-        rest *= 10
-        power -= 1
-      }
-      return (value < 0 ? "-" : "") + trimmed(decimals(rest, 2)) + "e\(power)"
-    }
-    return trimmed(decimals(value, size >= 1000 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 3 : 5))
-  }
-
-  private static func trimmed(_ text: String) -> String {
-    guard text.contains(".") else { return text }
-    var text = text
-    while text.last == "0" { text.removeLast() }
-    if text.last == "." { text.removeLast() }
-    return text
   }
 
   /// The values an axis covers, and where its marks stand.
@@ -182,11 +156,11 @@ package enum HTML {
       for tick in y.ticks {
         text += "<path class=\"grid\" d=\"M\(decimals(left, 1)) \(y(tick))H\(decimals(width - right, 1))\"/>"
         text +=
-          "<text x=\"\(decimals(left - 6, 1))\" y=\"\(decimals(pixelY(tick) + 4, 1))\" text-anchor=\"end\">\(short(tick))</text>"
+          "<text x=\"\(decimals(left - 6, 1))\" y=\"\(decimals(pixelY(tick) + 4, 1))\" text-anchor=\"end\">\(shortNumber(tick))</text>"
       }
       for tick in x.ticks {
         text +=
-          "<text x=\"\(x(tick))\" y=\"\(decimals(height - bottom + 15, 1))\" text-anchor=\"middle\">\(short(tick))</text>"
+          "<text x=\"\(x(tick))\" y=\"\(decimals(height - bottom + 15, 1))\" text-anchor=\"middle\">\(shortNumber(tick))</text>"
       }
       if !xTitle.isEmpty {
         text +=

@@ -1,8 +1,5 @@
-import Checkpoint
 import Foundation
-import Rollout
 import Support
-import Tensor
 
 /// The figures of one step, in the order they were given.
 public struct Metrics: Sendable, Equatable {
@@ -60,17 +57,10 @@ public struct Metrics: Sendable, Equatable {
 }
 
 extension Metrics: Encodable {
-  private struct Key: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
-
   public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
+    var container = encoder.container(keyedBy: AnyKey.self)
     for key in keys {
-      let place = Key(stringValue: key)
+      let place = AnyKey(stringValue: key)
       switch values[key] {
       case .int(let number): try container.encode(number, forKey: place)
       case .double(let number) where number.isFinite: try container.encode(number, forKey: place)
@@ -91,8 +81,7 @@ extension Metrics.Value: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
 
 /// Adds each step's figures to `metrics.jsonl` of a run, and to the TensorBoard file beside it.
 public final class MetricsWriter {
-  private let path: String
-  private var file: Int32
+  private let file: AppendedFile
   private let board: TensorBoardWriter
 
   /// - Parameters:
@@ -101,39 +90,21 @@ public final class MetricsWriter {
   ///     run.
   /// - Throws: `MartletError` (io).
   public init(run: String, resumeAfter: Int? = nil) throws {
-    path = run + "/metrics.jsonl"
+    let path = run + "/metrics.jsonl"
     try Self.cut(path, after: resumeAfter)
-    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard file >= 0 else { throw Self.failure(path, "cannot be opened") }
-    do {
-      board = try TensorBoardWriter(folder: run, resumeAfter: resumeAfter)
-    } catch {
-      Glibc.close(file)
-      throw error
-    }
+    file = try AppendedFile(path)
+    board = try TensorBoardWriter(folder: run, resumeAfter: resumeAfter)
   }
-
-  deinit { close() }
 
   /// Adds a line in one write.
   /// - Throws: `MartletError` (io); the file is then as before.
   public func write(_ metrics: Metrics) throws {
-    precondition(file >= 0, "MetricsWriter: closed")
-    let bytes = Array(metrics.line.utf8)
-    let end = lseek(file, 0, SEEK_END)
-    let code = bytes.withUnsafeBytes { writeAll(file, $0, at: end) }
-    guard code == 0 else {
-      ftruncate(file, end)
-      errno = code
-      throw Self.failure(path, "cannot be written")
-    }
+    try file.append(Array(metrics.line.utf8))
     try board.write(step: metrics.step ?? 0, metrics.numbers)
   }
 
   public func close() {
-    guard file >= 0 else { return }
-    Glibc.close(file)
-    file = -1
+    file.close()
     board.close()
   }
 
@@ -151,9 +122,5 @@ public final class MetricsWriter {
     }
     guard kept.count != old.count else { return }
     try writeFileAtomically(kept, to: path)
-  }
-
-  private static func failure(_ path: String, _ what: String) -> MartletError {
-    MartletError(.io, "\(path): \(what): \(String(cString: strerror(errno))); free disk space or check its rights")
   }
 }

@@ -1,3 +1,4 @@
+import Support
 import Tensor
 
 /// Where the time of a piece of work went.
@@ -27,7 +28,7 @@ public struct Profile: Codable, Sendable, Equatable {
   public var table: String {
     alignedTable(
       [[name, "seconds", "share"]]
-        + parts.map { [$0.part.rawValue, HTML.short($0.seconds), decimals(100 * $0.share, 1) + " %"] })
+        + parts.map { [$0.part.rawValue, shortNumber($0.seconds), decimals(100 * $0.share, 1) + " %"] })
   }
 }
 
@@ -35,7 +36,7 @@ extension PartTimer {
   /// A timer by the wall clock.
   public static func wall() -> PartTimer {
     let start = ContinuousClock.now
-    return PartTimer { (ContinuousClock.now - start) / .seconds(1) }
+    return PartTimer { start.secondsSince }
   }
 }
 

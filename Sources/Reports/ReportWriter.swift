@@ -227,7 +227,7 @@ public enum ReportWriter {
     if let answer = episode.answer { facts.append("answer \(answer)") }
     if let gold = episode.gold { facts.append("gold \(gold)") }
     if episode.finish == .length { facts.append("cut off") }
-    if let total = episode.reward?.total { facts.append("reward \(HTML.short(total))") }
+    if let total = episode.reward?.total { facts.append("reward \(shortNumber(total))") }
     var text = "<details><summary><span class=\"\(right ? "good" : "bad")\">\(HTML.escape(verdict))</span> "
     text +=
       "\(HTML.escape(episode.id)) <span class=\"soft\">\(HTML.escape(facts.joined(separator: ", ")))</span></summary><pre>"

@@ -1,3 +1,5 @@
+import Support
+
 /// `summary.json`: how a pipeline's stages compare on held-out problems.
 public struct Summary: Codable, Sendable, Equatable {
   /// One evaluated model. Shares are between 0 and 1; what has no value (a share of no blocks) is null.
@@ -134,34 +136,4 @@ extension Summary.Row {
       share(calcShare), share(verifyShare), "\(problems)",
     ]
   }
-}
-
-/// `value` with a fixed number of decimals.
-package func decimals(_ value: Double, _ digits: Int) -> String {
-  guard value.isFinite, value.magnitude < 1e15 else { return "\(value)" }
-  let scale = (0..<digits).reduce(1.0) { scale, _ in scale * 10 }
-  let scaled = (value.magnitude * scale).rounded()
-  let sign = value < 0 && scaled > 0 ? "-" : ""
-  let whole = (scaled / scale).rounded(.down)
-  guard digits > 0 else { return "\(sign)\(Int(scaled))" }
-  let fraction = String(Int(scaled - whole * scale))
-  return "\(sign)\(Int(whole))." + String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
-}
-
-/// Columns padded to their widest cell: the first to the left, the others to the right; a rule below the first row.
-package func alignedTable(_ rows: [[String]]) -> String {
-  let columns = rows.map(\.count).max() ?? 0
-  let widths = (0..<columns).map { column in rows.reduce(0) { max($0, column < $1.count ? $1[column].count : 0) } }
-  var text = ""
-  for (index, row) in rows.enumerated() {
-    let cells = row.enumerated().map { column, cell in
-      let space = String(repeating: " ", count: widths[column] - cell.count)
-      return column == 0 ? cell + space : space + cell
-    }
-    var line = cells.joined(separator: "  ")
-    while line.last == " " { line.removeLast() }
-    text += line + "\n"
-    if index == 0 { text += widths.map { String(repeating: "-", count: $0) }.joined(separator: "  ") + "\n" }
-  }
-  return text
 }

@@ -126,7 +126,7 @@ import Transformer
 
   @Test func numbersAndScalesStayReadable() {
     #expect(
-      [0, 0.00012, -0.5, 12.34, 123456, 0.0004999, 1e-12].map(HTML.short) == [
+      [0, 0.00012, -0.5, 12.34, 123456, 0.0004999, 1e-12].map(shortNumber) == [
         "0", "1.2e-4", "-0.5", "12.3", "1.23e5", "5e-4", "1e-12",
       ])
     let scale = HTML.Scale(0.13, 0.87)

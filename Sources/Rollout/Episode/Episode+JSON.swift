@@ -83,16 +83,8 @@ extension Episode: Codable, VerbatimNumbers {
     answer = try text(.answer)
     verdict = try values.decodeIfPresent(Verdict.self, forKey: .verdict)
     reward = try values.decodeIfPresent(Reward.self, forKey: .reward)
-    spreadKept()
-  }
-
-  /// `kept` with one entry a model token (others' files) becomes one entry a token.
-  private mutating func spreadKept() {
-    guard let listed = kept, listed.count != tokens.count else { return }
-    let authors = authorsByToken
-    guard authors.count == tokens.count, listed.count == authors.count(where: { $0 == .model }) else { return }
-    var next = listed.makeIterator()
-    kept = authors.map { $0 == .model ? next.next() ?? nil : nil }
+    // What fits neither way is left for `defect` to name.
+    if let listed = kept, let spread = authors.spread(listed, tokens: tokens.count) { kept = spread }
   }
 
   public func encode(to encoder: any Encoder) throws {

@@ -137,7 +137,7 @@ extension Episode {
   public var promptCount: Int { authors.prefix { $0.author == .prompt }.reduce(0) { $0 + $1.count } }
 
   /// The author of every token.
-  public var authorsByToken: [Author] { authors.flatMap { repeatElement($0.author, count: max(0, $0.count)) } }
+  public var authorsByToken: [Author] { authors.byToken }
 
   /// Who wrote the token at `index`.
   public func author(at index: Int) -> Author {
@@ -208,6 +208,20 @@ extension Episode {
 }
 
 extension Array<Episode.Run> {
+  /// The author of every token.
+  package var byToken: [Author] { flatMap { repeatElement($0.author, count: Swift.max(0, $0.count)) } }
+
+  /// `kept` with one entry for each token, where it may have one for each token of the model alone (files of others).
+  /// - Returns: nil when it fits neither.
+  package func spread(_ kept: [[Int32]?], tokens: Int) -> [[Int32]?]? {
+    if kept.count == tokens { return kept }
+    guard allSatisfy({ (0...tokens).contains($0.count) }) else { return nil }
+    let authors = byToken
+    guard authors.count == tokens, kept.count == authors.count(where: { $0 == .model }) else { return nil }
+    var next = kept.makeIterator()
+    return authors.map { $0 == .model ? next.next() ?? nil : nil }
+  }
+
   /// Adds `count` tokens of `author` at the end.
   mutating func extend(_ author: Author, by count: Int = 1) {
     guard count > 0 else { return }

@@ -46,12 +46,15 @@ package enum DataKeys {
         debugDescription: String(unknownKey(key, among: known).dropFirst(key.count + 2))))
   }
 
-  private struct AnyKey: CodingKey {
-    var stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
+}
+
+/// A key with any name, for objects whose keys are data.
+package struct AnyKey: CodingKey {
+  package let stringValue: String
+  package var intValue: Int? { nil }
+
+  package init(stringValue: String) { self.stringValue = stringValue }
+  package init?(intValue: Int) { nil }
 }
 
 /// "KEY: is unknown here; ..." with the nearest name, or all.

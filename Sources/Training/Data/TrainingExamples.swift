@@ -41,7 +41,7 @@ struct TrainingExamples {
   /// Any form an example may have in a file.
   private struct Line: Decodable {
     var tokens: [Int32]?
-    var authors: [AuthorPair]?
+    var authors: [Episode.Run]?
     var prompt: String?
     var response: String?
     var segments: [TraceSegment]?
@@ -67,21 +67,10 @@ struct TrainingExamples {
       }
       try DataKeys.check(decoder, known: there.isEmpty ? Array(Set(Self.forms.joined())) : form)
       tokens = try values.decodeIfPresent([Int32].self, forKey: .tokens)
-      authors = try values.decodeIfPresent([AuthorPair].self, forKey: .authors)
+      authors = try values.decodeIfPresent([Episode.Run].self, forKey: .authors)
       prompt = try values.decodeIfPresent(String.self, forKey: .prompt)
       response = try values.decodeIfPresent(String.self, forKey: .response)
       segments = try values.decodeIfPresent([TraceSegment].self, forKey: .segments)
-    }
-  }
-
-  /// `["model", 12]`
-  private struct AuthorPair: Decodable {
-    let author: Author
-    let count: Int
-    init(from decoder: any Decoder) throws {
-      var list = try decoder.unkeyedContainer()
-      author = try list.decode(Author.self)
-      count = try list.decode(Int.self)
     }
   }
 
@@ -112,7 +101,7 @@ struct TrainingExamples {
       guard runs.allSatisfy({ $0.count >= 0 }), runs.reduce(0, { $0 &+ $1.count }) == tokens.count else {
         throw MartletError(.data, "authors do not cover the \(tokens.count) tokens")
       }
-      let written = runs.flatMap { [Author](repeating: $0.author, count: $0.count) }
+      let written = runs.byToken
       return [
         TrainingExample(tokens: tokens, trained: written.map { authors.contains($0) }, authors: Set(written))
       ]

@@ -72,13 +72,6 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
   }
 }
 
-/// Wall-clock seconds that `body` takes.
-package func elapsed(_ body: () throws -> Void) rethrows -> Double {
-  let start = ContinuousClock.now
-  try body()
-  return (ContinuousClock.now - start) / .seconds(1)
-}
-
 /// The memory this process may take.
 public enum MachineMemory {
   /// Bytes of the machine, or of the control group when that allows less.
@@ -136,12 +129,4 @@ public enum MachineMemory {
   private static func word(_ path: String) -> String? {
     (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
   }
-}
-
-/// `bytes` as a person reads it: `3.2 GB` (10^9), `41 MB`, `7 kB`.
-package func byteText(_ bytes: Int) -> String {
-  let value = Double(bytes)
-  if value >= 1e9 { return decimals(value / 1e9, 1) + " GB" }
-  if value >= 1e6 { return decimals(value / 1e6, 0) + " MB" }
-  return decimals(value / 1e3, 0) + " kB"
 }

@@ -1,4 +1,5 @@
 import Reports
+import Support
 import Tensor
 import Transformer
 

@@ -41,8 +41,10 @@ final class EpisodeJournal {
 
   private let place: String
   private let name: String
-  /// The identity of the model that samples; whoever changes its weights says so here.
-  var model: String
+  /// The identity of the model that samples, weights that are trained apart.
+  private let model: String
+  /// The identity of the trained weights; to be set whenever they change.
+  var weights = ""
   /// What is appended to: a file a step, so that a step's go when a later checkpoint is whole.
   private var current: (step: Int, journal: Journal)?
   private var finished: [Key: Episode] = [:]
@@ -101,7 +103,7 @@ final class EpisodeJournal {
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
     let journal = try journal(step: step)
     let (settings, means) = (engine.settings(step: step), engine.means)
-    let keys = requests.map { Key($0, settings, model: model, means: means) }
+    let keys = requests.map { Key($0, settings, model: model + weights, means: means) }
     var episodes = keys.map { finished[$0] }
     let open = requests.indices.filter { episodes[$0] == nil }
     var failure: (any Error)?

@@ -8,7 +8,7 @@ final class EpisodeSource {
   private let problems: [Problem]
   private let configuration: Configuration
   private let order: DataOrder
-  private let journal: EpisodeJournal
+  let journal: EpisodeJournal
   /// The problems that the last step asked for, told apart.
   private var lastProblems: [Problem] = []
 
@@ -65,7 +65,7 @@ final class EpisodeSource {
   }
 
   /// The reward of the greedy answer to each problem of the step (ReMax); NaN: nothing could score it.
-  func greedyRewards(step: Int) throws -> [String: Double] {
+  func greedyRewards(_ step: Int) throws -> [String: Double] {
     var rewards: [String: Double] = [:]
     let requests = try engine.requests(lastProblems, samples: 0..<1)
     var settings = engine.settings(step: step)

@@ -4,49 +4,6 @@ import PPO
 import Tensor
 import Transformer
 
-/// One sequence of an update batch, with all that its loss needs.
-package struct LearningSample {
-  var tokens: [Int32]
-  /// The response region begins here; the arrays of `policy`, `advantages` and `corrections` cover what follows.
-  var responseStart: Int
-  package var policy: PolicySample
-  package var advantages: [Double]
-  var corrections: [Double]?
-  /// What the value head is fitted to; nil without a critic.
-  var returns: [Double]?
-  var temperature: Float = 1
-  /// By response token, the ids a filter kept when it was drawn; nil: no filter.
-  var kept: [[Int32]?]?
-
-  package init(
-    tokens: [Int32], responseStart: Int, policy: PolicySample, advantages: [Double], corrections: [Double]? = nil,
-    returns: [Double]? = nil, temperature: Float = 1, kept: [[Int32]?]? = nil
-  ) {
-    self.tokens = tokens
-    self.responseStart = responseStart
-    self.policy = policy
-    self.advantages = advantages
-    self.corrections = corrections
-    self.returns = returns
-    self.temperature = temperature
-    self.kept = kept
-  }
-
-  /// How many tokens neighbours may have in common: the prompt without its last token, whose row is asked for the first
-  /// draw.
-  var prefixLength: Int { max(0, responseStart - 1) }
-
-  /// What the log-prob head is asked for; rows count from the sequence's first token.
-  var targets: [(place: Int, target: Target)] {
-    policy.responseMask.indices.filter { policy.responseMask[$0] }.map { t in
-      let position = responseStart + t
-      return (
-        t, Target(row: position - 1, token: tokens[position], temperature: temperature, kept: kept?[t])
-      )
-    }
-  }
-}
-
 /// What an update did.
 package struct UpdateResult {
   var metrics = PolicyMetrics()
@@ -243,5 +200,61 @@ package final class Learner {
       }
     }
     return (logProbs, values)
+  }
+}
+
+/// The targets of one micro-batch, and whose they are.
+struct MicroBatchTargets {
+  /// A target's sample in the update batch, and its place in that sample's response region.
+  struct Place {
+    let sample: Int
+    let token: Int
+  }
+
+  var all: [Target] = []
+  var places: [Place] = []
+
+  init(_ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens) {
+    for (sequence, index) in batch.enumerated() {
+      for (place, target) in samples[index].targets {
+        var target = target
+        target.row = packed.row(sequence, target.row)
+        all.append(target)
+        places.append(Place(sample: index, token: place))
+      }
+    }
+  }
+
+  /// Coefficients of a loss that looks at whole responses.
+  func coefficients(
+    _ scores: TargetScores, _ samples: [LearningSample], _ weights: [Double], _ objective: PolicyObjective,
+    _ metrics: inout PolicyMetrics
+  ) -> [TargetCoefficients] {
+    var result: [TargetCoefficients] = []
+    var start = 0
+    while start < places.count {
+      let index = places[start].sample
+      let sample = samples[index]
+      var end = start
+      var logProbs = [Float](repeating: 0, count: sample.policy.responseMask.count)
+      var entropies = logProbs
+      while end < places.count, places[end].sample == index {
+        logProbs[places[end].token] = scores.logProbs[end]
+        entropies[places[end].token] = scores.entropies[end]
+        end += 1
+      }
+      let tokens = objective.sequence(
+        sample.policy, logProbs: logProbs, entropies: entropies, advantages: sample.advantages, weight: weights[index],
+        corrections: sample.corrections)
+      for place in places[start..<end] {
+        let token = tokens[place.token]
+        metrics.add(
+          token, logProb: logProbs[place.token], entropy: entropies[place.token],
+          oldLogProb: sample.policy.oldLogProbs[place.token])
+        result.append(TargetCoefficients(logProb: Float(token.dLogProb), entropy: Float(token.dEntropy)))
+      }
+      start = end
+    }
+    return result
   }
 }

@@ -99,7 +99,7 @@ final class RolloutEngine {
         let now = ContinuousClock.now
         guard now - shown > .milliseconds(200) || finished == requests.count else { return }
         shown = now
-        let seconds = Double((now - started) / .milliseconds(1)) / 1000
+        let seconds = (now - started).seconds
         context.onEvent(
           .progress(
             Progress(
@@ -116,6 +116,12 @@ final class RolloutEngine {
       episode.reward = configuration.reward.reward(for: episode, maxTokens: configuration.sampling.maxTokens)
       return episode
     }
+  }
+
+  /// The figures of judged episodes.
+  /// - Parameter looks: what the grader says of each beside its verdict; nil: votes are counted by spelling.
+  func evaluation(of episodes: [Episode], looks: [Evaluation.SecondLook]? = nil) -> Evaluation {
+    Evaluation(episodes, labels: episodes.map { analysis($0).blocks.map(\.label) }, looks: looks)
   }
 
   /// What the model does with its interpreter.

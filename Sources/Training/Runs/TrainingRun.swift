@@ -89,7 +89,7 @@ final class TrainingRun {
   private static func costOfKill(_ configuration: Configuration) -> String {
     let steps = configuration.saveEvery
     let pauses =
-      (configuration.saveMinutes > 0 ? ["\(HTML.short(configuration.saveMinutes)) minutes"] : [])
+      (configuration.saveMinutes > 0 ? ["\(shortNumber(configuration.saveMinutes)) minutes"] : [])
       + (steps > 0 ? [steps == 1 ? "step" : "\(steps) steps"] : [])
     guard !pauses.isEmpty else {
       return "nothing is saved before the end (save_minutes and save_every are 0): a kill costs all"

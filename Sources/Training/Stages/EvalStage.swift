@@ -68,8 +68,7 @@ enum EvalStage {
     _ episodes: [Episode], engine: RolloutEngine, folder: RunFolder, context: StageContext
   ) throws {
     let looks = try Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer)
-    let evaluation = Evaluation(
-      episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) }, looks: looks)
+    let evaluation = engine.evaluation(of: episodes, looks: looks)
     let data = try JSONSerialization.data(
       withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))

@@ -81,9 +81,8 @@ enum SFTStage {
       let samples = items.enumerated().map { sample(examples[$1], group: $0) }
       let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
       let result = try run.learner.update(samples, weights: weights, totalSteps: configuration.steps)
-      let seconds = Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6
-      var line = Metrics()
-      line["step"] = .int(run.state.step + 1)
+      let seconds = started.secondsSince
+      var line = Metrics(step: run.state.step + 1)
       line["loss"] = .double(result.metrics.loss)
       line["entropy"] = .double(result.metrics.entropy)
       line["grad_norm"] = .double(result.gradientNorm)

@@ -28,8 +28,7 @@ public enum Stage {
       }
       // What a finished run takes over, such as another number of checkpoints to keep.
       try folder.commit(fromStep: (folder.record?.finishedStep ?? 0) + 1, context: context)
-      context.onEvent(
-        .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
+      context.onEvent(.stageEnded(name: kind.rawValue, seconds: started.secondsSince))
     }
   }
 
