@@ -25,9 +25,10 @@ import Transformer
       authors.append(Episode.Run(author: author, count: ids.count))
       logProbs += ids.map { _ in author == .model ? -0.5 : nil }
     }
-    return Episode(
-      id: id, problem: "What is 2 + 2?", gold: "4", tokens: tokens, authors: authors, logProbs: logProbs, hints: hints,
-      calls: calls, answer: "4", verdict: verdict)
+    var episode = Episode(
+      id: id, problem: "What is 2 + 2?", gold: "4", tokens: tokens, authors: authors, logProbs: logProbs)
+    (episode.hints, episode.calls, episode.answer, episode.verdict) = (hints, calls, "4", verdict)
+    return episode
   }
 
   private static func run(in folder: ScratchFolder) throws {

@@ -77,7 +77,7 @@ extension Episode {
     let segments = segments(tokenizer)
     let framed = segments.first { $0.author == .tool }.flatMap { ToolFormats(reply: $0.text) }
     return BehaviourAnalysis(
-      segments, calls: hasCalls ? traceCalls : nil, tools: sampling?.tools ?? tools ?? framed ?? .python)
+      segments, calls: hasCalls ? traceCalls : nil, tools: self.tools ?? tools ?? framed ?? .python)
   }
 }
 

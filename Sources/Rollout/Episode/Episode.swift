@@ -13,25 +13,6 @@ public struct Episode: Sendable, Equatable {
     }
   }
 
-  /// How the model's tokens were drawn.
-  public struct Sampling: Codable, Sendable, Equatable {
-    public var temperature: Float
-    public var topP: Float
-    public var topK: Int
-    public var seed: UInt64
-    /// The tool protocol; nil: the file does not say.
-    public var tools: ToolFormats?
-    public init(
-      temperature: Float = 1, topP: Float = 1, topK: Int = 0, seed: UInt64 = 0, tools: ToolFormats? = nil
-    ) {
-      self.temperature = temperature
-      self.topP = topP
-      self.topK = topK
-      self.seed = seed
-      self.tools = tools
-    }
-  }
-
   /// A sentence put into the response; `token` is the place of its first token in `tokens`.
   public struct Hint: Codable, Sendable, Equatable {
     public var token: Int
@@ -101,18 +82,23 @@ public struct Episode: Sendable, Equatable {
   public var logProbs: [Float?]
   /// One a token: the ids (ascending) that top-k or top-p kept when it was drawn; nil where nothing was filtered.
   public var kept: [[Int32]?]?
-  public var sampling: Sampling?
-  public var hints: [Hint]
-  public var calls: [Call]
-  public var finish: Finish
+  /// The distribution that the model's tokens were drawn from; nil: the file does not say.
+  public var sampling: SamplingSettings?
+  /// The run's seed; written only beside `sampling`, like `tools`.
+  public var seed: UInt64 = 0
+  /// The tool protocol; nil: the file does not say.
+  public var tools: ToolFormats?
+  public var hints: [Hint] = []
+  public var calls: [Call] = []
+  public var finish = Finish.stop
   public var answer: String?
   public var verdict: Verdict?
   public var reward: Reward?
 
+  /// What is known when sampling begins and of each token; the rest is set afterwards.
   public init(
     id: String, sample: Int = 0, problem: String = "", gold: String? = nil, tokens: [Int32], authors: [Run],
-    logProbs: [Float?], kept: [[Int32]?]? = nil, sampling: Sampling? = nil, hints: [Hint] = [], calls: [Call] = [],
-    finish: Finish = .stop, answer: String? = nil, verdict: Verdict? = nil, reward: Reward? = nil
+    logProbs: [Float?], kept: [[Int32]?]? = nil
   ) {
     self.id = id
     self.sample = sample
@@ -122,13 +108,6 @@ public struct Episode: Sendable, Equatable {
     self.authors = authors
     self.logProbs = logProbs
     self.kept = kept
-    self.sampling = sampling
-    self.hints = hints
-    self.calls = calls
-    self.finish = finish
-    self.answer = answer
-    self.verdict = verdict
-    self.reward = reward
   }
 }
 

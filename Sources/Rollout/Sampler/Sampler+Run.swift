@@ -147,10 +147,10 @@ final class SamplerRun {
   private func read(_ rows: [SamplingPass.Row]) throws {
     let uniforms = rows.map { $0.wantsLogits ? sitting[$0.slot]?.uniform ?? 0 : 0 }
     let V = pass.vocabularySize
-    let sampling = settings.sampling
+    let distribution = settings.distribution
     var draws = [Draw?](repeating: nil, count: rows.count)
     draws.withUnsafeMutableBufferPointer { draws in
-      pass.run(rows) { draws[$0] = draw($1, count: V, settings: sampling, uniform: uniforms[$0]) }
+      pass.run(rows) { draws[$0] = draw($1, count: V, settings: distribution, uniform: uniforms[$0]) }
     }
     for (row, draw) in zip(rows, draws) {
       guard let trajectory = sitting[row.slot] else { continue }

@@ -201,11 +201,13 @@ final class Trajectory {
     let finish: Episode.Finish = if case .finished(let how) = state { how } else { .length }
     var episode = Episode(
       id: request.problem.id, sample: request.sample, problem: request.problem.problem, gold: request.problem.gold,
-      tokens: tokens, authors: authors, logProbs: logProbs, kept: kept,
-      sampling: Episode.Sampling(
-        temperature: settings.sampling.temperature, topP: settings.sampling.topP, topK: settings.sampling.topK,
-        seed: settings.seed, tools: settings.tools),
-      hints: hints.filter { $0.token <= tokens.count }, calls: calls, finish: finish)
+      tokens: tokens, authors: authors, logProbs: logProbs, kept: kept)
+    episode.sampling = settings.distribution
+    episode.seed = settings.seed
+    episode.tools = settings.tools
+    episode.hints = hints.filter { $0.token <= tokens.count }
+    episode.calls = calls
+    episode.finish = finish
     episode.answer = episode.readAnswer(tokenizer)
     return episode
   }

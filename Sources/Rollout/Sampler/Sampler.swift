@@ -4,31 +4,6 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// How trajectories are sampled.
-public struct SamplerSettings: Sendable, Equatable {
-  public var sampling: SamplingSettings
-  /// With `step`, the problem's id, the sample and the position it keys every draw.
-  public var seed: UInt64
-  public var step: UInt64
-  /// Tokens after the prompt, tool and hint tokens included.
-  public var maxTokens: Int
-  /// Executions a trajectory.
-  public var maxCalls: Int
-  public var tools: ToolFormats
-
-  public init(
-    sampling: SamplingSettings = SamplingSettings(), seed: UInt64 = 0, step: UInt64 = 0, maxTokens: Int = 2048,
-    maxCalls: Int = 12, tools: ToolFormats = .python
-  ) {
-    self.sampling = sampling
-    self.seed = seed
-    self.step = step
-    self.maxTokens = maxTokens
-    self.maxCalls = maxCalls
-    self.tools = tools
-  }
-}
-
 /// What is to be sampled: the prompt's tokens, then optionally tokens that are already there.
 public struct SampleRequest: Sendable {
   public var problem: Problem

@@ -62,7 +62,7 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// Whether layers are run again in the backward pass to save memory.
   public var recompute = Recomputation.auto
   public var optimizer = OptimizerSettings()
-  public var sampling = Sampling()
+  public var sampling = SamplerSettings()
   public var loss = LossSettings()
   public var prompt = Prompt()
   public var interpreter = InterpreterSettings()
@@ -91,29 +91,6 @@ public struct Configuration: Codable, Sendable, Equatable {
     public init(tokenizer: String, shape: ModelConfiguration) {
       self.tokenizer = tokenizer
       self.shape = shape
-    }
-  }
-
-  /// How responses are drawn.
-  public struct Sampling: Codable, Sendable, Equatable {
-    public var temperature: Float = 1
-    public var topP: Float = 1
-    public var topK = 0
-    /// The longest response in tokens, tool output included.
-    public var maxTokens = 2048
-    /// Blocks that are executed in one response.
-    public var maxCalls = 12
-    public var tools = ToolFormats.python
-
-    public init() {}
-
-    enum CodingKeys: String, CodingKey, CaseIterable {
-      case temperature
-      case topP = "top_p"
-      case topK = "top_k"
-      case maxTokens = "max_tokens"
-      case maxCalls = "max_calls"
-      case tools
     }
   }
 

@@ -13,11 +13,9 @@ public enum Scorer {
 
     var tokens: [Int32]?
     var text: String?
-    var sampling: Sampling?
+    var sampling: SamplingSettings?
     var kept: [[Int32]?]?
     var authors: [Episode.Run]?
-
-    struct Sampling: Decodable { var temperature: Float? }
   }
 
   /// A line of output; `entropy[i]` is that of the distribution after token i.

@@ -69,7 +69,7 @@ final class EpisodeSource {
     var rewards: [String: Double] = [:]
     let requests = try engine.requests(lastProblems, samples: 0..<1)
     var settings = engine.settings(step: step)
-    settings.sampling.temperature = 0
+    settings.temperature = 0
     let episodes = try engine.judged(engine.sampler.run(requests, settings: settings))
     for episode in episodes { rewards[episode.id] = episode.reward?.total ?? .nan }
     return rewards

@@ -36,18 +36,6 @@ public struct RewardSettings: Codable, Sendable, Equatable {
     case overlongBuffer = "overlong_buffer"
     case overlongFactor = "overlong_factor"
   }
-
-  /// Absent keys have their defaults.
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    let normal = RewardSettings()
-    accuracy = try values.decodeIfPresent(Double.self, forKey: .accuracy) ?? normal.accuracy
-    codePenalty = try values.decodeIfPresent(Double.self, forKey: .codePenalty) ?? normal.codePenalty
-    withoutCode = try values.decodeIfPresent(Bool.self, forKey: .withoutCode) ?? normal.withoutCode
-    formatReward = try values.decodeIfPresent(Double.self, forKey: .formatReward) ?? normal.formatReward
-    overlongBuffer = try values.decodeIfPresent(Int.self, forKey: .overlongBuffer) ?? normal.overlongBuffer
-    overlongFactor = try values.decodeIfPresent(Double.self, forKey: .overlongFactor) ?? normal.overlongFactor
-  }
 }
 
 extension RewardSettings {

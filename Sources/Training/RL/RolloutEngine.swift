@@ -63,12 +63,11 @@ final class RolloutEngine {
     return "\(configuration.matmul) \(interpreter.settings) \(report.tier) \(report.python) \(modules)"
   }
 
+  /// The `sampling` section with the keys of a step's draws.
   func settings(step: Int) -> SamplerSettings {
-    let sampling = configuration.sampling
-    return SamplerSettings(
-      sampling: SamplingSettings(temperature: sampling.temperature, topP: sampling.topP, topK: sampling.topK),
-      seed: configuration.seed, step: UInt64(step), maxTokens: sampling.maxTokens, maxCalls: sampling.maxCalls,
-      tools: sampling.tools)
+    var settings = configuration.sampling
+    (settings.seed, settings.step) = (configuration.seed, UInt64(step))
+    return settings
   }
 
   /// Episodes in request order, graded and rewarded.

@@ -159,7 +159,7 @@ struct HintMaker {
       guard let episode = episodes.first(where: { $0.id == edit.id && $0.sample == edit.sample }) else {
         throw MartletError(.data, "\(file):\(number + 1): there is no episode \(edit.id), sample \(edit.sample)")
       }
-      if let own = episode.sampling?.tools, own != tools {
+      if let own = episode.tools, own != tools {
         throw MartletError(
           .data,
           "\(file):\(number + 1): episode \(edit.id) was sampled with tools \(own.rawValue); set sampling.tools to it")

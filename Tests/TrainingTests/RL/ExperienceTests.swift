@@ -19,14 +19,16 @@ import Transformer
 
   /// Seven tokens: two of the prompt, two of the model, one of a tool, one of a hint, one of the model.
   private func episode(sample: Int = 0, reward: Double = 1) -> Episode {
-    Episode(
+    var episode = Episode(
       id: "a", sample: sample, tokens: [1, 2, 3, 4, 5, 6, 7 + Int32(sample)],
       authors: [
         .init(author: .prompt, count: 2), .init(author: .model, count: 2), .init(author: .tool, count: 1),
         .init(author: .hint, count: 1), .init(author: .model, count: 1),
       ],
-      logProbs: [nil, nil, -1, -2, nil, nil, -3], kept: sample > 0 ? nil : [nil, nil, [3, 9], nil, nil, nil, [7, 8]],
-      sampling: .init(temperature: 0.5), reward: .init(total: reward))
+      logProbs: [nil, nil, -1, -2, nil, nil, -3], kept: sample > 0 ? nil : [nil, nil, [3, 9], nil, nil, nil, [7, 8]])
+    episode.sampling = .init(temperature: 0.5)
+    episode.reward = .init(total: reward)
+    return episode
   }
 
   @Test func onlyTheModelsTokensAreLearntFrom() {
