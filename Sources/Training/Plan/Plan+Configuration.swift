@@ -100,14 +100,17 @@ extension Plan {
     let prompts = try prompts(phase)
     let responses = phase.samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
     var input = PlanInput(
-      model: shape, trains: phase.trains, samples: phase.samples, optimizer: configuration.optimizer.kind,
-      optimizerState: configuration.optimizer.state, gradientShards: configuration.gradientShards,
-      microBatchTokens: configuration.microBatchTokens, slots: configuration.slots,
-      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
-      promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
-      updateBatch: configuration.updateBatch, responses: max(1, responses),
-      hasReferenceModel: stage == .rl && phase.trains && configuration.loss.requiresReference,
-      recompute: configuration.recompute, threads: threads)
+      model: shape, trains: phase.trains, samples: phase.samples,
+      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance))
+    (input.optimizer, input.optimizerState) = (configuration.optimizer.kind, configuration.optimizer.state)
+    input.gradientShards = configuration.gradientShards
+    input.microBatchTokens = configuration.microBatchTokens
+    input.slots = configuration.slots
+    (input.promptsPerStep, input.samplesPerPrompt) = (max(1, prompts), configuration.samplesPerPrompt)
+    (input.updateBatch, input.responses) = (configuration.updateBatch, max(1, responses))
+    input.hasReferenceModel = stage == .rl && phase.trains && configuration.loss.requiresReference
+    input.recompute = configuration.recompute
+    input.threads = threads
     if let lengths {
       input.maxSequenceTokens = lengths.longest
       (input.rows, input.targets) = (lengths.rows, lengths.targets)

@@ -10,52 +10,34 @@ public struct PlanInput: Sendable {
   public var trains: Bool
   /// Whether responses are sampled (rl, eval, hint, rft).
   public var samples: Bool
-  public var optimizer: OptimizerKind
-  public var optimizerState: OptimizerState
-  public var gradientShards: Int
+  /// Tokens of the longest sequence, prompt included.
+  public var maxSequenceTokens: Int
+  public var optimizer = OptimizerKind.adamw
+  public var optimizerState = OptimizerState.float32
+  public var gradientShards = 1
   /// Packed rows of a micro-batch; one longer sequence is taken whole.
-  public var microBatchTokens: Int
+  public var microBatchTokens = 4096
   /// Packed rows of the largest micro-batch, and its targets, where they are known; nil: what the budget allows.
   public var rows, targets: Int?
-  /// Sequences the sampler has open at once.
-  public var slots: Int
-  /// The longest sequence, prompt included.
-  public var maxSequenceTokens: Int
-  public var promptsPerStep: Int
-  public var samplesPerPrompt: Int
-  /// Responses an optimizer step.
-  public var updateBatch: Int
-  /// Responses a step that are sampled anew: 0 for fine-tuning on given data.
-  public var responses: Int
-  public var hasReferenceModel: Bool
+  /// Sequences that the sampler has open at once.
+  public var slots = 64
+  public var promptsPerStep = 0
+  public var samplesPerPrompt = 1
+  /// Responses of one optimizer step.
+  public var updateBatch = 1
+  /// Responses sampled in one step: 0 for fine-tuning on given data.
+  public var responses = 0
+  public var hasReferenceModel = false
   /// Whether the reference's weights are the policy's own, without adapters.
   public var referenceSharesWeights = false
-  public var recompute: Recomputation
-  public var threads: Int
+  public var recompute = Recomputation.auto
+  public var threads = WorkerPool.physicalCoreCount
 
-  public init(
-    model: ModelConfiguration, trains: Bool, samples: Bool, optimizer: OptimizerKind = .adamw,
-    optimizerState: OptimizerState = .float32, gradientShards: Int = 1, microBatchTokens: Int, slots: Int,
-    maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
-    updateBatch: Int = 1, responses: Int = 0, hasReferenceModel: Bool = false,
-    recompute: Recomputation = .auto, threads: Int = WorkerPool.physicalCoreCount
-  ) {
+  public init(model: ModelConfiguration, trains: Bool, samples: Bool, maxSequenceTokens: Int) {
     self.model = model
     self.trains = trains
     self.samples = samples
-    self.optimizer = optimizer
-    self.optimizerState = optimizerState
-    self.gradientShards = gradientShards
-    self.microBatchTokens = microBatchTokens
-    self.slots = slots
     self.maxSequenceTokens = maxSequenceTokens
-    self.promptsPerStep = promptsPerStep
-    self.samplesPerPrompt = samplesPerPrompt
-    self.updateBatch = updateBatch
-    self.responses = responses
-    self.hasReferenceModel = hasReferenceModel
-    self.recompute = recompute
-    self.threads = threads
   }
 }
 
