@@ -34,7 +34,7 @@ FUZZ_SECONDS ?= 60
 FIXTURES = Tests/CheckpointTests/Fixtures
 
 .PHONY: help deps swift packages build test demo demo-base demo-cut kills attack fuzz install lint format check-configs bench compare \
-  check-mutants mutate clean
+  check-mutants mutate architecture clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,8 +126,13 @@ install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), i
 	.venv/bin/python3 -m venv --without-pip --clear $(SHARE)/venv
 	cp -R .venv/lib $(SHARE)/venv/
 
-lint:  ## check the format of every Swift file
+lint:  ## check the format of Swift files, the length of lines, the map in docs/architecture.md
 	swift format lint --strict --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)
+	@tools/line-lengths
+	@tools/architecture --check
+
+architecture:  ## draw the picture of docs/architecture.md and set its line numbers
+	tools/architecture
 
 format:  ## format every Swift file in place
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)

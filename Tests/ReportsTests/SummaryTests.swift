@@ -1,4 +1,5 @@
 import Foundation
+import FoundationXML
 import Support
 import Testing
 @testable import Reports
@@ -31,6 +32,16 @@ import Testing
     #expect(Set((object["gain"] as? [String: Any] ?? [:]).keys) == ["points", "low", "high"])
     let none = try JSONEncoder().encode(Summary(rows: []))
     #expect(String(decoding: none, as: UTF8.self).contains("\"gain\":null"))
+  }
+
+  /// One mark a row and chart, at the row's value on the chart's scale.
+  @Test func thePictureShowsEachRow() throws {
+    let picture = Self.example.picture
+    #expect(try XMLDocument(data: Data(picture.utf8)).rootElement()?.name == "svg")
+    for text in ["right, %", "tokens a response", ">base<", ">hint-rl<", ">41.25<", ">181.3<"] {
+      #expect(picture.contains(text), "\(text)")
+    }
+    #expect(picture.components(separatedBy: "r=\"5\"").count - 1 == 4)
   }
 
   @Test func librariesAreReadFromImports() {

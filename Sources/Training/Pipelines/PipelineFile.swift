@@ -75,8 +75,8 @@ public enum PipelineFile {
     try PipelineRequest(path, overrides: overrides, resume: false).parts.run
   }
 
-  /// Runs the stages that are not finished, in order, and leaves `summary.json` and `report.html` in the pipeline's
-  /// folder.
+  /// Runs the stages that are not finished, in order, and leaves `summary.json`, `summary.svg` and `report.html` in
+  /// the pipeline's folder.
   ///
   /// A finished stage counts as long as it was made with this configuration, these data and this model.
   /// - Throws: `MartletError`: configuration when a stage was begun with others and `context.anew` is false.
@@ -107,6 +107,7 @@ public enum PipelineFile {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try writeFileAtomically(encoder.encode(summary) + Data("\n".utf8), to: folder.file("summary.json"))
+    try writeFileAtomically(Data(summary.picture.utf8), to: folder.file("summary.svg"))
     _ = try ReportWriter.write(run: root)
     return summary
   }

@@ -20,7 +20,7 @@ struct TrainProgram {
 
   /// The root of the package.
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
+    .deletingLastPathComponent().deletingLastPathComponent().path
 
   /// `train` lies beside the test bundle, which is this process or an argument of it.
   static func path() throws -> String {
