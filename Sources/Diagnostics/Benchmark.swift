@@ -103,7 +103,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
     let tools = needsTools ? try ToolBench(python: request.python, effort: effort) : nil
     let speed = MachineSpeed.measure(pool: pool)
     let bench = ModelBench(
-      model: model, pool: pool, speed: speed, sizes: sizes, effort: effort, profiler: request.profile ? Profiler() : nil)
+      model: model, pool: pool, speed: speed, sizes: sizes, effort: effort,
+      profiler: request.profile ? Profiler() : nil)
     let total = chosen.count + growth.count
     func report(_ what: String, _ done: Int) {
       onEvent(.progress(Progress(what: what, done: done, total: total, unit: "measurements")))

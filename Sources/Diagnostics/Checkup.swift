@@ -49,9 +49,8 @@ public struct Checkup: Codable, Sendable, Equatable {
     let width = findings.reduce(0) { max($0, $1.name.count) }
     return findings.map { finding in
       let mark = [Finding.Status.ok: "ok     ", .warning: "warning", .failed: "FAILED "][finding.status] ?? ""
-      let name = finding.name + String(repeating: " ", count: width - finding.name.count)
-      let remedy = finding.remedy.map { "\n         \(String(repeating: " ", count: width))  -> \($0)" } ?? ""
-      return "\(mark)  \(name)  \(finding.text)\(remedy)\n"
+      let remedy = finding.remedy.map { "\n" + padded("", to: 9 + width) + "  -> " + $0 } ?? ""
+      return "\(mark)  \(padded(finding.name, to: width))  \(finding.text)\(remedy)\n"
     }.joined()
   }
 

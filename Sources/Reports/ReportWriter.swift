@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import PPO
 import Rollout
 import Support
 import Tokenization
@@ -118,11 +119,12 @@ public enum ReportWriter {
       let accuracy = object["accuracy"] as? Double
     else { return nil }
     func number(_ key: String) -> Double? { object[key] as? Double }
+    let interval = number("accuracy_low").flatMap { low in
+      number("accuracy_high").map { Interval(low: low, high: $0) }
+    }
     return Summary.Row(
-      stage: stage, model: model, accuracy: accuracy, accuracyLow: number("accuracy_low"),
-      accuracyHigh: number("accuracy_high"), problems: object["problems"] as? Int ?? 0, tokens: number("tokens"),
-      codeRatio: number("code_ratio"), calls: number("calls"), execOK: number("exec_ok"),
-      calcShare: number("calc_share"), verifyShare: number("verify_share"))
+      stage: stage, model: model, accuracy: accuracy, interval: interval, problems: object["problems"] as? Int ?? 0,
+      figure: { number($0.rawValue) })
   }
 
   /// A handful of the latest episodes: right ones, wrong ones, at least one with a hint where there are any.
@@ -163,8 +165,8 @@ public enum ReportWriter {
   // MARK: - Writing
 
   private static func comparison(_ rows: [Summary.Row], gain: Summary.Gain?) -> String {
-    var text =
-      "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. Tokens: mean of model and hint tokens a response.</p>\n"
+    var text = "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. "
+    text += "Tokens: mean of model and hint tokens a response.</p>\n"
     text += HTML.table([Summary.headings] + rows.map(\.cells))
     if let gain {
       text += "<p><strong>Gain \(HTML.escape(gain.text))</strong> over the better of base and base-tools.</p>\n"
@@ -229,8 +231,8 @@ public enum ReportWriter {
     if episode.finish == .length { facts.append("cut off") }
     if let total = episode.reward?.total { facts.append("reward \(shortNumber(total))") }
     var text = "<details><summary><span class=\"\(right ? "good" : "bad")\">\(HTML.escape(verdict))</span> "
-    text +=
-      "\(HTML.escape(episode.id)) <span class=\"soft\">\(HTML.escape(facts.joined(separator: ", ")))</span></summary><pre>"
+    text += HTML.escape(episode.id)
+    text += " <span class=\"soft\">\(HTML.escape(facts.joined(separator: ", ")))</span></summary><pre>"
     var page = TrajectoryText()
     if let decode {
       var place = 0
@@ -261,8 +263,8 @@ private struct TrajectoryText {
   mutating func append(_ text: String, by author: Author) {
     var text = text
     if text.count > Self.limit {
-      text =
-        "\(text.prefix(Self.limit / 2))\n[... \(text.count - Self.limit) characters ...]\n\(text.suffix(Self.limit / 2))"
+      let half = Self.limit / 2
+      text = "\(text.prefix(half))\n[... \(text.count - 2 * half) characters ...]\n\(text.suffix(half))"
     }
     switch author {
     case .prompt, .tool:

@@ -1,3 +1,4 @@
+import PPO
 import Support
 
 /// `summary.json`: how a pipeline's stages compare on held-out problems.
@@ -21,23 +22,25 @@ public struct Summary: Codable, Sendable, Equatable {
     public var calcShare: Double?
     public var verifyShare: Double?
 
+    /// - Parameters:
+    ///   - interval: of the accuracy, over problems.
+    ///   - figure: the evaluation's other figures; nil: it has no value.
     public init(
-      stage: String, model: String, accuracy: Double, accuracyLow: Double? = nil, accuracyHigh: Double? = nil,
-      problems: Int, tokens: Double? = nil, codeRatio: Double? = nil, calls: Double? = nil, execOK: Double? = nil,
-      calcShare: Double? = nil, verifyShare: Double? = nil
+      stage: String, model: String, accuracy: Double, interval: Interval?, problems: Int,
+      figure: (Evaluation.Figure) -> Double?
     ) {
       self.stage = stage
       self.model = model
       self.accuracy = accuracy
-      self.accuracyLow = accuracyLow
-      self.accuracyHigh = accuracyHigh
+      accuracyLow = interval?.low
+      accuracyHigh = interval?.high
       self.problems = problems
-      self.tokens = tokens
-      self.codeRatio = codeRatio
-      self.calls = calls
-      self.execOK = execOK
-      self.calcShare = calcShare
-      self.verifyShare = verifyShare
+      tokens = figure(.tokens)
+      codeRatio = figure(.codeRatio)
+      calls = figure(.calls)
+      execOK = figure(.execOK)
+      calcShare = figure(.calcShare)
+      verifyShare = figure(.verifyShare)
     }
 
     enum CodingKeys: String, CodingKey {

@@ -46,6 +46,12 @@ package func byteText(_ bytes: Int) -> String {
   return decimals(value / 1e3, 0) + " kB"
 }
 
+/// `text` with spaces behind it, or before it, up to `width` characters.
+package func padded(_ text: String, to width: Int, right: Bool = false) -> String {
+  let space = String(repeating: " ", count: max(0, width - text.count))
+  return right ? space + text : text + space
+}
+
 /// A table for a terminal: columns are as wide as their widest cell. The first column is aligned to the left, the
 /// others to the right; a rule follows the first row, which holds the headings.
 package func alignedTable(_ rows: [[String]]) -> String {
@@ -53,10 +59,7 @@ package func alignedTable(_ rows: [[String]]) -> String {
   let widths = (0..<columns).map { column in rows.reduce(0) { max($0, column < $1.count ? $1[column].count : 0) } }
   var text = ""
   for (index, row) in rows.enumerated() {
-    let cells = row.enumerated().map { column, cell in
-      let space = String(repeating: " ", count: widths[column] - cell.count)
-      return column == 0 ? cell + space : space + cell
-    }
+    let cells = row.enumerated().map { column, cell in padded(cell, to: widths[column], right: column > 0) }
     var line = cells.joined(separator: "  ")
     while line.last == " " { line.removeLast() }
     text += line + "\n"

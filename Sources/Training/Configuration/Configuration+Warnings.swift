@@ -51,8 +51,8 @@ extension Configuration {
       "ref_model: is the model itself, so distillation has nothing to learn; name another")
     warn(
       updateBatch > responses && !groups.knapsack && !replays,
-      "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x samples_per_prompt); "
-        + "all of them make one smaller batch")
+      "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x "
+        + "samples_per_prompt); all of them make one smaller batch")
     warn(
       loss.kl != .none && loss.klCoef == 0,
       "loss.kl: \(loss.kl.rawValue) with kl_coef 0 does nothing; set kl to none, or give a coefficient")

@@ -113,16 +113,16 @@ extension Ablation {
         let changes = run.identity.changes(from: mark.identity).prefix(4).map(\.text).joined(separator: "; ")
         throw MartletError(
           .configuration,
-          "\(run.folder): was made with something else (\(changes)); take the change back, name another run, or give --anew "
-            + "to make it again")
+          "\(run.folder): was made with something else (\(changes)); take the change back, name another run, or give "
+            + "--anew to make it again")
       }
     } else {
       isOther = !RunFolder.contents(run.folder).isEmpty
       if isOther, !context.anew {
         throw MartletError(
           .configuration,
-          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to make it again"
-        )
+          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to "
+            + "make it again")
       }
     }
     if isOther {

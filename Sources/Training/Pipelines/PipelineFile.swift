@@ -124,8 +124,8 @@ public enum PipelineFile {
     guard context.anew else {
       throw MartletError(
         .configuration,
-        "\(path): holds other problems than the pipeline asks for; take its change back, name another run, or give --anew"
-      )
+        "\(path): holds other problems than the pipeline asks for; take its change back, name another run, or give "
+          + "--anew")
     }
     context.onEvent(.note("\(path) is made anew"))
     try writeFileAtomically(bytes, to: path)

@@ -69,12 +69,14 @@ public struct PipelinePlan: Sendable {
       text += "peak \(byteText(peakBytes)) in \(worst.name), \(byteText(worst.plan.availableBytes)) are free\n"
     }
     if let seconds {
-      text +=
-        "in all at most \(Self.time(seconds)): all responses as long as allowed, at the speed of a large matrix product\n"
+      text += "in all at most \(Self.time(seconds)): \(Self.assumption)\n"
     }
     for refusal in refusals { text += "refused: \(refusal)\n" }
     return text
   }
+
+  /// What the times take for granted.
+  static let assumption = "all responses as long as allowed, at the speed of a large matrix product"
 
   /// As `plan --json` gives it.
   public var json: String { tree.json }
@@ -137,9 +139,8 @@ public struct AblationPlan: Sendable {
     }
     var text = alignedTable(rows)
     if let seconds {
-      text +=
-        "\(cases.count * seeds) runs, one after another at most \(PipelinePlan.time(seconds)): all responses as long as "
-        + "allowed, at the speed of a large matrix product\n"
+      text += "\(cases.count * seeds) runs, one after another at most \(PipelinePlan.time(seconds)): "
+      text += PipelinePlan.assumption + "\n"
     }
     for refusal in refusals { text += "refused: \(refusal)\n" }
     return text

@@ -198,8 +198,8 @@ extension RunFolder {
     }
     guard saved == finished else {
       throw refusal(
-        "steps: \(configuration.steps), but the run ended at \(finished) without a checkpoint of that step (save_every and "
-          + "save_minutes were 0); start a new run with model=\(path)")
+        "steps: \(configuration.steps), but the run ended at \(finished) without a checkpoint of that step "
+          + "(save_every and save_minutes were 0); start a new run with model=\(path)")
     }
     record?.finishedStep = nil
     try record?.write(path)

@@ -39,13 +39,15 @@ enum RFTStage {
     let kept = selection(episodes, settings: configuration.rejection) { engine.analysis($0) }
     context.onEvent(
       .note(
-        "kept \(kept.count) of \(episodes.count) episodes, of \(Set(kept.map(\.id)).count) of \(problems.count) problems"
+        "kept \(kept.count) of \(episodes.count) episodes, of \(Set(kept.map(\.id)).count) of "
+          + "\(problems.count) problems"
       ))
     guard !kept.isEmpty else {
       throw MartletError(
         .data,
-        "\(folder.path): none of \(episodes.count) episodes passed the filter \(configuration.rejection.filter.rawValue); "
-          + "look at \(folder.path)/episodes; go on with --resume and another filter, or start a new run with more samples"
+        "\(folder.path): none of \(episodes.count) episodes passed the filter "
+          + "\(configuration.rejection.filter.rawValue); look at \(folder.path)/episodes; go on with --resume and "
+          + "another filter, or start a new run with more samples"
       )
     }
     try EpisodeFile.write(kept, to: keptFile)
