@@ -6,6 +6,7 @@ import Transformer
 
 /// How a cost grows: one measurement at several sizes of what it depends on.
 public struct Growth: Codable, Sendable, Equatable {
+  /// What grows.
   public enum Axis: String, Codable, CaseIterable, Sendable {
     /// Tokens of a training batch.
     case tokens
@@ -20,15 +21,21 @@ public struct Growth: Codable, Sendable, Equatable {
     case threads
   }
 
+  /// One size and its figure.
   public struct Point: Codable, Sendable, Equatable {
+    /// The size: tokens, rows, positions or threads.
     public var at: Int
+    /// The figure, in `unit`.
     public var value: Double
   }
 
   /// As in `Benchmark.Result`.
   public var name: String
+  /// The unit of the figures.
   public var unit: String
+  /// What grows.
   public var along: Axis
+  /// The sizes, from small to large.
   public var points: [Point]
 
   /// Two lines: where, and what, with its share of the first point's.

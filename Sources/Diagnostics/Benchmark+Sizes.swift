@@ -14,10 +14,12 @@ extension Benchmark {
     public var tokens: Int?
     /// Of `grpo_step`: prompts, and responses to each.
     public var prompts = 4
+    /// `grpo_step`: responses to each prompt.
     public var samples = 8
     /// Repeats after one to warm up.
     public var repeats: Int?
 
+    /// The sizes of `train bench` without options.
     public init() {}
 
     /// - Throws: `MartletError` (usage) where a number is below 1 or the context too short.

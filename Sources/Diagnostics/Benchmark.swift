@@ -8,14 +8,18 @@ import Transformer
 
 /// How fast this program is here, beside what the machine could do at best: `train bench`.
 public struct Benchmark: Codable, Sendable, Equatable {
+  /// One figure.
   public struct Result: Codable, Sendable, Equatable {
+    /// What was measured.
     public var name: String
     /// The median of several repeats.
     public var value: Double
+    /// `GFLOPS`, `tokens/s`, `s`, ...
     public var unit: String
     /// What the machine allows, measured in the same run: the slower of memory bandwidth and a large sgemm for the
     /// bytes and operations needed. nil where neither is what holds it up.
     public var limit: Double?
+    /// How much of `limit` is reached, from 0 to 1.
     public var shareOfLimit: Double?
 
     enum CodingKeys: String, CodingKey {
@@ -42,6 +46,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
     }
   }
 
+  /// The figures, in the order they were measured.
   public var results: [Result]
   /// How costs grow, where that was asked for.
   public var growth: [Growth]?
@@ -80,6 +85,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
     /// Scales the repeats.
     var effort = 1.0
 
+    /// Everything, with the sizes of `train bench` without options.
     public init() {}
   }
 

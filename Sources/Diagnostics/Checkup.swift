@@ -6,9 +6,12 @@ import Training
 
 /// One thing `train doctor` looked at.
 public struct Finding: Codable, Sendable, Equatable {
+  /// How bad it is.
   public enum Status: String, Codable, Sendable { case ok, warning, failed }
 
+  /// What was looked at.
   public var name: String
+  /// How bad it is.
   public var status: Status
   /// What was found.
   public var text: String
@@ -18,6 +21,7 @@ public struct Finding: Codable, Sendable, Equatable {
   /// Whether work can be done in spite of it.
   public var ok: Bool { status != .failed }
 
+  /// A finding, with a remedy where one is needed.
   public init(_ name: String, _ status: Status, _ text: String, remedy: String? = nil) {
     self.name = name
     self.status = status
@@ -28,6 +32,7 @@ public struct Finding: Codable, Sendable, Equatable {
 
 /// What this machine offers a trainer, found out by trying.
 public struct Checkup: Codable, Sendable, Equatable {
+  /// One for each thing that was looked at.
   public var findings: [Finding]
 
   /// Whether everything that is needed is there.

@@ -12,6 +12,7 @@ import Training
 /// The program runs itself: once to the end, then again and again with SIGKILL after random times and `--resume`, until
 /// there were enough kills. Every model, metric and episode that a run leaves must be the same; times alone may differ.
 public struct ResumeCheck {
+  /// What the check found.
   public struct Result: Sendable, Equatable {
     /// Kills that found the run alive.
     public var kills = 0
@@ -29,7 +30,9 @@ public struct ResumeCheck {
   public var overrides: [String]
   /// The folder for both runs, `RUN-verify`; removed when they end alike.
   let folder: String
+  /// How often the run is killed.
   public var kills: Int
+  /// Draws the moments of the kills.
   public var seed: UInt64
 
   /// - Parameter run: the name that the configuration gives its run.

@@ -15,6 +15,7 @@ public struct AblationTable: Sendable {
     var pValue: Double?
   }
 
+  /// What one seed of a case came to.
   package struct Seed: Sendable {
     var seed: UInt64
     var accuracy, tokens: Double?
@@ -22,6 +23,7 @@ public struct AblationTable: Sendable {
     var weights: String?
   }
 
+  /// One case.
   package struct Row: Sendable {
     var name: String
     var set: [String]
@@ -34,19 +36,26 @@ public struct AblationTable: Sendable {
     var error: String?
   }
 
+  /// The ablation's folder, its pipeline's file, and the stage whose figures are compared.
   package var run, pipeline, row: String
+  /// The seeds that every case is to run with.
   package var seeds: [UInt64]
+  /// The cases, in the order of the file.
   package var rows: [Row] = []
 
+  /// A table whose rows may still be added.
   package init(run: String, pipeline: String, row: String, seeds: [UInt64], rows: [Row] = []) {
     (self.run, self.pipeline, self.row, self.seeds, self.rows) = (run, pipeline, row, seeds, rows)
   }
 
   /// What one run of a case came to.
   package struct Result: Sendable {
+    /// The seed of the run.
     package var seed: UInt64
+    /// Its evaluation.
     package var evaluation: Evaluation
 
+    /// The result of one seed.
     package init(seed: UInt64, evaluation: Evaluation) {
       self.seed = seed
       self.evaluation = evaluation

@@ -11,6 +11,7 @@ extension Evaluation {
     /// Whether the last number of the response is the gold answer. Never a reward: a number in passing counts.
     public var lastNumberIsRight: Bool
 
+    /// What the grader said of one episode.
     public init(vote: String?, lastNumberIsRight: Bool) {
       self.vote = vote
       self.lastNumberIsRight = lastNumberIsRight

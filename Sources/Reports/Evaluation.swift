@@ -5,6 +5,7 @@ import Support
 
 /// What responses came to, with intervals by paired bootstrap over problems.
 public struct Evaluation: Sendable {
+  /// A figure of an evaluation, by its key in `eval.json`.
   public enum Figure: String, Codable, Sendable, CaseIterable {
     case accuracy, tokens
     case responseTokens = "response_tokens"
@@ -15,6 +16,7 @@ public struct Evaluation: Sendable {
     case verifyShare = "verify_share"
   }
 
+  /// All figures, in the order of tables.
   package static let figures = Figure.allCases
 
   /// Episodes by problem, problems in the order of their first.
@@ -75,6 +77,7 @@ public struct Evaluation: Sendable {
   /// nil where there is nothing to divide by.
   public func value(_ figure: Figure) -> Double? { ratio(figure).value }
 
+  /// The 95 % interval of a figure, by bootstrap over problems; nil: it has no value.
   public func interval(_ figure: Figure) -> Interval? { ProblemBootstrap().interval(ratio(figure)) }
 
   /// Everything, as `eval.json` holds it.

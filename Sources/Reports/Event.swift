@@ -16,13 +16,16 @@ public enum Event: Sendable {
 public struct Progress: Sendable, Equatable {
   /// The work, in a word or two: "sampling".
   public var what: String
+  /// How many are finished.
   public var done: Int
+  /// How many there are.
   public var total: Int
   /// What `done` and `total` count: "responses".
   public var unit: String
   /// Tokens a second, where tokens are made or trained on.
   public var rate: Double?
 
+  /// Progress of the work `what`.
   public init(what: String, done: Int, total: Int, unit: String, rate: Double? = nil) {
     self.what = what
     self.done = done

@@ -198,7 +198,8 @@ package enum HTML {
     --c1:#c2571a;--c2:#1d7a35;--c3:#a3308f;--c4:#00798c;--c5:#8a6d00;--c6:#6b4fc8;--c7:#b3261e}
     @media(prefers-color-scheme:dark){:root{--bg:#131517;--fg:#e6e8eb;--soft:#9ba1a8;--line:#2c3035;--panel:#1b1e22;
     --code:#152a44;--codefg:#9cc7ff;--tool:#14301c;--toolfg:#92dba3;--hint:#3a2b0b;--hintfg:#ffcf7a;
-    --good:#6fcf87;--bad:#ff8a80;--c0:#7aaeff;--c1:#ff9d5c;--c2:#6fcf87;--c3:#ee8fdc;--c4:#5ed0e0;--c5:#e0c04c;--c6:#b6a2ff;--c7:#ff8a80}}
+    --good:#6fcf87;--bad:#ff8a80;
+    --c0:#7aaeff;--c1:#ff9d5c;--c2:#6fcf87;--c3:#ee8fdc;--c4:#5ed0e0;--c5:#e0c04c;--c6:#b6a2ff;--c7:#ff8a80}}
     body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif}
     main{max-width:1180px;margin:0 auto;padding:24px 20px 80px}
     h1{font-size:26px;margin:0 0 4px}

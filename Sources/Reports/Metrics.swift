@@ -3,6 +3,7 @@ import Support
 
 /// The figures of one step, in the order they were given.
 public struct Metrics: Sendable, Equatable {
+  /// A value of `metrics.jsonl`.
   public enum Value: Sendable, Equatable {
     case int(Int)
     case double(Double)
@@ -10,9 +11,11 @@ public struct Metrics: Sendable, Equatable {
     case null
   }
 
+  /// The keys, in order.
   public private(set) var keys: [String] = []
   private var values: [String: Value] = [:]
 
+  /// No figures yet.
   public init() {}
 
   /// Metrics that begin with `step`, counted from 1.
@@ -103,6 +106,7 @@ public final class MetricsWriter {
     try board.write(step: metrics.step ?? 0, metrics.numbers)
   }
 
+  /// Closes both files.
   public func close() {
     file.close()
     board.close()

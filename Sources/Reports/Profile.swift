@@ -3,8 +3,11 @@ import Tensor
 
 /// Where the time of a piece of work went.
 public struct Profile: Codable, Sendable, Equatable {
+  /// One part's time.
   public struct Part: Codable, Sendable, Equatable {
+    /// Which part.
     public var part: PartTimer.Part
+    /// Wall-clock seconds.
     public var seconds: Double
     /// Of the whole.
     public var share: Double
@@ -15,6 +18,7 @@ public struct Profile: Codable, Sendable, Equatable {
   /// In the order of `PartTimer.Part`.
   public var parts: [Part]
 
+  /// A profile of what a timer measured.
   public init(_ name: String, _ seconds: PartTimer.Seconds) {
     self.name = name
     let order = PartTimer.Part.allCases
@@ -51,11 +55,14 @@ extension Metrics {
 
 /// Collects the profiles of measurements.
 package final class Profiler {
+  /// What the work is timed with.
   package let timer = PartTimer.wall()
+  /// One profile for each name, in the order of their first measurement.
   package private(set) var profiles: [Profile] = []
   private var seconds: [String: PartTimer.Seconds] = [:]
   private var name = ""
 
+  /// A profiler with a timer by the wall clock.
   package init() {}
 
   /// What is timed from here on counts for `name`.

@@ -11,15 +11,23 @@ public struct Summary: Codable, Sendable, Equatable {
     public var model: String
     /// Right / all samples, with its interval over problems.
     public var accuracy: Double
+    /// The ends of the accuracy's 95 % interval.
     public var accuracyLow: Double?
+    /// The upper end.
     public var accuracyHigh: Double?
+    /// How many problems were asked.
     public var problems: Int
     /// Mean of model and hint tokens a response.
     public var tokens: Double?
+    /// The share of responses with at least one executed block.
     public var codeRatio: Double?
+    /// Executed blocks a response.
     public var calls: Double?
+    /// The share of executed blocks that ran without an error.
     public var execOK: Double?
+    /// The share of executed blocks that calculate.
     public var calcShare: Double?
+    /// The share of executed blocks that check a result.
     public var verifyShare: Double?
 
     /// - Parameters:
@@ -75,10 +83,14 @@ public struct Summary: Codable, Sendable, Equatable {
 
   /// Accuracy of the last stage above the better of base and base-tools, in points (hundredths), with its interval.
   public struct Gain: Codable, Sendable, Equatable {
+    /// The difference in hundredths.
     public var points: Double
+    /// The ends of its 95 % interval.
     public var low: Double?
+    /// The upper end.
     public var high: Double?
 
+    /// A gain in points.
     public init(points: Double, low: Double? = nil, high: Double? = nil) {
       self.points = points
       self.low = low
@@ -100,9 +112,12 @@ public struct Summary: Codable, Sendable, Equatable {
     }
   }
 
+  /// The evaluated models, in the order of the file.
   public var rows: [Row]
+  /// The last one's gain; nil: the file compares nothing.
   public var gain: Gain?
 
+  /// A table of `rows`.
   public init(rows: [Row], gain: Gain? = nil) {
     self.rows = rows
     self.gain = gain

@@ -7,6 +7,7 @@ import Support
 /// (tensorflow/core/lib/io/record_writer.h). Fields are numbered as in tensorflow/core/util/event.proto and
 /// tensorflow/core/framework/summary.proto.
 public final class TensorBoardWriter {
+  /// The file that is written.
   public var path: String { file.path }
   private let file: AppendedFile
   private let clock: () -> Double
@@ -52,6 +53,7 @@ public final class TensorBoardWriter {
     try append(message)
   }
 
+  /// Closes the file.
   public func close() { file.close() }
 
   private func event(step: Int) -> Message {

@@ -17,13 +17,17 @@ public struct MartletError: Error, CustomStringConvertible, Sendable, Equatable 
     case configuration = 78
   }
 
+  /// What kind of thing went wrong.
   public let status: Status
+  /// "where: what was wrong; what to do".
   public let message: String
 
+  /// - Parameter message: "where: what was wrong; what to do".
   public init(_ status: Status, _ message: String) {
     self.status = status
     self.message = message
   }
 
+  /// The message.
   public var description: String { message }
 }

@@ -3,26 +3,33 @@
 /// Offsets are UTF-8 bytes from the response's first byte (the prompt is not counted, tool text is); a spot begins
 /// where a sentence ends and the next has not begun, so that what lies before it is whole.
 public struct BehaviourAnalysis: Sendable, Equatable {
+  /// What a block of code is for.
   public enum BlockLabel: String, Codable, Sendable {
     case calculation, verification
   }
 
   /// An executed code block.
   public struct Block: Sendable, Equatable {
+    /// What the block is for.
     public let label: BlockLabel
     /// The code between its marks.
     public let code: Range<Int>
+    /// What it printed.
     public let output: String
   }
 
+  /// What is wrong at a spot.
   public enum SpotKind: String, Codable, Sendable {
     case delayed, distrust, prompt
   }
 
   /// Where the interpreter is not used well.
   public struct Spot: Sendable, Equatable {
+    /// What is wrong here.
     public let kind: SpotKind
+    /// Bytes of the response's text (UTF-8) that show it.
     public let range: Range<Int>
+    /// Why this counts, for people.
     public let reason: String
     /// Where to cut.
     public var offset: Int { range.lowerBound }

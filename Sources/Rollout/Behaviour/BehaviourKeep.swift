@@ -1,6 +1,7 @@
 extension BehaviourAnalysis {
   /// Whether an episode is worth training on: rejection fine-tuning's filter.
   public struct Verdict: Sendable, Equatable {
+    /// Whether the response may be trained on.
     public let keep: Bool
     /// Why not, one sentence each; empty when kept.
     public let reasons: [String]

@@ -1,7 +1,10 @@
 /// An executed call, as far as behaviour analysis looks at it.
 public struct TraceCall: Sendable, Equatable {
+  /// What it printed.
   public var output: String
+  /// Whether it ran without an error.
   public var succeeded: Bool
+  /// A call with its output.
   public init(output: String, succeeded: Bool) {
     self.output = output
     self.succeeded = succeeded

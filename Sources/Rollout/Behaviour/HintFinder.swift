@@ -2,11 +2,13 @@
 public struct HintFinder: Sendable {
   /// A sentence to insert.
   public struct Hint: Codable, Sendable, Equatable {
+    /// What the hint is against.
     public let kind: BehaviourAnalysis.SpotKind
     /// UTF-8 bytes of the response that stay before it.
     public let offset: Int
     /// With the white space that joins it to what stays, and what opens a call where code is to follow.
     public let text: String
+    /// Why it stands there, for people.
     public let reason: String
   }
 
@@ -19,6 +21,7 @@ public struct HintFinder: Sendable {
   /// How a call is opened.
   public var tools = ToolFormats.python
 
+  /// CoRT's sentences.
   public init() {}
 
   /// The first spot of the response, of either kind, as a hint; `nil`: nothing to improve.

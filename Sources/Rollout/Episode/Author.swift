@@ -12,9 +12,12 @@ public enum Author: String, Codable, Sendable, CaseIterable {
 
 /// A stretch of text with its author: the form in which behaviour analysis and the demo's texts see an episode.
 public struct TraceSegment: Codable, Sendable, Equatable {
+  /// Who wrote it.
   public var author: Author
+  /// What was written.
   public var text: String
 
+  /// A stretch by one author.
   public init(author: Author, text: String) {
     self.author = author
     self.text = text

@@ -38,13 +38,19 @@ struct TokenOffsets {
 
 /// What behaviour analysis says of an episode: a line of `train analyze`. Spots are indices into the episode's tokens.
 public struct EpisodeLabels: Codable, Sendable, Equatable {
+  /// The problem's id.
   public var id: String
+  /// Which response to it.
   public var sample: Int
+  /// What each executed block is for.
   public var blocks: [BehaviourAnalysis.BlockLabel]
+  /// Where a calculation begins that code should have done, as token indices.
   public var delayed: [Int]
+  /// Where a result of code is checked by hand, as token indices.
   public var distrust: [Int]
   /// Rejection fine-tuning's filter, and why not.
   public var keep: Bool
+  /// Why it is not kept; empty: it is.
   public var reasons: [String]
 
   /// - Parameters:

@@ -58,6 +58,7 @@ extension Episode.Call {
 }
 
 extension Episode: Codable, VerbatimNumbers {
+  /// Keys whose numbers are read as text, digit by digit.
   public static let verbatimKeys: Set<String> = ["id", "gold", "answer"]
 
   enum CodingKeys: String, CodingKey, CaseIterable {

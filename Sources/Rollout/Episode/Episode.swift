@@ -5,8 +5,11 @@ import Transformer
 public struct Episode: Sendable, Equatable {
   /// Neighbouring tokens of one author.
   public struct Run: Sendable, Equatable {
+    /// Who wrote them.
     public var author: Author
+    /// How many tokens.
     public var count: Int
+    /// A run of `count` tokens.
     public init(author: Author, count: Int) {
       self.author = author
       self.count = count
@@ -15,10 +18,15 @@ public struct Episode: Sendable, Equatable {
 
   /// A sentence put into the response; `token` is the place of its first token in `tokens`.
   public struct Hint: Codable, Sendable, Equatable {
+    /// Index of the hint's first token in `tokens`.
     public var token: Int
+    /// What the hint is against.
     public var kind: BehaviourAnalysis.SpotKind
+    /// The sentence, and what opens a call.
     public var text: String
+    /// Why it stands there, for people.
     public var reason: String
+    /// A hint at `token`.
     public init(token: Int, kind: BehaviourAnalysis.SpotKind, text: String, reason: String) {
       self.token = token
       self.kind = kind
@@ -29,12 +37,17 @@ public struct Episode: Sendable, Equatable {
 
   /// An executed block. `detail` and the statuses are `CallResult`'s.
   public struct Call: Codable, Sendable, Equatable {
+    /// The code that was executed.
     public var code: String
+    /// How it ended.
     public var status: CallResult.Status
+    /// The finer verdict, as in `CallResult`.
     public var detail: String
+    /// What the model saw of it.
     public var output: String
     /// Wall-clock milliseconds: the one field that differs between equal runs.
     public var ms: Double
+    /// A call with what it came to.
     public init(code: String, status: CallResult.Status, detail: String, output: String, ms: Double) {
       self.code = code
       self.status = status
@@ -54,11 +67,17 @@ public struct Episode: Sendable, Equatable {
   /// What the response is worth, each part with its weight; `total` is nil for what cannot be scored. Parts that are
   /// nil are not written.
   public struct Reward: Codable, Sendable, Equatable {
+    /// For a right answer.
     public var accuracy: Double?
+    /// For calls that all failed; see `reward.code_penalty`.
     public var code: Double?
+    /// For an answer in the asked form.
     public var format: Double?
+    /// For length: 0 or negative.
     public var length: Double?
+    /// The sum of the parts; nil: the episode cannot be scored.
     public var total: Double?
+    /// Parts that are nil were not asked for.
     public init(
       accuracy: Double? = nil, code: Double? = nil, format: Double? = nil, length: Double? = nil, total: Double? = nil
     ) {
@@ -72,9 +91,13 @@ public struct Episode: Sendable, Equatable {
 
   /// The problem's id.
   public var id: String
+  /// Which response to the problem, from 0.
   public var sample: Int
+  /// The question.
   public var problem: String
+  /// The right answer; nil: unknown.
   public var gold: String?
+  /// Prompt and response, in order.
   public var tokens: [Int32]
   /// Run-length coded over `tokens`.
   public var authors: [Run]
@@ -88,11 +111,17 @@ public struct Episode: Sendable, Equatable {
   public var seed: UInt64 = 0
   /// The tool protocol; nil: the file does not say.
   public var tools: ToolFormats?
+  /// Hints that were put into the response.
   public var hints: [Hint] = []
+  /// Executed blocks, in order.
   public var calls: [Call] = []
+  /// Why the response ended.
   public var finish = Finish.stop
+  /// The last boxed answer; nil: there is none.
   public var answer: String?
+  /// The grader's verdict; nil: not graded.
   public var verdict: Verdict?
+  /// What the response is worth; nil: not rewarded.
   public var reward: Reward?
 
   /// What is known when sampling begins and of each token; the rest is set afterwards.

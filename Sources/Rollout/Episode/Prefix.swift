@@ -4,6 +4,7 @@ import Transformer
 
 /// Tokens that follow a prompt before sampling begins, with all that an episode knows of them.
 public struct Prefix: Sendable, Equatable {
+  /// The tokens to begin with.
   public var tokens: [Int32]
   /// One a token.
   public var authors: [Author]
@@ -16,6 +17,7 @@ public struct Prefix: Sendable, Equatable {
   /// `token` counts from the first token of the prefix.
   public var hints: [Episode.Hint]
 
+  /// - Precondition: `authors`, `logProbs` and `kept` have one entry for each token.
   public init(
     tokens: [Int32], authors: [Author], logProbs: [Float?], kept: [[Int32]?]? = nil, calls: [Episode.Call] = [],
     hints: [Episode.Hint] = []

@@ -1,7 +1,9 @@
 import Support
 
 extension Problem: DataLine {
+  /// The keys of a problem's line.
   package static var keys: [String] { ["id", "problem", "prompt", "source", "gt_answer", "answer"] }
+  /// Keys that may stand beside them.
   package static var ignoredKeys: Set<String> { DataKeys.ignoredInProblems }
 
   /// Reads a file of problems. A problem without `id` gets one from a hash of what is asked, with `-2`, `-3`, ... for

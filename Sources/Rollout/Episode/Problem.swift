@@ -4,10 +4,13 @@ import Support
 public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
   /// Names the problem in episodes and keys its random draws; from a hash of the prompt where the file has none.
   public var id: String
+  /// The question.
   public var problem: String
+  /// The right answer.
   public var gold: String
   /// What the model is asked; `nil`: `problem` and the configured instruction.
   public var prompt: String?
+  /// Where the problem comes from.
   public var source: String?
 
   enum CodingKeys: String, CodingKey {
@@ -18,6 +21,7 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
   /// An answer that is a number is the text that stands in the file.
   public static let verbatimKeys: Set<String> = ["id", "gt_answer", "answer", "prompt", "source"]
 
+  /// A problem that is in no file.
   public init(id: String, problem: String, gold: String, prompt: String? = nil, source: String? = nil) {
     self.id = id
     self.problem = problem

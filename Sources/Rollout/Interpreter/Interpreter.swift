@@ -12,6 +12,7 @@ import Support
 /// keeps its changes, as in a notebook; one that is killed (time, memory, output, crash, `os._exit`) loses its own
 /// changes and no others.
 public final class InterpreterHost: @unchecked Sendable {
+  /// What the interpreters were started with.
   public let settings: InterpreterSettings
   private let lock = NSLock()
   private var zygote: Zygote?

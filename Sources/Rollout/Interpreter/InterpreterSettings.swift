@@ -23,6 +23,7 @@ public struct InterpreterSettings: Codable, Sendable, Equatable {
   /// More folders that snippets may read.
   public var readableFolders: [String]
 
+  /// The defaults are the configuration's.
   public init(
     python: String? = nil, timeLimit: Double = 5, memoryBytes: Int = 1 << 30, outputBytes: Int = 16_384,
     outputLimit: Int = 65_536, processLimit: Int = 24, packages: [String] = ["numpy", "sympy"], tier: Tier? = nil,
@@ -63,11 +64,13 @@ public struct InterpreterSettings: Codable, Sendable, Equatable {
 
 /// What one executed block came to.
 public struct CallResult: Codable, Sendable, Equatable {
+  /// How a block ended, as the model's reward sees it.
   public enum Status: String, Codable, Sendable, CaseIterable {
     case ok, error, timeout, memory, output, crashed, exited, refused
     case sandboxError = "sandbox_error"
   }
 
+  /// How it ended.
   public var status: Status
   /// The finer verdict: ok, exception, time_wall, time_cpu, memory, output, processes, disk, denied, a signal's name,
   /// `exit status N`, or what failed in the sandbox itself.
@@ -77,6 +80,7 @@ public struct CallResult: Codable, Sendable, Equatable {
   /// Wall-clock milliseconds the block ran.
   public var ms: Double
 
+  /// A block's result.
   public init(status: Status, detail: String, output: String, ms: Double) {
     self.status = status
     self.detail = detail
@@ -99,7 +103,9 @@ public struct SandboxReport: Codable, Sendable, Equatable {
   public var landlock: Int
   /// The interpreter's version and its preloaded modules' versions.
   public var python: String
+  /// Versions of the modules that were imported before the first block.
   public var preloaded: [String: String]
+  /// Modules of `packages` that could not be imported.
   public var missing: [String]
   /// Why better tiers were passed over.
   public var reasons: [String: String]

@@ -5,6 +5,7 @@ import Support
 /// A Python process that does one kind of work, a request at a time, each within a wall-clock limit. Started on first
 /// use; started again when it died. Used from any thread; callers wait for each other.
 public final class PythonWorker: @unchecked Sendable {
+  /// What a worker does: grade answers, or render chat templates.
   public enum Kind: String, Sendable { case grade, template }
 
   /// What a request came to, when it is not the reply that was asked for.

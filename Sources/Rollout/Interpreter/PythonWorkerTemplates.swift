@@ -5,15 +5,18 @@ import Transformer
 
 /// What a chat template is rendered with, as transformers' `apply_chat_template` has it.
 package struct ChatTemplateInput: Sendable {
+  /// The conversation, in order.
   package var messages: [ChatMessage]
   /// A list of JSON schemas; nil: none.
   package var tools: JSONValue?
+  /// Whether the text ends where the assistant is to go on.
   package var addGenerationPrompt: Bool
   /// What the template may name: `bos_token`, `eos_token`, ..., `enable_thinking`.
   package var variables: [(key: String, value: JSONValue)]
   /// The day that `strftime_now` and `date_string` tell, as YYYY-MM-DD; nil: today.
   package var date: String?
 
+  /// A conversation to be rendered.
   package init(
     _ messages: [ChatMessage], tools: JSONValue? = nil, addGenerationPrompt: Bool,
     variables: [(key: String, value: JSONValue)] = [], date: String? = nil

@@ -6,14 +6,19 @@ import Transformer
 
 /// What is to be sampled: the prompt's tokens, then optionally tokens that are already there.
 public struct SampleRequest: Sendable {
+  /// The problem that is asked.
   public var problem: Problem
+  /// Which response to it, from 0.
   public var sample: Int
+  /// The prompt, template included.
   public var promptTokens: [Int32]
+  /// Tokens of the response that are already there.
   public var prefix: Prefix?
   /// What the first calls after the prefix came to in a run that was ended: they are not executed again, so that a tool
   /// whose output changes (a clock, say) does not change the episode.
   public var recordedCalls: [Episode.Call] = []
 
+  /// A response to sample.
   public init(problem: Problem, sample: Int = 0, promptTokens: [Int32], prefix: Prefix? = nil) {
     self.problem = problem
     self.sample = sample

@@ -14,8 +14,10 @@ public struct SamplerSettings: Codable, Sendable, Equatable {
   /// Keys every draw, together with `step`, the problem's id, the sample and the token's position. The run sets both;
   /// they are no keys of the section.
   public var seed: UInt64
+  /// Keys every draw, as `seed` does.
   public var step: UInt64
 
+  /// The defaults are the configuration's.
   public init(
     _ distribution: SamplingSettings = SamplingSettings(), seed: UInt64 = 0, step: UInt64 = 0, maxTokens: Int = 2048,
     maxCalls: Int = 12, tools: ToolFormats = .python

@@ -5,10 +5,12 @@ import Transformer
 
 /// A block of code that the model has finished writing.
 public struct ToolCall: Sendable, Equatable {
+  /// The code to execute.
   public var code: String
   /// Why it cannot be run (a call that is not JSON); shown to the model in place of an output.
   public var problem: String?
 
+  /// A call of `code`.
   public init(code: String, problem: String? = nil) {
     self.code = code
     self.problem = problem
@@ -98,6 +100,7 @@ public enum ToolFormats: String, Codable, Sendable, CaseIterable {
   /// Nothing is executed.
   case none
 
+  /// How calls and replies are written; nil: there are no tools.
   public var format: (any ToolFormat)? {
     switch self {
     case .python: FencedPython()

@@ -5,6 +5,7 @@ package struct ConfigurationChange: Equatable, Sendable {
   /// nil: there was, or is, no value.
   package let from, to: ConfigurationTree?
 
+  /// A change of `key`, written with dots.
   package init(key: String, from: ConfigurationTree?, to: ConfigurationTree?) {
     self.key = key
     self.from = from

@@ -104,6 +104,7 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
     }
   }
 
+  /// The value of `key`; nil where this is no section, or has no such key.
   package subscript(key: String) -> ConfigurationTree? {
     guard case .map(let entries) = self else { return nil }
     return entries.first { $0.key == key }?.value

@@ -3,6 +3,7 @@ import Foundation
 /// A file that grows at its end: each piece is written whole or not at all. ``Journal``, `metrics.jsonl` and
 /// TensorBoard's files are written through it.
 package final class AppendedFile {
+  /// Where the file lies.
   package let path: String
   /// Its length; the next piece begins here.
   package private(set) var byteCount: Int
@@ -55,6 +56,7 @@ package final class AppendedFile {
     }
   }
 
+  /// Closes the file; nothing can be appended afterwards. A second call does nothing.
   package func close() {
     guard descriptor >= 0 else { return }
     Glibc.close(descriptor)

@@ -2,10 +2,13 @@ import Foundation
 
 /// A file open for reading. It is read, never mapped: a file that shrinks meanwhile is an error, not a signal.
 package final class InputFile {
+  /// Where the file lies.
   package let path: String
+  /// Its size when it was opened.
   package let byteCount: Int
   private let descriptor: Int32
 
+  /// - Throws: `MartletError` (io) when the file cannot be opened.
   package init(_ path: String) throws {
     self.path = path
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

@@ -69,6 +69,7 @@ public final class Journal {
   /// - Throws: `MartletError` with status `io`; nothing can be appended afterwards.
   public func sync() throws { try file.sync() }
 
+  /// Closes the file; nothing can be appended afterwards.
   public func close() { file.close() }
 }
 

@@ -5,6 +5,7 @@ import Synchronization
 ///
 /// Until ``commit()`` whatever had the name before stays as it was; without it nothing is left behind.
 package final class OutputFile {
+  /// The name that the file will have.
   package let path: String
   private let temporary: String
   private var descriptor: Int32
@@ -28,6 +29,8 @@ package final class OutputFile {
 
   deinit { abandon() }
 
+  /// Writes `bytes` at `offset`.
+  /// - Throws: `MartletError` (io), with the bytes needed and free where the disk is full.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
     let code = writeAll(descriptor, bytes, at: offset)
     if code != 0 { throw systemError(path, "cannot be written", code, bytesNeeded: bytesNeeded) }

@@ -38,18 +38,22 @@ package func freeBytes(_ path: String) -> Int? {
   return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
 }
 
+/// The folder that `path` lies in; `.` for a bare name.
 package func folder(of path: String) -> String {
   let parent = (path as NSString).deletingLastPathComponent
   return parent.isEmpty ? "." : parent
 }
 
+/// `name` inside `folder`.
 package func join(_ folder: String, _ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
 
+/// Whether `path` is a folder, or a link to one.
 package func isFolder(_ path: String) -> Bool {
   var status = stat()
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
+/// Whether anything is at `path`.
 package func exists(_ path: String) -> Bool {
   var status = stat()
   return stat(path, &status) == 0

@@ -7,6 +7,7 @@ package protocol DataLine: Decodable {
 }
 
 extension DataLine {
+  /// The keys that every data line may have.
   package static var ignoredKeys: Set<String> { DataKeys.ignored }
 }
 
@@ -50,10 +51,14 @@ package enum DataKeys {
 
 /// A key with any name, for objects whose keys are data.
 package struct AnyKey: CodingKey {
+  /// The key as it is written.
   package let stringValue: String
+  /// Always nil: an object's keys are text.
   package var intValue: Int? { nil }
 
+  /// A key of that name.
   package init(stringValue: String) { self.stringValue = stringValue }
+  /// Always nil.
   package init?(intValue: Int) { nil }
 }
 

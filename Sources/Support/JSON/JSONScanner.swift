@@ -1,16 +1,20 @@
 /// Reads JSON (RFC 8259) from front to back; Foundation's reader takes seconds for a 150,000-word vocabulary.
 package struct JSONScanner {
+  /// The whole text.
   package let bytes: UnsafeBufferPointer<UInt8>
   let path: String
+  /// The next byte to read.
   package var index = 0
   private static let maximumDepth = 64
 
+  /// - Parameter path: what errors name.
   package init(_ bytes: UnsafeBufferPointer<UInt8>, path: String, at index: Int = 0) {
     self.bytes = bytes
     self.path = path
     self.index = index
   }
 
+  /// An error that says `what` is wrong at byte `place`, or where the scanner stands.
   package func failure(_ what: String, at place: Int? = nil) -> MartletError {
     let place = min(place ?? index, bytes.count)
     let line = 1 + bytes[..<place].count { $0 == UInt8(ascii: "\n") }
@@ -35,6 +39,8 @@ package struct JSONScanner {
     index += 1
   }
 
+  /// Checks that only white space is left.
+  /// - Throws: `MartletError` (data).
   package mutating func expectEnd() throws {
     if (try? peek()) != nil { throw failure("more text behind the JSON value") }
   }
@@ -192,6 +198,8 @@ package struct JSONScanner {
     return nil
   }
 
+  /// Reads any value.
+  /// - Throws: `MartletError` (data) for what is no JSON, or nested too deeply.
   package mutating func value(depth: Int = 0) throws -> JSONValue {
     guard depth < Self.maximumDepth else { throw failure("values lie more than \(Self.maximumDepth) deep") }
     switch try peek() {

@@ -27,6 +27,7 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var evalData: [String] = []
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
   public var steps = 0
+  /// Keys every random draw of the run; a run is a function of configuration, data and seed.
   public var seed: UInt64 = 0
   /// Minutes between checkpoints; 0: time saves none.
   public var saveMinutes = 10.0
@@ -40,10 +41,11 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var evalEvery = 0
   /// Whose tokens `sft` trains on.
   public var trainAuthors: [Author] = [.model]
+  /// How matrices are multiplied; `blas` alone gives up that sampling and training find the same log-probs.
   public var matmul = MatmulMode.mixed
-  /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
   /// Adapters that are trained instead of the weights; rank 0: none.
   public var lora = LowRankAdapters()
+  /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
   public var gradientShards = 1
   /// Ranks that this process plays, one after another; the gradients are the same for any number of them.
   public var ranks = 1
@@ -61,19 +63,28 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var slots = 64
   /// Whether layers are run again in the backward pass to save memory.
   public var recompute = Recomputation.auto
+  /// The section `optimizer`.
   public var optimizer = OptimizerSettings()
+  /// The section `sampling`: how responses are drawn.
   public var sampling = SamplerSettings()
+  /// The section `loss`.
   public var loss = LossSettings()
+  /// The section `prompt`: what stands before the response.
   public var prompt = Prompt()
+  /// The section `interpreter`: limits of the code that a model runs.
   public var interpreter = InterpreterSettings()
+  /// The section `reward`: what a response is worth.
   public var reward = RewardSettings()
+  /// The section `hint`, for the stage of that name.
   public var hint = Hint()
+  /// The section `rejection`: what `rft` keeps.
   public var rejection = Rejection()
   /// Group filters of `rl`.
   public var groups = Groups()
   /// Whether `rl` learns from given episodes (`--replay`). No key of a file.
   var replays = false
 
+  /// The defaults.
   public init() {}
 
   /// Whether a prompt goes through the model once for all responses to it in a pass.
@@ -88,6 +99,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// `vocabulary_size` may be left out: it is the tokenizer's.
     public var shape: ModelConfiguration
 
+    /// Random weights of `shape`.
     public init(tokenizer: String, shape: ModelConfiguration) {
       self.tokenizer = tokenizer
       self.shape = shape
@@ -96,6 +108,7 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// What stands before the response.
   public struct Prompt: Codable, Sendable, Equatable {
+    /// How a conversation becomes text.
     public var template = TemplateChoice.auto
     /// The system message; nil: none of ours (a model's own template may put one).
     public var system: String?
@@ -121,6 +134,7 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// Hint engineering.
   public struct Hint: Codable, Sendable, Equatable {
+    /// Where hints are put.
     public enum Mode: String, Codable, Sendable, CaseIterable { case engineered, prompt }
     /// `engineered`: at delayed computation and result distrust; `prompt`: at the start of every response.
     public var mode = Mode.engineered
@@ -128,9 +142,11 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var count = 30
     /// Cuts one response may get.
     public var rounds = 3
-    /// The sentences.
+    /// The sentence against delayed computation: calculate with code from here on.
     public var delayed = HintFinder().delayed
+    /// The sentence against result distrust: do not check by hand what code has found.
     public var distrust = HintFinder().distrust
+    /// The sentence that every response begins with in mode `prompt`.
     public var prompt = HintFinder().prompt
     /// The longest example in model and hint tokens; 0: any.
     public var maxTokens = 0
@@ -150,12 +166,14 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// Rejection fine-tuning's filter.
   public struct Rejection: Codable, Sendable, Equatable {
+    /// Which responses are kept.
     public enum Filter: String, Codable, Sendable, CaseIterable {
       /// Correct, code ran without errors, nothing delayed, nothing distrusted.
       case efficient
       /// Correct alone: the control.
       case correct
     }
+    /// Which responses are kept.
     public var filter = Filter.efficient
     /// The most samples kept of one problem, the shortest first.
     public var perProblem = 2

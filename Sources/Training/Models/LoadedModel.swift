@@ -7,9 +7,13 @@ import Transformer
 
 /// A model with what stands around it: the tokenizer, the files it came with, its special tokens.
 public struct LoadedModel {
+  /// The weights.
   public private(set) var model: LanguageModel
+  /// Its tokenizer.
   public let tokenizer: Tokenizer
+  /// The texts that travel with the weights: tokenizer, templates, configurations.
   public let files: ModelFiles
+  /// The tokens that begin and end texts and turns.
   public let specialTokens: SpecialTokens
 
   /// What stands before a text that no chat template renders: as the tokenizer's post-processor says, else

@@ -5,23 +5,31 @@ import Support
 
 /// Memory and time of a pipeline, stage by stage, before anything is allocated.
 public struct PipelinePlan: Sendable {
+  /// The plan of one stage.
   public struct Stage: Sendable {
+    /// The stage's name in the file.
     public var name: String
+    /// What it does.
     public var kind: StageKind
+    /// Its memory and time.
     public var plan: Plan
     /// As many steps and responses as the configuration asks for, each as long as allowed; nil when no speed was
     /// measured.
     public var seconds: Double?
   }
 
+  /// The stages, in order.
   public var stages: [Stage] = []
 
   /// What the stage that takes most needs: they run one after another.
   public var peakBytes: Int { worst?.plan.peakBytes ?? 0 }
+  /// The stage that needs most memory.
   public var worst: Stage? { stages.max { $0.plan.peakBytes < $1.plan.peakBytes } }
+  /// All stages together, every response as long as allowed; nil: nothing was measured.
   public var seconds: Double? {
     stages.contains { $0.seconds == nil } ? nil : stages.reduce(0) { $0 + ($1.seconds ?? 0) }
   }
+  /// Why the pipeline cannot run, each with its stage; empty: it can.
   public var refusals: [String] { stages.flatMap { stage in stage.plan.refusals.map { "\(stage.name): \($0)" } } }
 
   /// Plans the stages of a file. Models that earlier stages will leave have the shape of what they start from; problems
@@ -110,9 +118,12 @@ public struct PipelinePlan: Sendable {
 
 /// The plans of an ablation's cases, each run once for every seed.
 public struct AblationPlan: Sendable {
+  /// The pipeline's plan in each case.
   public var cases: [(name: String, plan: PipelinePlan)]
+  /// Runs of each case.
   public var seeds: Int
 
+  /// - Throws: `MartletError` when a stage's model or data cannot be read.
   public init(_ ablation: Ablation, threads: Int, speed: MachineSpeed?) throws {
     seeds = ablation.file.seeds.count
     cases = try ablation.cases.map { item in
@@ -122,6 +133,7 @@ public struct AblationPlan: Sendable {
     }
   }
 
+  /// Why a case cannot run, each with its name; empty: all can.
   public var refusals: [String] { cases.flatMap { item in item.plan.refusals.map { "\(item.name): \($0)" } } }
   private var peakBytes: Int { cases.map(\.plan.peakBytes).max() ?? 0 }
   private var seconds: Double? {

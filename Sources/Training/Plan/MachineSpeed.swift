@@ -9,6 +9,7 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
   public var gflops: Double
   /// Bytes a second all threads read from memory, in 10^9.
   public var readGigabytes: Double
+  /// Threads that were measured with.
   public var threads: Int
 
   enum CodingKeys: String, CodingKey {
@@ -17,6 +18,7 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
     case threads
   }
 
+  /// Numbers that were measured before.
   public init(gflops: Double, readGigabytes: Double, threads: Int) {
     self.gflops = gflops
     self.readGigabytes = readGigabytes

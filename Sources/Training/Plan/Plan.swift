@@ -5,6 +5,7 @@ import Transformer
 
 /// What a plan is made from: plain numbers of a configuration.
 public struct PlanInput: Sendable {
+  /// The model's shape.
   public var model: ModelConfiguration
   /// Whether weights are updated (sft, rft, rl).
   public var trains: Bool
@@ -12,8 +13,11 @@ public struct PlanInput: Sendable {
   public var samples: Bool
   /// Tokens of the longest sequence, prompt included.
   public var maxSequenceTokens: Int
+  /// Which optimizer steps the weights.
   public var optimizer = OptimizerKind.adamw
+  /// How its moments are stored.
   public var optimizerState = OptimizerState.float32
+  /// Parts that a gradient is summed in.
   public var gradientShards = 1
   /// Packed rows of a micro-batch; one longer sequence is taken whole.
   public var microBatchTokens = 4096
@@ -21,18 +25,24 @@ public struct PlanInput: Sendable {
   public var rows, targets: Int?
   /// Sequences that the sampler has open at once.
   public var slots = 64
+  /// Prompts of a rollout step.
   public var promptsPerStep = 0
+  /// Responses to each prompt.
   public var samplesPerPrompt = 1
   /// Responses of one optimizer step.
   public var updateBatch = 1
   /// Responses sampled in one step: 0 for fine-tuning on given data.
   public var responses = 0
+  /// Whether a frozen reference scores the samples.
   public var hasReferenceModel = false
   /// Whether the reference's weights are the policy's own, without adapters.
   public var referenceSharesWeights = false
+  /// Whether layers are run again in the backward pass.
   public var recompute = Recomputation.auto
+  /// Worker threads.
   public var threads = WorkerPool.physicalCoreCount
 
+  /// All else has the configuration's defaults.
   public init(model: ModelConfiguration, trains: Bool, samples: Bool, maxSequenceTokens: Int) {
     self.model = model
     self.trains = trains
@@ -43,8 +53,11 @@ public struct PlanInput: Sendable {
 
 /// Memory and time of a run, before anything is allocated.
 public struct Plan: Codable, Sendable, Equatable {
+  /// What some part of the work holds in memory.
   public struct Part: Codable, Sendable, Equatable {
+    /// Which part.
     public var name: String
+    /// Bytes at most.
     public var bytes: Int
   }
 
@@ -54,16 +67,20 @@ public struct Plan: Codable, Sendable, Equatable {
   public var parts: [Part]
   /// The sum of the parts.
   public var peakBytes: Int
+  /// Bytes that may be taken.
   public var availableBytes: Int
   /// Whether layers are run again in the backward pass, because it was asked for or nothing else fits.
   public var recomputes: Bool
   /// Every response as long as allowed, at the speed of a large matrix product; null when nothing was measured.
   public var samplingSecondsPerStep: Double?
+  /// The same for the optimizer's part of a step.
   public var updateSecondsPerStep: Double?
   /// Why this cannot run, each with a remedy. Empty: it can.
   public var refusals: [String]
+  /// What else there is to know.
   public var notes: [String]
 
+  /// Whether the run is possible.
   public var fits: Bool { refusals.isEmpty }
 
   enum CodingKeys: String, CodingKey {

@@ -24,6 +24,7 @@ package final class Learner {
   let model: LanguageModel
   let pool: WorkerPool
   let pass: TrainingPass
+  /// One number for each trained weight.
   package let gradients: FloatBuffer
   let optimizer: Optimizer
   let loss: LossSettings
@@ -40,6 +41,7 @@ package final class Learner {
   private let cluster: any Cluster
   private let spareBuffers = SpareBuffers()
 
+  /// A learner of `model`, whose weights it changes.
   package init(model: LanguageModel, configuration: Configuration, pool: WorkerPool) {
     self.model = model
     self.pool = pool

@@ -8,7 +8,9 @@ package struct LearningSample {
   /// Index of the first response token. `policy`, `advantages` and `corrections` have one entry for each token from
   /// here on.
   var responseStart: Int
+  /// Group, reward, mask and log-probs of the response.
   package var policy: PolicySample
+  /// For each response token.
   package var advantages: [Double]
   /// Importance weights for log-probs of another sampler; nil: 1 everywhere.
   var corrections: [Double]?
@@ -18,6 +20,7 @@ package struct LearningSample {
   /// For each response token, the ids that top-k or top-p kept when it was drawn; nil: nothing was filtered.
   var kept: [[Int32]?]?
 
+  /// - Precondition: the arrays have one entry for each token from `responseStart` on.
   package init(
     tokens: [Int32], responseStart: Int, policy: PolicySample, advantages: [Double], corrections: [Double]? = nil,
     returns: [Double]? = nil, temperature: Float = 1, kept: [[Int32]?]? = nil

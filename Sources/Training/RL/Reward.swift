@@ -16,6 +16,7 @@ public struct RewardSettings: Codable, Sendable, Equatable {
   /// The punishment at the limit.
   public var overlongFactor: Double
 
+  /// The defaults are the configuration's.
   public init(
     accuracy: Double = 1, codePenalty: Double = -0.1, withoutCode: Bool = false, formatReward: Double = 0,
     overlongBuffer: Int = 0, overlongFactor: Double = 1

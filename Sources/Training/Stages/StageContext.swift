@@ -6,8 +6,11 @@ import Tensor
 
 /// What all stages of one program share: threads, where events go, whether somebody asked to stop.
 public final class StageContext: @unchecked Sendable {
+  /// The worker threads.
   public let pool: WorkerPool
+  /// Where progress, notes and warnings go.
   public let onEvent: EventHandler
+  /// Whether a run goes on in a folder that is not empty.
   public let resume: Bool
   /// Whether a run that was begun with another configuration is removed and made anew instead of refused.
   let anew: Bool
@@ -64,6 +67,7 @@ public final class StageContext: @unchecked Sendable {
     StageContext(self, resume: resume, onEvent: onEvent)
   }
 
+  /// Whether somebody asked to stop.
   public var isCancelled: Bool { cancelled() }
 
   /// Throws `Interrupted` when somebody asked to stop.
@@ -82,5 +86,6 @@ public final class StageContext: @unchecked Sendable {
 
 /// Somebody asked to stop; what could be saved was.
 public struct Interrupted: Error, Sendable {
+  /// Thrown once everything is saved.
   public init() {}
 }

@@ -3,7 +3,9 @@ import Support
 
 /// A stage to run, and the file that asked for it.
 public struct StageRequest {
+  /// What to do.
   public var kind: StageKind
+  /// With what settings.
   public var configuration: Configuration
   /// The configuration file without what was `--set`; nil: the run's own configuration is the whole of it.
   var given: ConfigurationTree?
