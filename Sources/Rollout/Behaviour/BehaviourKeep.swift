@@ -7,7 +7,7 @@ extension BehaviourAnalysis {
     public let reasons: [String]
   }
 
-  /// Keeps what is correct, ran code and ran it without errors, neither delays nor distrusts, and is short.
+  /// Keeps a response that is correct and short, ran code without errors, and neither delays nor distrusts.
   /// - Parameters:
   ///   - correct: the grader's verdict.
   ///   - calls: the executed calls.

@@ -11,9 +11,9 @@ public struct TraceCall: Sendable, Equatable {
   }
 }
 
-/// A response laid out for analysis: prose, code and outputs in the order they were written.
+/// A response split for analysis into prose, code and outputs, in order.
 struct BehaviourTrace {
-  /// All that follows the prompt.
+  /// The UTF-8 bytes of all that follows the prompt.
   let bytes: [UInt8]
   let pieces: [ResponsePiece]
   /// Where hint text lies in `bytes`.

@@ -70,7 +70,7 @@ extension Episode: Codable, VerbatimNumbers {
   /// The keys of an episode's line.
   package static let fileKeys = CodingKeys.allCases.map(\.rawValue)
 
-  /// Needs `id`, `tokens` and `authors`; absent log-probs are nil all along. Unknown keys are ignored.
+  /// Needs `id`, `tokens` and `authors`. Without log-probs all of them are nil. Unknown keys are ignored.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }
@@ -96,7 +96,7 @@ extension Episode: Codable, VerbatimNumbers {
     answer = try text(.answer)
     verdict = try values.decodeIfPresent(Verdict.self, forKey: .verdict)
     reward = try values.decodeIfPresent(Reward.self, forKey: .reward)
-    // What fits neither way is left for `defect` to name.
+    // `defect` names what does not fit.
     if let listed = kept, let spread = authors.spread(listed, tokens: tokens.count) { kept = spread }
   }
 
@@ -120,7 +120,7 @@ extension Episode: Codable, VerbatimNumbers {
   }
 }
 
-/// Files of episodes, one a line.
+/// Files with one episode on each line.
 public enum EpisodeFile {
   /// - Parameter needsLogProbs: whether the model's tokens must have theirs (not for supervised training).
   /// - Throws: `MartletError`: io; data with file, line and key for what is malformed or does not fit together.

@@ -1,7 +1,7 @@
 import Tokenization
 import Transformer
 
-/// One trajectory: what was asked, what was written and by whom, what ran, and what it was worth.
+/// One trajectory: the question, the tokens and who wrote them, the calls, and the reward.
 public struct Episode: Sendable, Equatable {
   /// Neighbouring tokens of one author.
   public struct Run: Sendable, Equatable {
@@ -16,7 +16,7 @@ public struct Episode: Sendable, Equatable {
     }
   }
 
-  /// A sentence put into the response; `token` is the place of its first token in `tokens`.
+  /// A sentence that was put into the response.
   public struct Hint: Codable, Sendable, Equatable {
     /// Index of the hint's first token in `tokens`.
     public var token: Int
@@ -24,7 +24,7 @@ public struct Episode: Sendable, Equatable {
     public var kind: BehaviourAnalysis.SpotKind
     /// The sentence, and what opens a call.
     public var text: String
-    /// Why it stands there, for people.
+    /// Why it is put there, in words.
     public var reason: String
     /// A hint at `token`.
     public init(token: Int, kind: BehaviourAnalysis.SpotKind, text: String, reason: String) {
@@ -101,9 +101,10 @@ public struct Episode: Sendable, Equatable {
   public var tokens: [Int32]
   /// Run-length coded over `tokens`.
   public var authors: [Run]
-  /// One a token: a number exactly where the model wrote it.
+  /// One for each token: a number where the model wrote it, else nil.
   public var logProbs: [Float?]
-  /// One a token: the ids (ascending) that top-k or top-p kept when it was drawn; nil where nothing was filtered.
+  /// One for each token: the ids, ascending, that top-k or top-p kept when it was drawn; nil where nothing was
+  /// filtered.
   public var kept: [[Int32]?]?
   /// The distribution that the model's tokens were drawn from; nil: the file does not say.
   public var sampling: SamplingSettings?
@@ -124,7 +125,7 @@ public struct Episode: Sendable, Equatable {
   /// What the response is worth; nil: not rewarded.
   public var reward: Reward?
 
-  /// What is known when sampling begins and of each token; the rest is set afterwards.
+  /// An episode with its tokens; everything else can be set afterwards.
   public init(
     id: String, sample: Int = 0, problem: String = "", gold: String? = nil, tokens: [Int32], authors: [Run],
     logProbs: [Float?], kept: [[Int32]?]? = nil
@@ -141,7 +142,7 @@ public struct Episode: Sendable, Equatable {
 }
 
 extension Episode {
-  /// Tokens of the prompt: the leading ones.
+  /// How many tokens the prompt has; they come first.
   public var promptCount: Int { authors.prefix { $0.author == .prompt }.reduce(0) { $0 + $1.count } }
 
   /// The author of every token.
@@ -166,7 +167,7 @@ extension Episode {
   /// Model, hint and tool tokens: CoRT's count.
   public var responseTokenCount: Int { count([.model, .hint, .tool]) }
 
-  /// What is wrong with the numbers, with the key; nil: nothing.
+  /// What is wrong with the arrays, as "key: why"; nil: nothing.
   public var defect: String? { defect(logProbs: true) }
 
   /// - Parameter logProbs: whether the model's tokens need theirs (not for supervised training).
@@ -211,7 +212,7 @@ extension Episode {
     }
   }
 
-  /// What analysis looks at of each call.
+  /// The calls, as far as behaviour analysis looks at them.
   public var traceCalls: [TraceCall] { calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) } }
 }
 
@@ -219,7 +220,7 @@ extension Array<Episode.Run> {
   /// The author of every token.
   package var byToken: [Author] { flatMap { repeatElement($0.author, count: Swift.max(0, $0.count)) } }
 
-  /// `kept` with one entry for each token, where it may have one for each token of the model alone (files of others).
+  /// `kept` with one entry for each token. Other programs' files may have one for each token of the model alone.
   /// - Returns: nil when it fits neither.
   package func spread(_ kept: [[Int32]?], tokens: Int) -> [[Int32]?]? {
     if kept.count == tokens { return kept }

@@ -28,7 +28,7 @@ extension Problem: DataLine {
           "\(path):\(line): id: \"\(problem.id)\" is also that of line \(first); give each problem its own, or none")
       }
     }
-    // How often a hash was met: counting from 1 for each of a hundred thousand repeats would take minutes.
+    // How often each hash was met. Counting from 1 for each of a hundred thousand repeats would take minutes.
     var met: [String: Int] = [:]
     for index in problems.indices where problems[index].id.isEmpty {
       let hash = String(sha256Hex(of: problems[index].prompt ?? problems[index].problem).prefix(16))

@@ -18,7 +18,7 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
     case gold = "gt_answer"
   }
 
-  /// An answer that is a number is the text that stands in the file.
+  /// Keys whose numbers are read as text: an answer stays as the file spells it.
   public static let verbatimKeys: Set<String> = ["id", "gt_answer", "answer", "prompt", "source"]
 
   /// A problem that is in no file.
@@ -30,7 +30,7 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
     self.source = source
   }
 
-  /// Reads `gt_answer`, or `answer` where that is absent (both must agree); `id` may be absent and is then empty.
+  /// Reads `gt_answer`, or `answer` where that is absent; both must agree. A missing `id` is empty.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }

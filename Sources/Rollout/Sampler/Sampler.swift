@@ -43,7 +43,7 @@ public final class Sampler {
   private let packedStorage: FloatBuffer?
   private let matmul: MatmulMode
   private var pass: SamplingPass?
-  /// Told which part of the work begins; nil: nobody asks.
+  /// Is told which part of the work begins; nil: nothing is timed.
   public var timer: PartTimer?
   private var capacity = 0
 
@@ -67,7 +67,7 @@ public final class Sampler {
     self.matmul = matmul
   }
 
-  /// To be called when anybody changed the weights or wrote into the packed storage.
+  /// Call it after the weights changed, or after something else wrote into the packed storage.
   public func weightsChanged() { pass?.weightsChanged() }
 
   /// Samples all requests.
@@ -101,7 +101,7 @@ public final class Sampler {
     return try run.toTheEnd(onProgress: onProgress, isCancelled: isCancelled)
   }
 
-  /// Tokens that a request's episode holds at most.
+  /// The most tokens that a request's episode may have.
   func limit(_ request: SampleRequest, _ settings: SamplerSettings) -> Int {
     min(model.configuration.contextLength, request.promptTokens.count + settings.maxTokens)
   }
@@ -134,7 +134,7 @@ public final class Sampler {
     }
   }
 
-  /// The pass, made again with more room where it is too small.
+  /// The sampling pass, made anew where it is too small.
   private func preparedPass(capacity needed: Int) -> SamplingPass {
     if let pass, capacity >= needed { return pass }
     pass = nil  // its memory first

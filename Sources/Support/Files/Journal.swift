@@ -1,10 +1,10 @@
 import Foundation
 
 /// An append-only file of records, each `[length: 4 bytes][crc32c: 4 bytes][bytes]`, little-endian. The checksum covers
-/// the length too, so that a run of zeros is no record, and goes on from the record before, so that no record can be
-/// missing or be there twice.
+/// the length, so that zeros are no record. It continues the checksum of the record before, so that a missing or
+/// repeated record shows.
 public final class Journal {
-  /// What was found when the file was opened.
+  /// The records that were there when the file was opened.
   public private(set) var records: [Data] = []
   /// Bytes of a torn or damaged end that were cut off when the file was opened.
   public private(set) var cutBytes = 0

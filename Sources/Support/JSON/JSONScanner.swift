@@ -49,7 +49,7 @@ package struct JSONScanner {
     (0x21...0x7e).contains(byte) ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte)"
   }
 
-  /// Calls `body` at each member's value, which it must consume; `key` is overwritten from member to member.
+  /// Calls `body` at each member's value, which it must read. `key` is reused from member to member.
   package mutating func object(key: inout [UInt8], _ body: (inout JSONScanner, [UInt8]) throws -> Void) throws {
     try expect(UInt8(ascii: "{"))
     if try peek() == UInt8(ascii: "}") {
@@ -68,7 +68,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Calls `body` at each element, which it must consume.
+  /// Calls `body` at each element, which it must read.
   package mutating func array(_ body: (inout JSONScanner, Int) throws -> Void) throws {
     try expect(UInt8(ascii: "["))
     if try peek() == UInt8(ascii: "]") {
@@ -87,7 +87,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Reads a string, escapes resolved, as valid UTF-8.
+  /// Reads a string as valid UTF-8, with its escapes resolved.
   package mutating func string(into result: inout [UInt8]) throws {
     result.removeAll(keepingCapacity: true)
     let found = try peek()
@@ -179,7 +179,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Reads a whole number in `0..<limit`; nil, with the scanner left at the value, for anything else.
+  /// Reads a whole number in `0..<limit`. For anything else it returns nil and stays at the value.
   package mutating func wholeNumber(below limit: Int) throws -> Int? {
     _ = try peek()
     let start = index
@@ -261,7 +261,7 @@ package enum UTF8Sequence {
     }
   }
 
-  /// Whether `byte` may stand `offset` behind `first`.
+  /// Whether `byte` may stand `offset` bytes behind the byte `first`.
   package static func accepts(_ first: UInt8, _ offset: Int, _ byte: UInt8) -> Bool {
     guard offset == 1 else { return byte & 0xc0 == 0x80 }
     return switch first {
