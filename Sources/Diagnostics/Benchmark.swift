@@ -6,7 +6,7 @@ import Tensor
 import Training
 import Transformer
 
-/// How fast this program is here, beside what the machine could do at best: `train bench`.
+/// How fast this program is here, compared with the machine's limits: `train bench`.
 public struct Benchmark: Codable, Sendable, Equatable {
   /// One figure.
   public struct Result: Codable, Sendable, Equatable {
@@ -16,8 +16,8 @@ public struct Benchmark: Codable, Sendable, Equatable {
     public var value: Double
     /// `GFLOPS`, `tokens/s`, `s`, ...
     public var unit: String
-    /// What the machine allows, measured in the same run: the slower of memory bandwidth and a large sgemm for the
-    /// bytes and operations needed. nil where neither is what holds it up.
+    /// The machine's limit, measured in the same run: the slower of memory bandwidth and a large sgemm, for the bytes
+    /// and operations needed. nil where neither is the limit.
     public var limit: Double?
     /// How much of `limit` is reached, from 0 to 1.
     public var shareOfLimit: Double?
@@ -32,7 +32,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
       self.value = value
       self.unit = unit
       self.limit = limit
-      // Of two durations the limit is the shorter one.
+      // For durations the limit is the smaller number.
       shareOfLimit = limit.map { unit == "s" ? $0 / value : value / $0 }
     }
 
@@ -48,9 +48,9 @@ public struct Benchmark: Codable, Sendable, Equatable {
 
   /// The figures, in the order they were measured.
   public var results: [Result]
-  /// How costs grow, where that was asked for.
+  /// How costs grow; nil: not asked for.
   public var growth: [Growth]?
-  /// Where the time of each measurement of `results` went, those apart that have no parts; where that was asked for.
+  /// Where the time of each measurement went, if it has parts; nil: not asked for.
   public var profile: [Profile]?
 
   /// The shape of the model that `make demo` trains.
@@ -58,7 +58,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
     architecture: .qwen2, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, keyValueHeadCount: 3,
     vocabularySize: 467, contextLength: 1024, tiedHead: true)
 
-  /// What can be measured apart.
+  /// What can be measured.
   public enum Part: String, CaseIterable, Sendable {
     case gemm, decode, prefill, train
     case trainExact = "train_exact"
@@ -74,13 +74,13 @@ public struct Benchmark: Codable, Sendable, Equatable {
     public var only: [Part] = []
     /// How much work each measurement does.
     public var sizes = Sizes()
-    /// Along what costs are measured at several sizes.
+    /// The axes along which costs are measured at several sizes.
     public var growth: [Growth.Axis] = []
     /// Whether the parts of the measurements are timed.
     public var profile = false
-    /// Where a model file is saved and loaded; it is removed again.
+    /// The folder where a model file is saved and loaded; the file is removed again.
     public var folder = NSTemporaryDirectory()
-    /// As in `InterpreterSettings`.
+    /// The Python to use, as in `InterpreterSettings`.
     public var python: String?
     /// Scales the repeats.
     var effort = 1.0
@@ -150,7 +150,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
   }
 }
 
-/// The middle of `values`.
+/// The median of `values`.
 func median(_ values: [Double]) -> Double {
   precondition(!values.isEmpty, "median: no values")
   let sorted = values.sorted()

@@ -4,11 +4,11 @@ import Support
 
 /// The finished cases of an ablation, each compared with the first.
 public struct AblationTable: Sendable {
-  /// A figure of a case: its mean over the seeds, and against the first case.
+  /// A figure of a case: its mean over the seeds, and its difference from the first case.
   package struct Figure: Sendable {
     var value: Double?
     var interval: Interval?
-    /// Minus the first case's; nil in its own row, and where seeds or problems are not the same.
+    /// The mean minus the first case's; nil in the first row, and where seeds or problems differ.
     var difference: Double?
     var differenceInterval: Interval?
     /// Of ``signFlipTest(_:draws:key:)``.
@@ -48,7 +48,7 @@ public struct AblationTable: Sendable {
     (self.run, self.pipeline, self.row, self.seeds, self.rows) = (run, pipeline, row, seeds, rows)
   }
 
-  /// What one run of a case came to.
+  /// The result of one run of a case.
   package struct Result: Sendable {
     /// The seed of the run.
     package var seed: UInt64
@@ -65,9 +65,9 @@ public struct AblationTable: Sendable {
 
 extension AblationTable.Row {
   /// - Parameters:
-  ///   - results: one a seed that has finished.
+  ///   - results: one for each seed that has finished.
   ///   - reference: the first case's results; nil for the first case itself.
-  ///   - weights: the hash of the evaluated weights, one a result.
+  ///   - weights: the hash of the evaluated weights, one for each result.
   package init(
     name: String, set: [String], effect: ConfigurationTree, results: [AblationTable.Result],
     reference: [AblationTable.Result]?, weights: [String?], error: String?
@@ -91,7 +91,7 @@ extension AblationTable.Row {
       let own = ratio(figure, results, ids)
     else { return AblationTable.Figure() }
     var made = AblationTable.Figure(value: own.value, interval: SeededBootstrap().interval(own))
-    // Seed by seed, problem by problem: what one of the two lacks, the other cannot be compared with.
+    // Cases are compared seed by seed and problem by problem; what one of them lacks is left out.
     guard let reference else { return made }
     let shared = results.map(\.seed).filter { seed in reference.contains { $0.seed == seed } }
     let a = results.filter { shared.contains($0.seed) }
@@ -103,7 +103,7 @@ extension AblationTable.Row {
     return made
   }
 
-  /// nil: not all of them evaluated these problems.
+  /// The figure by seed and problem; nil: not all seeds evaluated these problems.
   private static func ratio(
     _ figure: Evaluation.Figure, _ results: [AblationTable.Result], _ ids: [String]
   ) -> SeededRatio? {

@@ -1,6 +1,6 @@
 import Support
 
-/// Charts of cases: one line each, its mean with the interval, its seeds as small points.
+/// Charts of cases: one line each, with the mean and its interval, and the seeds as small points.
 extension HTML {
   struct Bar {
     var label: String
@@ -9,11 +9,11 @@ extension HTML {
     var points: [Double]
   }
 
-  /// Height of a chart of so many cases.
+  /// The height of a chart of `count` cases.
   private static func height(_ count: Int) -> Double { 58 + 26 * Double(count) }
   private static let width = 760.0
 
-  /// A chart as a group that begins at its own 0, 0.
+  /// A chart as an SVG group with its own origin.
   static func intervals(_ bars: [Bar], title: String) -> (marks: String, height: Double) {
     guard !bars.isEmpty else { return ("", 0) }
     let all = bars.flatMap { [$0.value, $0.low ?? $0.value, $0.high ?? $0.value] + $0.points }
@@ -44,7 +44,7 @@ extension HTML {
     return (marks, height(bars.count))
   }
 
-  /// Charts below each other.
+  /// Charts, one below the other.
   static func stacked(_ charts: [(marks: String, height: Double)], attributes: String = "", before: String = "")
     -> String
   {

@@ -1,9 +1,9 @@
 import Support
 
-/// Pieces of a page that needs nothing but itself: escaped text, tables, charts as inline SVG. Colours are the page's
-/// variables, so that charts follow its light and dark form.
+/// Pieces of a self-contained page: escaped text, tables, charts as inline SVG. Charts use the page's colour variables,
+/// so that they follow its light and dark form.
 package enum HTML {
-  /// `text` as text, wherever it stands: between tags or in a quoted attribute.
+  /// Escapes `text` for use between tags or in a quoted attribute.
   static func escape(_ text: String) -> String {
     var result = ""
     result.reserveCapacity(text.utf8.count)
@@ -14,7 +14,7 @@ package enum HTML {
       case ">": result += "&gt;"
       case "\"": result += "&quot;"
       case "'": result += "&#39;"
-      // Controls are not allowed in a page; what a model wrote is still to be seen.
+      // A page must not hold control characters. A mark shows where the model wrote one.
       case _ where scalar.value < 0x20 && scalar != "\n" && scalar != "\t": result += "\u{FFFD}"
       default: result.unicodeScalars.append(scalar)
       }
@@ -22,7 +22,7 @@ package enum HTML {
     return result
   }
 
-  /// The first row is the heading; the first column is text, the others are figures.
+  /// A table whose first row holds the headings. The first column is text, the others are figures.
   static func table(_ rows: [[String]]) -> String {
     let lines = rows.enumerated().map { index, row in
       let cell = index == 0 ? "th" : "td"
@@ -45,7 +45,7 @@ package enum HTML {
     var high: Double?
   }
 
-  /// Labelled points with the intervals of their heights.
+  /// A scatter plot of labelled points with the intervals of their heights.
   static func scatter(_ points: [Point], xTitle: String, yTitle: String) -> String {
     guard !points.isEmpty else { return "" }
     let frame = Frame(
@@ -63,7 +63,7 @@ package enum HTML {
       }
       marks += "<circle cx=\"\(x)\" cy=\"\(y)\" r=\"5\" fill=\"\(colour)\"/>"
     }
-    // A label stands beside its point, or as near above or below as neither a label nor another point is in its way.
+    // A label goes beside its point, or to the nearest height where neither a label nor another point is in its way.
     var taken = points.map { (x: frame.pixelX($0.x) - 6, width: 12.0, y: frame.pixelY($0.y) + 4) }
     for (index, point) in points.enumerated() {
       let (x, width) = (frame.pixelX(point.x) + 9, 7 * Double(point.label.count))
@@ -79,7 +79,7 @@ package enum HTML {
     return frame.svg(marks, xTitle: xTitle, yTitle: yTitle, name: "\(yTitle) against \(xTitle)")
   }
 
-  /// One series over steps.
+  /// A line chart of one series over steps.
   static func line(_ series: [(x: Double, y: Double)], title: String) -> String {
     let points = thinned(series)
     guard let first = points.first, let last = series.last else { return "" }
@@ -98,7 +98,7 @@ package enum HTML {
     return frame.svg(marks, xTitle: "", yTitle: "", name: title)
   }
 
-  /// At most 400 points: means of neighbours.
+  /// At most 400 points, each the mean of neighbours.
   private static func thinned(_ series: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {
     let size = (series.count + 399) / 400
     guard size > 1 else { return series }
@@ -108,12 +108,12 @@ package enum HTML {
     }
   }
 
-  /// The values an axis covers, and where its marks stand.
+  /// The range of an axis and the places of its marks.
   struct Scale {
     var low, high: Double
     var ticks: [Double]
 
-    /// - Parameter nice: widen to whole marks.
+    /// - Parameter nice: whether to widen the range to whole marks.
     init(_ low: Double, _ high: Double, nice: Bool = true) {
       var (low, high) = (low, high)
       if !(high > low) {

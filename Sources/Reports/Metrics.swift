@@ -1,7 +1,7 @@
 import Foundation
 import Support
 
-/// The figures of one step, in the order they were given.
+/// The figures of one step, in the order in which they were set.
 public struct Metrics: Sendable, Equatable {
   /// A value of `metrics.jsonl`.
   public enum Value: Sendable, Equatable {
@@ -21,7 +21,7 @@ public struct Metrics: Sendable, Equatable {
   /// Metrics that begin with `step`, counted from 1.
   public init(step: Int) { self["step"] = .int(step) }
 
-  /// A new key goes to the end, a known one keeps its place; nil takes it away.
+  /// A new key goes to the end, a known key keeps its place, nil removes the key.
   public subscript(key: String) -> Value? {
     get { values[key] }
     set {
@@ -39,7 +39,7 @@ public struct Metrics: Sendable, Equatable {
     if case .int(let step) = self["step"] { step } else { nil }
   }
 
-  /// The finite numbers, in order, `step` apart.
+  /// The finite numbers, in order, without `step`.
   public var numbers: [(key: String, value: Double)] {
     keys.compactMap { key in
       guard key != "step" else { return nil }
@@ -51,8 +51,8 @@ public struct Metrics: Sendable, Equatable {
     }
   }
 
-  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for what is not
-  /// finite.
+  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for numbers that
+  /// are not finite.
   public var line: String {
     guard let bytes = try? JSONLines.line(self) else { preconditionFailure("metrics: no number is left to refuse") }
     return String(decoding: bytes, as: UTF8.self)
@@ -78,7 +78,7 @@ extension Metrics.Value: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
   public init(integerLiteral value: Int) { self = .int(value) }
   public init(floatLiteral value: Double) { self = .double(value) }
   public init(stringLiteral value: String) { self = .string(value) }
-  /// `null` where there is no number.
+  /// The number; `null` where there is none.
   public init(_ value: Double?) { self = value.map { .double($0) } ?? .null }
 }
 
@@ -89,7 +89,7 @@ public final class MetricsWriter {
 
   /// - Parameters:
   ///   - run: the run's folder, which exists.
-  ///   - resumeAfter: the last step that counts; lines of later ones, and a torn last line, are taken away. nil: a new
+  ///   - resumeAfter: the last step that counts. Lines of later steps, and a torn last line, are removed. nil: a new
   ///     run.
   /// - Throws: `MartletError` (io).
   public init(run: String, resumeAfter: Int? = nil) throws {
@@ -99,7 +99,7 @@ public final class MetricsWriter {
     board = try TensorBoardWriter(folder: run, resumeAfter: resumeAfter)
   }
 
-  /// Adds a line in one write.
+  /// Appends a line, whole or not at all.
   /// - Throws: `MartletError` (io); the file is then as before.
   public func write(_ metrics: Metrics) throws {
     try file.append(Array(metrics.line.utf8))
@@ -112,7 +112,7 @@ public final class MetricsWriter {
     board.close()
   }
 
-  /// Lines that are whole and not of a later step stay. The new file takes the old one's place at once.
+  /// Keeps the lines that are whole and not of a later step. The new file replaces the old one atomically.
   private static func cut(_ path: String, after last: Int?) throws {
     guard let old = FileManager.default.contents(atPath: path) else { return }
     var kept = Data()

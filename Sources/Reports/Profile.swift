@@ -9,13 +9,13 @@ public struct Profile: Codable, Sendable, Equatable {
     public var part: PartTimer.Part
     /// Wall-clock seconds.
     public var seconds: Double
-    /// Of the whole.
+    /// Its share of the whole, from 0 to 1.
     public var share: Double
   }
 
-  /// The work: a measurement's name.
+  /// The name of what was measured.
   public var name: String
-  /// In the order of `PartTimer.Part`.
+  /// The parts, in the order of `PartTimer.Part`.
   public var parts: [Part]
 
   /// A profile of what a timer measured.
@@ -45,7 +45,7 @@ extension PartTimer {
 }
 
 extension Metrics {
-  /// Adds `profile_...`, in seconds.
+  /// Adds the times as `profile_...`, in seconds.
   package mutating func add(profile: PartTimer.Seconds) {
     for part in PartTimer.Part.allCases {
       if let seconds = profile[part] { self["profile_" + part.rawValue] = .double(seconds) }
@@ -65,13 +65,13 @@ package final class Profiler {
   /// A profiler with a timer by the wall clock.
   package init() {}
 
-  /// What is timed from here on counts for `name`.
+  /// Times from here on count for `name`.
   package func begin(_ name: String) {
     self.name = name
     _ = timer.take()
   }
 
-  /// Work that named no part has no profile.
+  /// Ends the work's measurement. Work without parts has no profile.
   package func end() {
     let parts = timer.take()
     guard parts.keys.contains(where: { $0 != .other }) else { return }

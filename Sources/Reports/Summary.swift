@@ -3,13 +3,13 @@ import Support
 
 /// `summary.json`: how a pipeline's stages compare on held-out problems.
 public struct Summary: Codable, Sendable, Equatable {
-  /// One evaluated model. Shares are between 0 and 1; what has no value (a share of no blocks) is null.
+  /// One evaluated model. Shares are between 0 and 1; a figure without a value (a share of no blocks) is null.
   public struct Row: Codable, Sendable, Equatable {
-    /// base, base-tools, prompt-hint-sft, hint-sft, hint-rft, hint-rl, control.
+    /// The stage's name in the pipeline: `base`, `hint-rl`, ...
     public var stage: String
     /// The evaluated model file.
     public var model: String
-    /// Right / all samples, with its interval over problems.
+    /// The share of right answers.
     public var accuracy: Double
     /// The ends of the accuracy's 95 % interval.
     public var accuracyLow: Double?
@@ -17,11 +17,11 @@ public struct Summary: Codable, Sendable, Equatable {
     public var accuracyHigh: Double?
     /// How many problems were asked.
     public var problems: Int
-    /// Mean of model and hint tokens a response.
+    /// Model and hint tokens of a response, on average.
     public var tokens: Double?
     /// The share of responses with at least one executed block.
     public var codeRatio: Double?
-    /// Executed blocks a response.
+    /// Executed blocks of a response, on average.
     public var calls: Double?
     /// The share of executed blocks that ran without an error.
     public var execOK: Double?
@@ -63,7 +63,7 @@ public struct Summary: Codable, Sendable, Equatable {
       case verifyShare = "verify_share"
     }
 
-    /// All keys are written: absent values as null.
+    /// Writes all keys; absent values are null.
     public func encode(to encoder: any Encoder) throws {
       var values = encoder.container(keyedBy: CodingKeys.self)
       try values.encode(stage, forKey: .stage)
@@ -81,7 +81,7 @@ public struct Summary: Codable, Sendable, Equatable {
     }
   }
 
-  /// Accuracy of the last stage above the better of base and base-tools, in points (hundredths), with its interval.
+  /// How far one stage's accuracy is above the best of those that it is compared with, in points (hundredths).
   public struct Gain: Codable, Sendable, Equatable {
     /// The difference in hundredths.
     public var points: Double
@@ -132,7 +132,7 @@ public struct Summary: Codable, Sendable, Equatable {
   /// Headings of `Row.cells`.
   static let headings = ["stage", "accuracy", "tokens", "code", "calls", "exec ok", "calc", "verify", "problems"]
 
-  /// The table for a terminal: columns aligned, accuracy in percent with its interval, the gain below.
+  /// The table for a terminal, with accuracies in percent and their intervals. The gain is below.
   public var table: String {
     var text = alignedTable([Self.headings] + rows.map(\.cells))
     if let gain { text += "gain: \(gain.text)\n" }
@@ -141,7 +141,7 @@ public struct Summary: Codable, Sendable, Equatable {
 }
 
 extension Summary.Row {
-  /// The row as text, one cell a heading; `-` where there is no value.
+  /// The row as text, one cell for each heading; `-` where there is no value.
   var cells: [String] {
     func share(_ value: Double?) -> String { value.map { decimals(100 * $0, 1) + " %" } ?? "-" }
     func number(_ value: Double?, _ digits: Int) -> String { value.map { decimals($0, digits) } ?? "-" }

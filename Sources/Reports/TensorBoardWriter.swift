@@ -1,7 +1,7 @@
 import Foundation
 import Support
 
-/// Writes scalars as TensorBoard reads them: `events.out.tfevents.*`, TFRecords of `Event` messages.
+/// Writes scalars for TensorBoard: `events.out.tfevents.*`, TFRecords of `Event` messages.
 ///
 /// A record is its length (8 bytes, little endian), the masked CRC-32C of these bytes, the message, its masked CRC-32C
 /// (tensorflow/core/lib/io/record_writer.h). Fields are numbered as in tensorflow/core/util/event.proto and
@@ -12,9 +12,9 @@ public final class TensorBoardWriter {
   private let file: AppendedFile
   private let clock: () -> Double
 
-  /// Starts a file of its own in `folder`.
+  /// Starts a new file in `folder`.
   /// - Parameters:
-  ///   - resumeAfter: the last step that counts: TensorBoard then forgets what older files say about later ones.
+  ///   - resumeAfter: the last step that counts. TensorBoard then ignores what older files say of later steps.
   ///   - clock: seconds since 1970.
   /// - Throws: `MartletError` (io).
   public init(

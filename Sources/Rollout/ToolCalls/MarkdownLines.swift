@@ -31,7 +31,7 @@ struct MarkdownLines: Sendable {
     guard let last = line.lastIndex(of: 0x60), CodeFence.isBareName(line[(last + 1)...]) else { return nil }
     var first = last
     while first > start, line[first - 1] == 0x60 { first -= 1 }
-    // A blank line, or one too far to the right, opens nothing; a block quotation only quotes one.
+    // Behind white space alone it stands too far to the right, behind `>` alone it is quoted: neither opens a block.
     guard line[start..<first].contains(where: { !isSpace($0) && $0 != 0x3E }),
       let fence = CodeFence(line, at: first, column: base, base: base), fence.language == .python,
       !endsCodeSpan(line[start...last])

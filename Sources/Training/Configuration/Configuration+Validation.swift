@@ -49,7 +49,7 @@ extension Configuration {
     try require(
       groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
       "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")
-    // Else a step could make the adaptive coefficient negative, a reward for leaving the reference.
+    // Else one step could make the adaptive coefficient negative: a reward for leaving the reference.
     let fifth = 0.2 * Double(promptsPerStep) * Double(samplesPerPrompt)
     try require(
       loss.klTarget == 0 || loss.klHorizon > fifth, .loss,

@@ -2,8 +2,8 @@ import PPO
 import Rollout
 
 extension Configuration {
-  /// What `stage` can do, but can hardly be meant: runs that cannot learn, or settings that never come to bear. Each
-  /// names its key and what to do.
+  /// Settings that `stage` accepts but that are probably a mistake: the run cannot learn, or a setting never takes
+  /// effect. Each names its key and a remedy.
   public func warnings(stage: StageKind) -> [String] {
     var found: [String] = []
     func warn(_ isSo: Bool, _ text: @autoclosure () -> String) { if isSo { found.append(text()) } }
@@ -74,7 +74,7 @@ extension Configuration {
 }
 
 extension AdvantageKind {
-  /// Whether an advantage says how a response did beside others to its prompt.
+  /// Whether the advantage compares a response with others to its prompt.
   var comparesGroup: Bool {
     switch self {
     case .grpo, .grpoBatch, .drGRPO, .rloo, .reinforcePlusPlusBaseline, .opo, .maxRL, .gpg, .passK: true

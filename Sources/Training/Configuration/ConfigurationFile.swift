@@ -4,21 +4,21 @@ import Rollout
 import Support
 import Transformer
 
-/// Reads configurations: YAML over defaults, `--set` over both, unknown keys refused with the nearest name.
+/// Reads configurations: YAML over the defaults, `--set` over both. Unknown keys are refused with the nearest name.
 enum ConfigurationFile {
-  /// The tree of a file with `overrides` ("key.path=value") put in, its `@/` paths resolved.
+  /// The tree of a file with `overrides` ("key.path=value") applied and its `@/` paths resolved.
   static func tree(_ path: String, overrides: [String] = []) throws -> ConfigurationTree {
     var tree = try written(path)
     for override in overrides { try apply(override, to: &tree) }
     return resolved(tree, path)
   }
 
-  /// With `@/NAME` as NAME beside the file.
+  /// The tree with every `@/NAME` as NAME beside the file.
   static func resolved(_ tree: ConfigurationTree, _ path: String) -> ConfigurationTree {
     tree.mapTexts { PortablePath.resolve($0, in: RunFolder.parent(of: path)) }
   }
 
-  /// The tree of a file as it stands there.
+  /// The tree of a file as it is written.
   static func written(_ path: String) throws -> ConfigurationTree {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
@@ -50,7 +50,7 @@ enum ConfigurationFile {
     return (keys, try value(String(override[override.index(after: equal)...]), of: override))
   }
 
-  /// A `--set` value: YAML flow form (`[a, b]`, `{k: v}`), or a scalar as it stands.
+  /// A `--set` value: YAML's flow form (`[a, b]`, `{k: v}`), or one scalar.
   private static func value(_ text: String, of override: String) throws -> ConfigurationTree {
     if let first = text.first, "[{\"'".contains(first) {
       return try ConfigurationTree(yaml: "value: \(text)", path: "--set \(override)")["value"] ?? .null
@@ -75,8 +75,8 @@ enum ConfigurationFile {
     }
   }
 
-  /// Of a number that its type cannot hold (1.5, or -1 for a seed) the decoder does not say where it stands. It is the
-  /// one that decoding gets past when the numbers up to it that may not fit are 1.
+  /// The decoder does not say where a number is that its type cannot hold (1.5, or -1 for a seed). We look for the
+  /// first suspect such that decoding succeeds once it and those before it are replaced by 1.
   private static func misfit<T: Decodable>(_ type: T.Type, in tree: ConfigurationTree) -> String? {
     func isMisfit(_ tree: ConfigurationTree) -> Bool {
       do {
@@ -115,7 +115,7 @@ enum ConfigurationFile {
     }
   }
 
-  /// Counts are multiplied with each other: none may be so large that the product has no number.
+  /// Counts are multiplied with each other, so none may be so large that a product overflows.
   static func refuseHuge(_ tree: ConfigurationTree, at keys: [String], path: String) throws {
     switch tree {
     case .number(let value) where !value.isFinite:
@@ -180,8 +180,7 @@ extension Configuration {
   /// Reads and checks a configuration file.
   /// - Parameters:
   ///   - overrides: `key.path=value`, as given to `--set`.
-  ///   - stage: what it is to be used for: then keys that this stage does not use are refused. nil: values are checked
-  ///     alone.
+  ///   - stage: the stage that will run; keys that it does not use are refused. nil: only the values are checked.
   ///   - replays: whether `rl` is to learn from given episodes.
   /// - Throws: `MartletError` (configuration) naming the file and the key.
   public static func load(
@@ -201,7 +200,7 @@ extension Configuration {
     if case .text(let single)? = tree["rejection"]?["mix"] {
       tree.set(["rejection", "mix"], to: .list([.text(single)]))
     }
-    // The vocabulary is the tokenizer's: a place holder until that is read.
+    // The vocabulary is the tokenizer's; this holds its place until that is read.
     if tree["new_model"]?["shape"] != nil, tree["new_model"]?["shape"]?["vocabulary_size"] == nil {
       tree.set(["new_model", "shape", "vocabulary_size"], to: .integer(1))
     }
@@ -230,9 +229,9 @@ extension Configuration {
     all.hint.edits = ""
     all.hint.episodes = ""
     var tree = try ConfigurationTree(encoding: all)
-    // Its own keys depend on its kind; the decoder checks them.
+    // Its keys depend on its kind; the decoder checks them.
     tree.set(["new_model", "shape", "rope_scaling"], to: .map([]))
-    // Any name: the model's template knows them.
+    // Any name may be there: the model's template knows them.
     tree.set(["prompt", "template_variables"], to: .map([]))
     return tree
   }

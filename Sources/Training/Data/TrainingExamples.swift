@@ -6,12 +6,12 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// A sequence to learn from, and which of its tokens.
+/// A sequence to learn from, with a mask of its trained tokens.
 struct TrainingExample: Sendable, Equatable {
   var tokens: [Int32]
   /// Whether the log-prob of `tokens[i]` is in the loss; never the first.
   var trained: [Bool]
-  /// Who wrote some of it; `nil`: a prompt and the model, put together here with `prompt`'s settings.
+  /// The authors of its tokens; `nil`: a prompt and a response that were joined here, with the settings of `prompt`.
   var authors: Set<Author>?
 
   init(tokens: [Int32], trained: [Bool], authors: Set<Author>? = nil) {
@@ -22,7 +22,7 @@ struct TrainingExample: Sendable, Equatable {
     if !self.trained.isEmpty { self.trained[0] = false }
   }
 
-  /// An episode, trained on what `authors` wrote.
+  /// An episode whose tokens by `authors` are trained on.
   init(_ episode: Episode, authors: [Author]) {
     self.init(
       tokens: episode.tokens, trained: episode.authorsByToken.map { authors.contains($0) },
@@ -46,7 +46,7 @@ struct TrainingExamples {
     var response: String?
     var segments: [TraceSegment]?
 
-    /// The keys of each form; the first two tell the forms apart.
+    /// The keys of each form.
     static let forms = [
       ["tokens", "authors"] + Episode.fileKeys.filter { $0 != "tokens" && $0 != "authors" },
       ["prompt", "response"], ["prompt", "segments"], ["messages", "tools"],
@@ -128,7 +128,7 @@ struct TrainingExamples {
     }
   }
 
-  /// A response of several authors behind a prompt.
+  /// A prompt with a response of several authors.
   private func traced(_ prompt: String, _ segments: [TraceSegment]) throws -> TrainingExample {
     var tokens = try builder.prompt(text: prompt)
     var trained = tokens.map { _ in false }

@@ -7,7 +7,7 @@ import Support
 import Tokenization
 import Transformer
 
-/// Makes the table at the end from the stages' episodes.
+/// Makes the final table from the stages' episodes.
 struct Comparing {
   let parts: PipelineFile.Parts
   private var evaluations: [String: Evaluation] = [:]

@@ -13,15 +13,14 @@ public struct PipelinePlan: Sendable {
     public var kind: StageKind
     /// Its memory and time.
     public var plan: Plan
-    /// As many steps and responses as the configuration asks for, each as long as allowed; nil when no speed was
-    /// measured.
+    /// Seconds for all steps, with every response as long as allowed; nil: no speed was measured.
     public var seconds: Double?
   }
 
   /// The stages, in order.
   public var stages: [Stage] = []
 
-  /// What the stage that takes most needs: they run one after another.
+  /// What the largest stage needs: stages run one after another.
   public var peakBytes: Int { worst?.plan.peakBytes ?? 0 }
   /// The stage that needs most memory.
   public var worst: Stage? { stages.max { $0.plan.peakBytes < $1.plan.peakBytes } }
@@ -32,8 +31,9 @@ public struct PipelinePlan: Sendable {
   /// Why the pipeline cannot run, each with its stage; empty: it can.
   public var refusals: [String] { stages.flatMap { stage in stage.plan.refusals.map { "\(stage.name): \($0)" } } }
 
-  /// Plans the stages of a file. Models that earlier stages will leave have the shape of what they start from; problems
-  /// that will be generated are generated aside; other data that are not there yet count as the keys allow.
+  /// Plans the stages of a file. A model that an earlier stage will leave has the shape of the model that stage starts
+  /// from. Problems are generated in a temporary folder. Other data that is not there yet counts as long as the keys
+  /// allow.
   /// - Throws: `MartletError` when a model's header cannot be read.
   public init(_ request: PipelineRequest, threads: Int, speed: MachineSpeed?) throws {
     let parts = request.parts
@@ -86,7 +86,7 @@ public struct PipelinePlan: Sendable {
   /// What the times take for granted.
   static let assumption = "all responses as long as allowed, at the speed of a large matrix product"
 
-  /// As `plan --json` gives it.
+  /// The plan as one line of JSON.
   public var json: String { tree.json }
 
   var tree: ConfigurationTree {
@@ -158,7 +158,7 @@ public struct AblationPlan: Sendable {
     return text
   }
 
-  /// As `plan --json` gives it.
+  /// The plan as one line of JSON.
   public var json: String {
     ConfigurationTree.map([
       ("peak_bytes", .integer(peakBytes)), ("runs", .integer(cases.count * seeds)),
@@ -176,7 +176,7 @@ public struct AblationPlan: Sendable {
 }
 
 extension Plan {
-  /// Of the whole stage; nil when no speed was measured.
+  /// Seconds for the whole stage; nil: no speed was measured.
   func seconds(_ configuration: Configuration, _ kind: StageKind) -> Double? {
     guard samplingSecondsPerStep != nil || updateSecondsPerStep != nil else { return nil }
     let (sampling, update) = (samplingSecondsPerStep ?? 0, updateSecondsPerStep ?? 0)
@@ -185,7 +185,7 @@ extension Plan {
     case .sft: return steps * update + sampling
     case .rl: return steps * (sampling + update)
     case .rft: return sampling + steps * update
-    // A batch of traces, and as many hinted ones in each round.
+    // Each batch has its traces, and as many hinted responses in each round.
     case .hint: return sampling * Double(1 + configuration.hint.rounds)
     case .eval: return sampling
     }

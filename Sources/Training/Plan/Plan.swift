@@ -42,7 +42,7 @@ public struct PlanInput: Sendable {
   /// Worker threads.
   public var threads = WorkerPool.physicalCoreCount
 
-  /// All else has the configuration's defaults.
+  /// Everything else has its default.
   public init(model: ModelConfiguration, trains: Bool, samples: Bool, maxSequenceTokens: Int) {
     self.model = model
     self.trains = trains
@@ -53,7 +53,7 @@ public struct PlanInput: Sendable {
 
 /// Memory and time of a run, before anything is allocated.
 public struct Plan: Codable, Sendable, Equatable {
-  /// What some part of the work holds in memory.
+  /// The memory of one part of the work.
   public struct Part: Codable, Sendable, Equatable {
     /// Which part.
     public var name: String
@@ -63,7 +63,7 @@ public struct Plan: Codable, Sendable, Equatable {
 
   /// The stage it is for; nil: made from plain numbers.
   public var stage: StageKind?
-  /// What takes memory, and how much at most.
+  /// The parts that take memory, with their bytes at most.
   public var parts: [Part]
   /// The sum of the parts.
   public var peakBytes: Int
@@ -117,7 +117,7 @@ public struct Plan: Codable, Sendable, Equatable {
     guard let speed else { return }
     let flops = speed.gflops * 1e9
     let tokens = Double(input.maxSequenceTokens)
-    // A position sees half of its sequence on average.
+    // On average a position attends to half of its sequence.
     let each = scale.forwardOperations(contextLength: input.maxSequenceTokens / 2) + scale.headOperations
     if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
     if input.trains {

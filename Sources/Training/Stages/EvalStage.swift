@@ -22,8 +22,7 @@ enum EvalStage {
       context: context)
   }
 
-  /// What a training stage ends with: its model on `eval_data`. A run that was killed in between makes up for it on
-  /// resume.
+  /// Evaluates a training stage's final model on `eval_data`. A run that was killed before does it on resume.
   static func runAtEnd(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     guard !FileManager.default.fileExists(atPath: folder.file("eval.json")) else { return }
     let problems = try Stage.problems(configuration.evalData, key: "eval_data")

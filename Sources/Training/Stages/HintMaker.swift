@@ -7,7 +7,7 @@ struct HintMaker {
   private let journal: EpisodeJournal
   private let configuration: Configuration
   private let finder: HintFinder
-  /// Hinted responses in the order they ended, and for each why it was not kept (empty: kept).
+  /// Hinted responses in order, and for each why it was not kept; empty: it was.
   private(set) var tried: [Episode] = []
   private(set) var reasons: [[String]] = []
   private(set) var kept: [Episode] = []
@@ -31,7 +31,7 @@ struct HintMaker {
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "traces", engine: engine)
   }
 
-  /// Cuts, hints and continues until nothing is left to improve or `rounds` cuts were made.
+  /// Cuts, hints and continues each response until nothing is left to improve or `rounds` cuts were made.
   mutating func improve(_ episodes: [Episode]) throws {
     var open = episodes
     for _ in 0..<configuration.hint.rounds where configuration.hint.mode == .engineered {
@@ -54,7 +54,8 @@ struct HintMaker {
     for episode in open where !episode.hints.isEmpty { add(episode) }
   }
 
-  /// The spots of a person.
+  /// Inserts hints at spots that a person chose.
+  /// - Throws: `MartletError` (data) naming file and line of an edit that fits no episode.
   mutating func apply(_ edits: [HintStage.Edit], to episodes: [Episode], file: String) throws {
     let tools = configuration.sampling.tools
     var requests: [SampleRequest] = []
@@ -106,7 +107,8 @@ struct HintMaker {
       maximumTokens: limit)
     var why = verdict.reasons
     if settings.mode == .prompt {
-      // The prompt hint is only there to get code at all (CoRT's baseline): right answers with working code count.
+      // The prompt hint only makes the model write code at all (CoRT's baseline): right answers with working code
+      // count.
       why = []
       if episode.verdict != .correct { why.append("the answer is not correct") }
       if !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }

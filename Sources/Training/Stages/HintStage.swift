@@ -3,10 +3,11 @@ import Reports
 import Rollout
 import Support
 
-/// Hint engineering (CoRT, arXiv:2510.20342, section 3): cut the model's own traces where the interpreter is not used
-/// well, insert a sentence, let the model go on, keep what ends right. Leaves `data.jsonl` and `hints.jsonl`.
+/// Hint engineering (CoRT, arXiv:2510.20342, section 3): cut the model's own responses where the interpreter is not
+/// used well, insert a sentence, let the model continue, and keep what ends right. Leaves `data.jsonl` and
+/// `hints.jsonl`.
 enum HintStage {
-  /// Where and why a hint was put, and what became of it: a line of `hints.jsonl`.
+  /// Where and why a hint was inserted, and whether the response was kept: a line of `hints.jsonl`.
   private struct Record: Encodable {
     var id: String
     var sample: Int
@@ -108,7 +109,7 @@ enum HintStage {
     return kept
   }
 
-  /// What was tried so far and why it was kept or not.
+  /// Writes what was tried so far, and why it was kept or not.
   private static func write(_ maker: HintMaker, folder: RunFolder) throws {
     try EpisodeFile.write(maker.tried, to: folder.episodeFile(step: 0))
     try JSONLines.write(

@@ -23,7 +23,7 @@ enum SFTStage {
     try run.finish()
   }
 
-  /// The examples in `files`. The problems of `eval_data` are looked at too: what is wrong with them is found now.
+  /// The examples in `files`. The problems of `eval_data` are checked too, so that their mistakes show now.
   static func read(
     _ files: [String], for loaded: LoadedModel, _ configuration: Configuration, folder: RunFolder,
     onEvent: EventHandler
@@ -43,7 +43,7 @@ enum SFTStage {
     return examples
   }
 
-  /// Settings that have nothing to act on in these examples.
+  /// Warns of settings that have nothing to act on in these examples.
   private static func report(
     on examples: [TrainingExample], _ configuration: Configuration, _ context: StageContext
   ) {
@@ -60,7 +60,7 @@ enum SFTStage {
     }
   }
 
-  /// What of the loss section counts here: how tokens are weighed.
+  /// The part of the `loss` section that counts here: how tokens are weighed.
   private static func maximumLikelihood(_ given: LossSettings) -> LossSettings {
     var loss = LossSettings()
     loss.kind = .sft
@@ -69,7 +69,7 @@ enum SFTStage {
     return loss
   }
 
-  /// Steps until `steps` are done.
+  /// Takes optimizer steps until `steps` are done.
   static func train(_ run: TrainingRun, on examples: [TrainingExample]) throws {
     let configuration = run.configuration
     let order = DataOrder(count: examples.count, seed: configuration.seed)
