@@ -4,7 +4,7 @@ import Testing
 
 @testable import Training
 
-/// docs/configuration.md and the decoders know the same keys, with the same defaults.
+/// docs/configuration.md, docs/pipelines.md and the decoders know the same keys, with the same defaults.
 @Suite struct ConfigurationDocumentTests {
   struct Row: Sendable {
     var key: String
@@ -12,36 +12,50 @@ import Testing
     var text: String
   }
 
-  /// The rows of each section's table, by the section's name.
+  /// The rows of each section's table of keys and defaults, by the section's name.
   private static func tables() throws -> [String: [Row]] {
-    let text = try String(contentsOfFile: TrainProgram.root + "/docs/configuration.md", encoding: .utf8)
+    let text = try ["configuration", "pipelines"].map {
+      try String(contentsOfFile: TrainProgram.root + "/docs/\($0).md", encoding: .utf8)
+    }.joined()
     var section = ""
+    var isOfKeys = false
     var tables: [String: [Row]] = [:]
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      isOfKeys = line.hasPrefix("| key | default |") || isOfKeys && line.hasPrefix("|")
       if line.hasPrefix("#") {
         section = line.drop { $0 == "#" || $0 == " " }.replacing("`", with: "").description
         continue
       }
-      guard line.hasPrefix("| `") else { continue }
+      guard isOfKeys, line.hasPrefix("| `") else { continue }
       let cells = line.split(separator: "|", omittingEmptySubsequences: false).map {
         $0.trimmingCharacters(in: .whitespaces)
       }
       let keys = cells[1].split(separator: ",").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: " `")) }
       let defaults = keys.count == 1 ? [cells[2]] : cells[2].components(separatedBy: ", ")
       try #require(defaults.count == keys.count, "\(line)")
-      tables[section, default: []] += zip(keys, defaults).map { Row(key: $0, text: $1) }
+      tables[section, default: []] += zip(keys, defaults).map {
+        Row(key: $0, text: $1 == "below" ? below($0, in: text) : $1)
+      }
     }
     return tables
+  }
+
+  /// A default too long for a cell stands in a list: "* `KEY`: `DEFAULT`", over as many lines as it needs.
+  private static func below(_ key: String, in text: String) -> String {
+    let words = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    guard let start = words.range(of: "* `\(key)`: `") else { return "" }
+    return String(words[start.upperBound...].prefix { $0 != "`" })
   }
 
   @Test func theStagesKeysAreTheDecoders() throws {
     let sections = try Self.tables()
     let known = try Configuration.knownKeys()
     let defaults = try ConfigurationTree(encoding: Configuration())
+    let general = "General keys"
     var documented: [String] = []
-    for (section, rows) in sections where section == "Configuration" || known.value(at: section) != nil {
+    for (section, rows) in sections where section == general || known.value(at: section) != nil {
       for row in rows {
-        let path = section == "Configuration" ? row.key : section + "." + row.key
+        let path = section == general ? row.key : section + "." + row.key
         documented.append(path)
         expectDefault(row, path: path, value: section == "new_model.shape" ? nil : defaults.value(at: path))
       }
