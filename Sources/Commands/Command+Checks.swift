@@ -180,13 +180,13 @@ struct Bench: ParsableCommand {
 
   func run() throws {
     let given = try model.map { try LoadedModel.load($0, valueHead: false).model }
-    var sizes = Benchmark.Sizes()
-    if !rows.isEmpty { sizes.rows = rows }
-    (sizes.prompt, sizes.tokens, sizes.repeats) = (prompt, tokens, repeats)
-    (sizes.prompts, sizes.samples) = (prompts, samples)
+    var request = Benchmark.Request()
+    if !rows.isEmpty { request.sizes.rows = rows }
+    (request.sizes.prompt, request.sizes.tokens, request.sizes.repeats) = (prompt, tokens, repeats)
+    (request.sizes.prompts, request.sizes.samples) = (prompts, samples)
+    (request.only, request.growth, request.profile) = (only, try axes(), profile)
     let results = try Benchmark.run(
-      model: given, pool: threads.pool(), only: only, sizes: sizes, growth: axes(), profile: profile,
-      onEvent: { Console.shared.show($0) })
+      request, model: given, pool: threads.pool(), onEvent: { Console.shared.show($0) })
     if json {
       Console.out(try oneLine(results))
     } else {

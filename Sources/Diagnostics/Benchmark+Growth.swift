@@ -1,41 +1,49 @@
 import Reports
+import Support
 import Tensor
 import Training
 import Transformer
 
-/// How a cost grows: one measurement at several sizes of what it depends on.
+/// How a cost grows: one measurement at several sizes.
 public struct Growth: Codable, Sendable, Equatable {
+  /// What grows.
   public enum Axis: String, Codable, CaseIterable, Sendable {
     /// Tokens of a training batch.
     case tokens
-    /// Sequences that decode together.
+    /// How many sequences decode together.
     case rows
-    /// Tokens that stand before those that are decoded, by 8 rows each with a context of its own; of a prompt.
+    /// Tokens of the context: of 8 sequences that decode, each with its own context, and of a prompt that is read.
     case context
-    /// Tokens of each sequence of a training batch.
+    /// Tokens of one sequence of a training batch.
     case length
-    /// Parameters; only of random weights.
+    /// The number of parameters; only with random weights.
     case parameters
     case threads
   }
 
+  /// One size and its figure.
   public struct Point: Codable, Sendable, Equatable {
+    /// The size: tokens, rows, positions or threads.
     public var at: Int
+    /// The figure, in `unit`.
     public var value: Double
   }
 
   /// As in `Benchmark.Result`.
   public var name: String
+  /// The unit of the figures.
   public var unit: String
+  /// What grows.
   public var along: Axis
+  /// The sizes, from small to large.
   public var points: [Point]
 
-  /// Two lines: where, and what, with its share of the first point's.
+  /// Three rows for a table: the sizes, the figures, and their shares of the first.
   var rows: [[String]] {
     let first = points.first?.value ?? 1
     return [
       [name, along.rawValue] + points.map { String($0.at) },
-      ["", unit] + points.map { HTML.short($0.value) },
+      ["", unit] + points.map { shortNumber($0.value) },
       ["", "of the first"] + points.map { decimals(100 * $0.value / first, 0) + " %" },
     ]
   }
@@ -43,21 +51,21 @@ public struct Growth: Codable, Sendable, Equatable {
 
 /// Measures growth on one model, or on random weights of the demo's shape.
 struct GrowthBench {
-  /// nil: the demo's shape, with a context that all points fit in.
+  /// nil: the demo's shape, with a context that fits all points.
   let given: LanguageModel?
   let pool: WorkerPool
   let speed: MachineSpeed
   let sizes: Benchmark.Sizes
   let effort: Double
   var widths = [96, 192, 384, 768]
-  /// A point whose operations alone would take longer, in seconds, is left out.
+  /// A point whose operations alone would take longer than this many seconds is left out.
   static let patience = 60.0
 
   func run(_ axis: Growth.Axis) throws -> [Growth] {
     let model = given ?? Self.random(Self.demoShape(width: Benchmark.demoShape.hiddenSize), pool)
     let bench = self.bench(model, pool)
     let contexts = [128, 512, 1024, 4096].filter { $0 + 16 <= model.configuration.contextLength }
-    /// Whether the machine at its best is done with so many tokens' forward passes in good time.
+    /// Whether the machine at its best can compute that many tokens' forward passes in time.
     func isBearable(_ tokens: Int) -> Bool {
       let each = bench.scale.forwardOperations(contextLength: 128) + bench.scale.headOperations
       return Double(tokens) * each / bench.flops < Self.patience
@@ -120,7 +128,7 @@ struct GrowthBench {
     return ModelBench(model: model, pool: pool, speed: speed, sizes: own, effort: effort)
   }
 
-  /// The demo's shape drawn wider or narrower, heads as wide as the demo's.
+  /// The demo's shape, wider or narrower, with heads of the same width.
   private static func demoShape(width: Int) -> ModelConfiguration {
     var shape = Benchmark.demoShape
     shape.headCount = shape.headCount * width / shape.hiddenSize

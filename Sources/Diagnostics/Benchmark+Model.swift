@@ -41,7 +41,7 @@ struct ModelBench {
     }
   }
 
-  /// Median seconds of `body` after one run to warm up; unless `--repeats` says how many, fewer of what takes long.
+  /// Median seconds of `body`, after one run to warm up. Without `--repeats`, slow work is repeated less often.
   func seconds(_ name: String = "", repeats: Int, _ body: () throws -> Void) rethrows -> Double {
     let first = try elapsed(body)
     profiler?.begin(name)
@@ -67,9 +67,9 @@ struct ModelBench {
     return Benchmark.Result("gemm", 2 * pow(Double(size), 3) / taken / 1e9, "GFLOP/s", limit: speed.gflops)
   }
 
-  /// Tokens a second of `rows` sequences behind contexts of `prompt` tokens, draws included, the reading of the context
-  /// not.
-  /// - Parameter apart: each row reads a context of its own; else eight share one, as the samples of a prompt do.
+  /// Tokens a second of `rows` sequences that decode after contexts of `prompt` tokens. Draws are included, reading the
+  /// context is not.
+  /// - Parameter apart: whether each row has its own context; else eight rows share one, as the samples of a prompt do.
   func decode(rows: Int, prompt: Int? = nil, apart: Bool = false) -> Benchmark.Result {
     let V = model.configuration.vocabularySize
     let (usual, steps) = sizes.lengths(.decode, context: model.configuration.contextLength)
@@ -133,7 +133,7 @@ struct ModelBench {
     return [Benchmark.Result("save", megabytes / save, "MB/s"), Benchmark.Result("load", megabytes / load, "MB/s")]
   }
 
-  /// Seconds that the machine needs at least. What fits in its last cache need not be read from memory.
+  /// The least seconds that the machine needs. What fits in its last cache need not be read from memory.
   func slower(operations: Double, bytes: Int) -> Double {
     let reading = bytes > MachineMemory.lastLevelCache ? Double(bytes) / (speed.readGigabytes * 1e9) : 0
     return max(operations / flops, reading)

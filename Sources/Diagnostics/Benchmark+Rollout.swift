@@ -7,7 +7,7 @@ import Tokenization
 import Training
 import Transformer
 
-/// What tool calls cost a rollout: the same one with the interpreter, and with its outputs taken from a record.
+/// What tool calls cost a rollout: the same rollout with the interpreter, and with recorded outputs.
 struct RolloutBench {
   let model: LanguageModel
   let pool: WorkerPool
@@ -19,12 +19,12 @@ struct RolloutBench {
   static let problems = 8
   static let samples = 8
   static let calls = 2
-  /// Blocks of code that a trajectory would write if it were let: two of so many are rarely missed, nor all at its
-  /// start.
+  /// How many blocks a trajectory would write without a limit. With this many, two calls rarely fail to happen, and
+  /// rarely both at the start.
   private static let blocks = 6
 
-  /// 64 trajectories of 256 tokens, two calls each. So that any weights write code, the vocabulary is made for it: some
-  /// of its tokens are small blocks, and a high temperature draws all tokens alike.
+  /// 64 trajectories of 256 tokens with two calls each. The vocabulary makes any weights write code: some of its tokens
+  /// are small blocks, and a high temperature makes all tokens equally likely.
   func run() throws -> [Benchmark.Result] {
     let (prompt, tokens) = sizes.lengths(.rollout, context: model.configuration.contextLength)
     var settings = SamplerSettings(seed: 1, maxTokens: tokens, maxCalls: Self.calls)
@@ -59,7 +59,7 @@ struct RolloutBench {
     ]
   }
 
-  /// The 256 bytes, then blocks of code, then words that no text has.
+  /// A vocabulary of the 256 bytes, blocks of code, and words that occur in no text.
   static func tokenizer(_ V: Int, blocks: Int) throws -> Tokenizer {
     guard V >= 256 + blocks else {
       throw MartletError(.configuration, "rollout: a vocabulary of \(V) is too small for every byte and some code")

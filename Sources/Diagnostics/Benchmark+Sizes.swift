@@ -3,21 +3,22 @@ import Tensor
 import Transformer
 
 extension Benchmark {
-  /// How much work is measured; nil: each measurement's own.
+  /// How much work is measured; nil: each measurement decides.
   public struct Sizes: Sendable, Equatable {
-    /// Sequences that decode together, each a measurement.
+    /// How many sequences decode together; one measurement for each entry.
     public var rows = [1, 8, 32, 64]
-    /// Tokens of a prompt: of the context that `decode` starts from, and of each prompt of `prefill`, `grpo_step`,
-    /// `rollout`.
+    /// Tokens of the context that `decode` starts from, and of each prompt of `prefill`, `grpo_step` and `rollout`.
     public var prompt: Int?
-    /// Tokens drawn behind each prompt; of the training measurements those of a batch.
+    /// Tokens drawn after each prompt; for the training measurements, tokens of a batch.
     public var tokens: Int?
-    /// Of `grpo_step`: prompts, and responses to each.
+    /// `grpo_step`: prompts.
     public var prompts = 4
+    /// `grpo_step`: responses to each prompt.
     public var samples = 8
-    /// Repeats after one to warm up.
+    /// Repeats, after one run to warm up.
     public var repeats: Int?
 
+    /// The sizes of `train bench` without options.
     public init() {}
 
     /// - Throws: `MartletError` (usage) where a number is below 1 or the context too short.
@@ -40,7 +41,7 @@ extension Benchmark {
       }
     }
 
-    /// Tokens of a prompt, and of what is drawn behind it; both 0 where nothing is sampled.
+    /// Tokens of a prompt, and tokens drawn after it; both 0 where nothing is sampled.
     func lengths(_ part: Part, context: Int) -> (prompt: Int, tokens: Int) {
       switch part {
       case .decode:

@@ -18,7 +18,7 @@ struct ToolBench {
     self.effort = effort
   }
 
-  /// Latency of a small block in an open session, and how many of them a second all sessions get through.
+  /// The latency of a small block in an open session, and how many of them all sessions together run in a second.
   func calls() throws -> [Benchmark.Result] {
     let session = try host.open(key: 1)
     _ = session.run("x = 1")
@@ -48,7 +48,7 @@ struct ToolBench {
     ]
   }
 
-  /// Milliseconds after its wall-clock limit until an endless block is gone and its verdict here.
+  /// Milliseconds from the wall-clock limit of an endless block until it is gone and its verdict is here.
   func killOvershoot() throws -> Benchmark.Result {
     let session = try impatient.open(key: 1)
     defer { session.close() }

@@ -5,13 +5,12 @@ import Transformer
 
 /// The measurements that train.
 extension ModelBench {
-  /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences. `train_blas` does
-  /// without the contract.
+  /// Tokens a second of a fine-tuning step: forward, backward and AdamW over packed sequences. `train_blas` gives up
+  /// the numeric contract.
   /// - Parameters:
-  ///   - adapters: trained instead of the weights.
+  ///   - adapters: adapters to train instead of the weights.
   ///   - length: tokens of a sequence.
-  ///   - tokens: of the batch; nil: `--tokens`, else 4,096 for a small model and 1,024 for one whose 4,096 would take
-  ///     minutes.
+  ///   - tokens: tokens of the batch; nil: `--tokens`, else 4,096, or 1,024 for a model that needs minutes for 4,096.
   func train(
     _ name: String, _ matmul: MatmulMode, adapters: LowRankAdapters? = nil, length: Int = 128, tokens: Int? = nil
   ) throws -> Benchmark.Result {
@@ -25,7 +24,7 @@ extension ModelBench {
     let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-6), parameterCount: gradients.count)
     let batch = PackedTokens(
       stride(from: 0, to: count, by: length).map { start in (start..<min(start + length, count)).map(token) })
-    // Each row but the last of its sequence is asked for the next one's token.
+    // Each row but the last of its sequence predicts the next row's token.
     let targets = batch.sequences.flatMap { sequence in
       sequence.rows.dropLast().map { Target(row: $0, token: batch.tokens[$0 + 1]) }
     }
@@ -41,7 +40,7 @@ extension ModelBench {
       timer?.begin(.other)
       pass.weightsChanged()
     }
-    // Without dW two thirds are left.
+    // Without dW two thirds of the operations are left.
     let each = (adapters == nil ? 3 : 2) * (scale.forwardOperations(contextLength: length / 2) + scale.headOperations)
     return Benchmark.Result(name, Double(batch.tokens.count) / taken, "tokens/s", limit: flops / each)
   }
@@ -72,7 +71,7 @@ extension ModelBench {
     return Benchmark.Result("grpo_step", taken, "s", limit: grpoLimit(prompt: prompt, length: length))
   }
 
-  /// Prompts read and trained on once a group, tokens drawn together and trained on.
+  /// The operations: each prompt is read and trained on once for its group; drawn tokens are decoded and trained on.
   private func grpoLimit(prompt: Int, length: Int) -> Double {
     let rows = Double(sizes.prompts * sizes.samples)
     let read = Double(sizes.prompts * prompt) * scale.forwardOperations(contextLength: prompt / 2)
@@ -83,7 +82,7 @@ extension ModelBench {
     return read / flops + drawing + 3 * (read + trained) / flops
   }
 
-  /// Groups of `samples` responses, each `length` tokens long after its group's prompt, every other one right.
+  /// Groups of `samples` responses, each `length` tokens after its group's prompt. Every other response is right.
   private func sample(
     _ pass: SamplingPass, prompts: Int, samples: Int, prompt: Int, length: Int
   ) -> [LearningSample] {

@@ -6,16 +6,20 @@ import Tensor
 import Training
 import Transformer
 
-/// How fast this program is here, beside what the machine could do at best: `train bench`.
+/// How fast this program is here, compared with the machine's limits: `train bench`.
 public struct Benchmark: Codable, Sendable, Equatable {
+  /// One figure.
   public struct Result: Codable, Sendable, Equatable {
+    /// What was measured.
     public var name: String
     /// The median of several repeats.
     public var value: Double
+    /// `GFLOPS`, `tokens/s`, `s`, ...
     public var unit: String
-    /// What the machine allows, measured in the same run: the slower of memory bandwidth and a large sgemm for the
-    /// bytes and operations needed. nil where neither is what holds it up.
+    /// The machine's limit, measured in the same run: the slower of memory bandwidth and a large sgemm, for the bytes
+    /// and operations needed. nil where neither is the limit.
     public var limit: Double?
+    /// How much of `limit` is reached, from 0 to 1.
     public var shareOfLimit: Double?
 
     enum CodingKeys: String, CodingKey {
@@ -28,7 +32,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
       self.value = value
       self.unit = unit
       self.limit = limit
-      // Of two durations the limit is the shorter one.
+      // For durations the limit is the smaller number.
       shareOfLimit = limit.map { unit == "s" ? $0 / value : value / $0 }
     }
 
@@ -42,10 +46,11 @@ public struct Benchmark: Codable, Sendable, Equatable {
     }
   }
 
+  /// The figures, in the order they were measured.
   public var results: [Result]
-  /// How costs grow, where that was asked for.
+  /// How costs grow; nil: not asked for.
   public var growth: [Growth]?
-  /// Where the time of each measurement of `results` went, those apart that have no parts; where that was asked for.
+  /// Where the time of each measurement went, if it has parts; nil: not asked for.
   public var profile: [Profile]?
 
   /// The shape of the model that `make demo` trains.
@@ -53,29 +58,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
     architecture: .qwen2, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, keyValueHeadCount: 3,
     vocabularySize: 467, contextLength: 1024, tiedHead: true)
 
-  /// Measures everything, one thing after another.
-  ///
-  /// - Parameters:
-  ///   - model: what decodes and trains; its weights are changed. nil: random weights of the demo's shape.
-  ///   - folder: where a model file is saved and loaded; it is removed again.
-  ///   - python: as in `InterpreterSettings`.
-  ///   - only: everything if empty, or nothing where `growth` is asked for.
-  ///   - sizes: how much work.
-  ///   - profile: whether the parts of the measurements are timed.
-  ///   - growth: along what costs are measured at several sizes.
-  /// - Throws: `MartletError` when no sandbox holds here, the folder cannot be written, or the model's context is too
-  ///   short for the sizes.
-  public static func run(
-    model: LanguageModel? = nil, pool: WorkerPool, folder: String = NSTemporaryDirectory(), python: String? = nil,
-    only: [Part] = [], sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], profile: Bool = false,
-    onEvent: EventHandler = { _ in }
-  ) throws -> Benchmark {
-    try run(
-      model: model, pool: pool, folder: folder, python: python, only: only, sizes: sizes, growth: growth,
-      profile: profile, effort: 1, onEvent: onEvent)
-  }
-
-  /// What can be measured apart.
+  /// What can be measured.
   public enum Part: String, CaseIterable, Sendable {
     case gemm, decode, prefill, train
     case trainExact = "train_exact"
@@ -85,22 +68,49 @@ public struct Benchmark: Codable, Sendable, Equatable {
     case tools, rollout, save
   }
 
-  /// - Parameter effort: scales the repeats.
-  static func run(
-    model given: LanguageModel?, pool: WorkerPool, folder: String, python: String?, only: [Part] = [],
-    sizes: Sizes = Sizes(), growth: [Growth.Axis] = [], profile: Bool = false, effort: Double, onEvent: EventHandler
+  /// What to measure, and how.
+  public struct Request: Sendable {
+    /// Everything if empty, or nothing where `growth` asks for something.
+    public var only: [Part] = []
+    /// How much work each measurement does.
+    public var sizes = Sizes()
+    /// The axes along which costs are measured at several sizes.
+    public var growth: [Growth.Axis] = []
+    /// Whether the parts of the measurements are timed.
+    public var profile = false
+    /// The folder where a model file is saved and loaded; the file is removed again.
+    public var folder = NSTemporaryDirectory()
+    /// The Python to use, as in `InterpreterSettings`.
+    public var python: String?
+    /// Scales the repeats.
+    var effort = 1.0
+
+    /// Everything, with the sizes of `train bench` without options.
+    public init() {}
+  }
+
+  /// Measures everything that is asked for, one thing after another.
+  ///
+  /// - Parameter model: what decodes and trains; its weights are changed. nil: random weights of the demo's shape.
+  /// - Throws: `MartletError` when no sandbox holds here, the folder cannot be written, or the model's context is too
+  ///   short for the sizes.
+  public static func run(
+    _ request: Request = Request(), model given: LanguageModel? = nil, pool: WorkerPool,
+    onEvent: EventHandler = { _ in }
   ) throws -> Benchmark {
+    let (sizes, growth, effort) = (request.sizes, request.growth, request.effort)
     let all = growth.isEmpty ? Part.allCases : []
-    let chosen = only.isEmpty ? all : Part.allCases.filter(only.contains)
+    let chosen = request.only.isEmpty ? all : Part.allCases.filter(request.only.contains)
     let model = given ?? LanguageModel(configuration: demoShape)
     if given == nil { model.initialize(seed: 0, pool: pool) }
     try sizes.check(chosen, model.configuration)
     // The interpreter's process is forked while this one is still small.
     let needsTools = chosen.contains(.tools) || chosen.contains(.rollout)
-    let tools = needsTools ? try ToolBench(python: python, effort: effort) : nil
+    let tools = needsTools ? try ToolBench(python: request.python, effort: effort) : nil
     let speed = MachineSpeed.measure(pool: pool)
     let bench = ModelBench(
-      model: model, pool: pool, speed: speed, sizes: sizes, effort: effort, profiler: profile ? Profiler() : nil)
+      model: model, pool: pool, speed: speed, sizes: sizes, effort: effort,
+      profiler: request.profile ? Profiler() : nil)
     let total = chosen.count + growth.count
     func report(_ what: String, _ done: Int) {
       onEvent(.progress(Progress(what: what, done: done, total: total, unit: "measurements")))
@@ -108,7 +118,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
     var results: [Result] = []
     for (index, part) in chosen.enumerated() {
       report(part.rawValue, index)
-      results += try bench.run(part, tools: tools, folder: folder)
+      results += try bench.run(part, tools: tools, folder: request.folder)
     }
     var curves: [Growth] = []
     let growing = GrowthBench(given: given, pool: pool, speed: speed, sizes: sizes, effort: effort)
@@ -133,14 +143,14 @@ public struct Benchmark: Codable, Sendable, Equatable {
       [["name", "value", "unit", "limit", "share"]]
         + results.map { result in
           [
-            result.name, HTML.short(result.value), result.unit, result.limit.map(HTML.short) ?? "-",
+            result.name, shortNumber(result.value), result.unit, result.limit.map(shortNumber) ?? "-",
             result.shareOfLimit.map { decimals(100 * $0, 0) + " %" } ?? "-",
           ]
         })
   }
 }
 
-/// The middle of `values`.
+/// The median of `values`.
 func median(_ values: [Double]) -> Double {
   precondition(!values.isEmpty, "median: no values")
   let sorted = values.sorted()

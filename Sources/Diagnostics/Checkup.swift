@@ -4,20 +4,24 @@ import Support
 import Tensor
 import Training
 
-/// One thing `train doctor` looked at.
+/// One thing that `train doctor` looked at.
 public struct Finding: Codable, Sendable, Equatable {
+  /// How bad it is.
   public enum Status: String, Codable, Sendable { case ok, warning, failed }
 
+  /// What was looked at.
   public var name: String
+  /// How bad it is.
   public var status: Status
   /// What was found.
   public var text: String
   /// What to do about it.
   public var remedy: String?
 
-  /// Whether work can be done in spite of it.
+  /// Whether the program can work in spite of it.
   public var ok: Bool { status != .failed }
 
+  /// A finding, with a remedy where one is needed.
   public init(_ name: String, _ status: Status, _ text: String, remedy: String? = nil) {
     self.name = name
     self.status = status
@@ -26,15 +30,16 @@ public struct Finding: Codable, Sendable, Equatable {
   }
 }
 
-/// What this machine offers a trainer, found out by trying.
+/// What this machine offers a trainer, found by trying.
 public struct Checkup: Codable, Sendable, Equatable {
+  /// One for each thing that was looked at.
   public var findings: [Finding]
 
   /// Whether everything that is needed is there.
   public var ok: Bool { findings.allSatisfy(\.ok) }
 
   /// - Parameters:
-  ///   - folder: where runs will land; it is made if it is not there.
+  ///   - folder: the folder of future runs; it is made if it is missing.
   ///   - python: the Python to use; nil: as the interpreter finds it.
   public static func run(folder: String, python: String? = nil) -> Checkup {
     var findings = [processor(), cores(), memory(), linearAlgebra(), hdf5()]
@@ -44,14 +49,13 @@ public struct Checkup: Codable, Sendable, Equatable {
     return Checkup(findings: findings)
   }
 
-  /// A line a finding, remedies below theirs.
+  /// One line for each finding, with its remedy below.
   public var text: String {
     let width = findings.reduce(0) { max($0, $1.name.count) }
     return findings.map { finding in
       let mark = [Finding.Status.ok: "ok     ", .warning: "warning", .failed: "FAILED "][finding.status] ?? ""
-      let name = finding.name + String(repeating: " ", count: width - finding.name.count)
-      let remedy = finding.remedy.map { "\n         \(String(repeating: " ", count: width))  -> \($0)" } ?? ""
-      return "\(mark)  \(name)  \(finding.text)\(remedy)\n"
+      let remedy = finding.remedy.map { "\n" + padded("", to: 9 + width) + "  -> " + $0 } ?? ""
+      return "\(mark)  \(padded(finding.name, to: width))  \(finding.text)\(remedy)\n"
     }.joined()
   }
 
@@ -93,7 +97,7 @@ public struct Checkup: Codable, Sendable, Equatable {
       @convention(c) (
         UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>
       ) -> Int32
-    // The library that this program was linked with, whichever the loader found.
+    // The library that the loader found for this program.
     guard let program = dlopen(nil, RTLD_NOW), let symbol = dlsym(program, "H5get_libversion") else {
       return Finding("HDF5", .failed, "not loaded", remedy: "install libhdf5-dev and build again")
     }
@@ -104,7 +108,7 @@ public struct Checkup: Codable, Sendable, Equatable {
     return Finding("HDF5", .ok, "\(major).\(minor).\(release)")
   }
 
-  /// What `requirements.txt` names, by what Python imports, and what each is for.
+  /// The packages of `requirements.txt`: their names, the modules to import, and what they are for.
   private static let requirements = [
     ("numpy", "numpy", "snippets"), ("sympy", "sympy", "snippets"), ("math-verify", "math_verify", "grading"),
     ("Jinja2", "jinja2", "chat templates"),
@@ -171,7 +175,7 @@ public struct Checkup: Codable, Sendable, Equatable {
 
   private static func grader(python: String?) -> Finding {
     do {
-      // Equal only by algebra, so that math-verify is asked.
+      // The two are equal only by algebra, so that math-verify is asked.
       let result = try Grader(python: python, workers: 1).grade(
         answer: "\\frac{1}{\\sqrt{2}}", gold: "\\frac{\\sqrt{2}}{2}")
       if result.verdict == .correct, result.how == .mathVerify {
@@ -209,7 +213,8 @@ public struct Checkup: Codable, Sendable, Equatable {
     return findings
   }
 
-  /// Writes, syncs and renames a file as a checkpoint does; what failed, if anything.
+  /// Writes, syncs and renames a file as a checkpoint does.
+  /// - Returns: what failed; nil: nothing.
   private static func syncFailure(_ folder: String) -> String? {
     let (temporary, final) = ("\(folder)/.doctor-\(getpid()).tmp", "\(folder)/.doctor-\(getpid())")
     func failure(_ call: String) -> String { "\(call): \(String(cString: strerror(errno)))" }

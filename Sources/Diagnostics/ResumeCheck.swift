@@ -6,30 +6,33 @@ import Support
 import Tensor
 import Training
 
-/// Shows on a user's own configuration that a killed and resumed run ends as one that was left alone: `train
+/// Shows, on a user's own configuration, that a killed and resumed run ends like an undisturbed one: `train
 /// verify-resume`.
 ///
-/// The program runs itself: once to the end, then again and again with SIGKILL after random times and `--resume`, until
-/// there were enough kills. Every model, metric and episode that a run leaves must be the same; times alone may differ.
+/// The program runs itself: once to the end, then with SIGKILL after random times and `--resume`, until there were
+/// enough kills. Every model, metric and episode must be the same; only times may differ.
 public struct ResumeCheck {
+  /// What the check found.
   public struct Result: Sendable, Equatable {
-    /// Kills that found the run alive.
+    /// How many kills found the run alive.
     public var kills = 0
-    /// Runs that were killed and came to their end.
+    /// How many killed runs came to their end.
     public var rounds = 0
-    /// Files compared in each.
+    /// How many files were compared in each.
     public var files = 0
   }
 
   /// The program.
   public var program: String
-  /// What it is given before `--set` and `--resume`, such as `["rl", "config.yaml"]`.
+  /// Its arguments before `--set` and `--resume`, such as `["rl", "config.yaml"]`.
   public var arguments: [String]
-  /// `key=value`, but for the run's name.
+  /// Overrides as `key=value`, without the run's name.
   public var overrides: [String]
-  /// The folder for both runs, `RUN-verify`; removed when they end alike.
+  /// The folder of both runs, `RUN-verify`. It is removed if they end alike.
   let folder: String
+  /// How often the run is killed.
   public var kills: Int
+  /// Draws the moments of the kills.
   public var seed: UInt64
 
   /// - Parameter run: the name that the configuration gives its run.
@@ -53,7 +56,7 @@ public struct ResumeCheck {
     let killed = folder + "/killed"
     let started = ContinuousClock.now
     try toTheEnd(straight, resume: false, context)
-    let seconds = Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000
+    let seconds = started.secondsSince
     context.onEvent(.note("left alone it takes \(decimals(seconds, 1)) s"))
     var random = CounterRandom(seed: seed, path: [stableHash("verify-resume")])
     var result = Result()
@@ -66,7 +69,7 @@ public struct ResumeCheck {
         result.kills += 1
         context.onEvent(.note("kill \(result.kills) of \(kills), after \(decimals(pause, 2)) s"))
       }
-      // Where the last one was not killed it has ended; going on with a finished run changes nothing.
+      // A run that was not killed has ended; resuming a finished run changes nothing.
       try toTheEnd(killed, resume: true, context)
       result.files = try RunComparison(straight, killed).files()
       result.rounds += 1
@@ -121,7 +124,7 @@ public struct ResumeCheck {
         process.waitUntilExit()
         throw Interrupted()
       }
-      if Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6 >= seconds { return false }
+      if started.secondsSince >= seconds { return false }
       usleep(2000)
     }
     return true
@@ -140,7 +143,7 @@ public struct ResumeCheck {
 /// Whether two runs' folders hold the same results.
 struct RunComparison {
   private let first, second: String
-  /// What depends on the clock or on the folder's name.
+  /// Keys that depend on the clock or on the folder's name.
   private static let ignored: Set = ["seconds", "sampling_seconds", "tokens_per_second", "ms", "model", "path"]
 
   init(_ first: String, _ second: String) {
@@ -184,8 +187,8 @@ struct RunComparison {
       .data, "\(name): \(what): \(a) when left alone, \(b) when killed and resumed; both are in \(first), \(second)")
   }
 
-  /// Model files, lines and summaries, relative to the folder. Checkpoints on the way are not results, a report is
-  /// their picture.
+  /// Model files, lines and summaries, relative to the folder. Intermediate checkpoints are not results; a report only
+  /// pictures them.
   private static func results(_ folder: String) -> [String] {
     let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
     return all.filter { name in
@@ -196,7 +199,7 @@ struct RunComparison {
     }.sorted()
   }
 
-  /// The lines of a file of lines; one line for a file that is one JSON value.
+  /// The lines of a file; one line for a file that is one JSON value.
   private static func lines(_ path: String) throws -> [String] {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw MartletError(.io, "\(path): cannot be read; check its rights")

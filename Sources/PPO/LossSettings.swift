@@ -108,42 +108,4 @@ public struct LossSettings: Codable, Sendable, Equatable {
     case remaxKL = "remax_kl"
     case correction
   }
-
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    func read<T: Decodable>(_ key: CodingKeys, _ value: inout T) throws {
-      if let given = try values.decodeIfPresent(T.self, forKey: key) { value = given }
-    }
-    try read(.kind, &kind)
-    try read(.advantage, &advantage)
-    try read(.advantageEps, &advantageEps)
-    try read(.advantageClip, &advantageClip)
-    try read(.clipLow, &clipLow)
-    try read(.clipHigh, &clipHigh)
-    try read(.dualClip, &dualClip)
-    try read(.cispoCap, &cispoCap)
-    try read(.differenceClamp, &differenceClamp)
-    try read(.sapoPositive, &sapoPositive)
-    try read(.sapoNegative, &sapoNegative)
-    try read(.droBeta, &droBeta)
-    try read(.kl, &kl)
-    try read(.klCoef, &klCoef)
-    try read(.klDifferenceClamp, &klDifferenceClamp)
-    try read(.klValueClamp, &klValueClamp)
-    try read(.klImportance, &klImportance)
-    try read(.klInReward, &klInReward)
-    try read(.klTarget, &klTarget)
-    try read(.klHorizon, &klHorizon)
-    try read(.entropyCoef, &entropyCoef)
-    try read(.aggregation, &aggregation)
-    try read(.aggregationLength, &aggregationLength)
-    try read(.gamma, &gamma)
-    try read(.gaeLambda, &gaeLambda)
-    try read(.gaeObservation, &gaeObservation)
-    try read(.whiten, &whiten)
-    try read(.valueClip, &valueClip)
-    try read(.valueCoef, &valueCoef)
-    try read(.remaxKL, &remaxKL)
-    try read(.correction, &correction)
-  }
 }

@@ -29,14 +29,6 @@ public struct CorrectionSettings: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey { case kind, low, high }
 
-  public init(from decoder: any Decoder) throws {
-    let c = try decoder.container(keyedBy: CodingKeys.self)
-    self.init(
-      try c.decodeIfPresent(CorrectionKind.self, forKey: .kind) ?? .none,
-      low: try c.decodeIfPresent(Double.self, forKey: .low) ?? 0.5,
-      high: try c.decodeIfPresent(Double.self, forKey: .high) ?? 2)
-  }
-
   /// Factors for the policy term by sample and token: 1 without sampler log-probs, and outside the mask.
   public func factors(_ samples: [PolicySample]) -> [[Double]] {
     samples.map { sample in

@@ -52,30 +52,42 @@ public struct ProblemBootstrap: Sendable {
 
   /// nil without problems, or when no draw has a denominator.
   public func interval(_ ratio: ProblemRatio) -> Interval? {
-    quantiles(problems: ratio.numerators.count) { ratio.value($0) }
+    bootstrapInterval(problems: ratio.numerators.count, draws: draws, key: key) { drawn, _ in ratio.value(drawn) }
   }
 
   /// Interval of a's figure minus b's; both list the same problems in the same order.
   public func difference(_ a: ProblemRatio, _ b: ProblemRatio) -> Interval? {
     precondition(
       a.numerators.count == b.numerators.count, "\(a.numerators.count) problems against \(b.numerators.count)")
-    return quantiles(problems: a.numerators.count) { a.value($0) - b.value($0) }
-  }
-
-  private func quantiles(problems: Int, _ statistic: ([Int]) -> Double) -> Interval? {
-    if problems == 0 { return nil }
-    var drawn = [Int](repeating: 0, count: problems)
-    var figures: [Double] = []
-    figures.reserveCapacity(draws)
-    for draw in 0..<draws {
-      var random = CounterRandom(seed: key, path: [UInt64(draw)])
-      for j in drawn.indices { drawn[j] = Int(random.next().multipliedFullWidth(by: UInt64(problems)).high) }
-      // NaN when the drawn denominators add up to 0: such a draw is left out.
-      let figure = statistic(drawn)
-      if !figure.isNaN { figures.append(figure) }
+    return bootstrapInterval(problems: a.numerators.count, draws: draws, key: key) { drawn, _ in
+      a.value(drawn) - b.value(drawn)
     }
-    if figures.isEmpty { return nil }
-    figures.sort()
-    return Interval(low: quantile(figures, 0.025), high: quantile(figures, 0.975))
   }
+}
+
+/// The 95 % interval of `figure` over draws of problems with replacement.
+/// - Parameter figure: gets the drawn problems' indices and the draw's generator, for what else is drawn. NaN (the drawn
+///   denominators add up to 0): the draw is left out.
+/// - Returns: nil without problems, or when every draw is left out.
+func bootstrapInterval(
+  problems: Int, draws: Int, key: UInt64, _ figure: ([Int], inout CounterRandom) -> Double
+) -> Interval? {
+  if problems == 0 { return nil }
+  var drawn = [Int](repeating: 0, count: problems)
+  var figures: [Double] = []
+  figures.reserveCapacity(draws)
+  for draw in 0..<draws {
+    var random = CounterRandom(seed: key, path: [UInt64(draw)])
+    for place in drawn.indices { drawn[place] = random.index(below: problems) }
+    let value = figure(drawn, &random)
+    if !value.isNaN { figures.append(value) }
+  }
+  if figures.isEmpty { return nil }
+  figures.sort()
+  return Interval(low: quantile(figures, 0.025), high: quantile(figures, 0.975))
+}
+
+extension CounterRandom {
+  /// An index below `count`, all equally likely but for 1 in 2^64.
+  mutating func index(below count: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(count)).high) }
 }

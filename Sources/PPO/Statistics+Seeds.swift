@@ -49,7 +49,7 @@ public struct SeededBootstrap: Sendable {
 
   /// nil without seeds or problems.
   public func interval(_ figure: SeededRatio) -> Interval? {
-    quantiles(figure.seeds.count, figure.seeds.first?.numerators.count ?? 0) { seed, drawn in
+    interval(figure.seeds.count, figure.seeds.first?.numerators.count ?? 0) { seed, drawn in
       figure.seeds[seed].value(drawn)
     }
   }
@@ -57,30 +57,21 @@ public struct SeededBootstrap: Sendable {
   /// Interval of a's figure minus b's, seed by seed; both have the same seeds and problems in the same order.
   public func difference(_ a: SeededRatio, _ b: SeededRatio) -> Interval? {
     precondition(a.seeds.count == b.seeds.count, "\(a.seeds.count) seeds against \(b.seeds.count)")
-    return quantiles(a.seeds.count, a.seeds.first?.numerators.count ?? 0) { seed, drawn in
+    return interval(a.seeds.count, a.seeds.first?.numerators.count ?? 0) { seed, drawn in
       a.seeds[seed].value(drawn) - b.seeds[seed].value(drawn)
     }
   }
 
-  private func quantiles(_ seeds: Int, _ problems: Int, _ figure: (Int, [Int]) -> Double) -> Interval? {
-    guard seeds > 0, problems > 0 else { return nil }
+  private func interval(_ seeds: Int, _ problems: Int, _ figure: (Int, [Int]) -> Double) -> Interval? {
+    guard seeds > 0 else { return nil }
     let stretch = seeds > 1 ? (Double(seeds) / Double(seeds - 1)).squareRoot() : 0
-    var drawn = [Int](repeating: 0, count: problems)
-    var figures: [Double] = []
-    figures.reserveCapacity(draws)
-    for draw in 0..<draws {
-      var random = CounterRandom(seed: key, path: [UInt64(draw)])
-      for place in drawn.indices { drawn[place] = Int(random.next().multipliedFullWidth(by: UInt64(problems)).high) }
+    return bootstrapInterval(problems: problems, draws: draws, key: key) { drawn, random in
       let bySeed = (0..<seeds).map { figure($0, drawn) }
       let mean = bySeed.reduce(0, +) / Double(seeds)
       var chosen = 0.0
-      for _ in 0..<seeds { chosen += bySeed[Int(random.next().multipliedFullWidth(by: UInt64(seeds)).high)] }
-      let value = mean + stretch * (chosen / Double(seeds) - mean)
-      if !value.isNaN { figures.append(value) }
+      for _ in 0..<seeds { chosen += bySeed[random.index(below: seeds)] }
+      return mean + stretch * (chosen / Double(seeds) - mean)
     }
-    if figures.isEmpty { return nil }
-    figures.sort()
-    return Interval(low: quantile(figures, 0.025), high: quantile(figures, 0.975))
   }
 }
 

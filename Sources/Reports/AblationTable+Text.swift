@@ -3,7 +3,7 @@ import PPO
 import Support
 
 extension AblationTable {
-  /// The name of the test behind `p`, for those who read the table.
+  /// The test behind `p`, in words.
   static let test = "paired sign-flip test over problems, means over seeds, 10,000 draws"
   static let intervals = "95 %, bootstrap over seeds and problems, 10,000 draws"
 
@@ -11,7 +11,7 @@ extension AblationTable {
     "case", "accuracy", "against the first", "p", "tokens", "against the first", "p", "by seed",
   ]
 
-  /// One row a case, one cell a heading.
+  /// One row for each case, one cell for each heading.
   var cells: [[String]] {
     rows.map { row in
       let bySeed = row.bySeed.map { $0.accuracy.map { decimals(100 * $0, 1) } ?? "-" }
@@ -82,7 +82,7 @@ extension AblationTable {
     return object
   }
 
-  /// Reads `ablation.json`; nil: it is not there.
+  /// Reads `ablation.json`; nil: there is none.
   /// - Throws: `MartletError` (data) when it is not as it was written.
   init?(folder: String) throws {
     let path = folder + "/ablation.json"
@@ -95,13 +95,12 @@ extension AblationTable {
     rows = cases.map { Row(json: $0) }
   }
 
-  /// Accuracy and tokens of each case with their intervals, and a point for each seed: an SVG that needs nothing but
-  /// itself.
+  /// A self-contained SVG: accuracy and tokens of each case with their intervals, and a point for each seed.
   package var picture: String {
     HTML.file(charts)
   }
 
-  /// The picture's parts, also for `report`.
+  /// The charts of the picture, also for `report`.
   var charts: [(marks: String, height: Double)] {
     [
       HTML.intervals(points(rows.map(\.accuracy), scale: 100) { $0.accuracy }, title: "accuracy, %"),

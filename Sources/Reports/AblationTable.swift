@@ -4,17 +4,18 @@ import Support
 
 /// The finished cases of an ablation, each compared with the first.
 public struct AblationTable: Sendable {
-  /// A figure of a case: its mean over the seeds, and against the first case.
+  /// A figure of a case: its mean over the seeds, and its difference from the first case.
   package struct Figure: Sendable {
     var value: Double?
     var interval: Interval?
-    /// Minus the first case's; nil in its own row, and where seeds or problems are not the same.
+    /// The mean minus the first case's; nil in the first row, and where seeds or problems differ.
     var difference: Double?
     var differenceInterval: Interval?
     /// Of ``signFlipTest(_:draws:key:)``.
     var pValue: Double?
   }
 
+  /// What one seed of a case came to.
   package struct Seed: Sendable {
     var seed: UInt64
     var accuracy, tokens: Double?
@@ -22,6 +23,7 @@ public struct AblationTable: Sendable {
     var weights: String?
   }
 
+  /// One case.
   package struct Row: Sendable {
     var name: String
     var set: [String]
@@ -34,19 +36,26 @@ public struct AblationTable: Sendable {
     var error: String?
   }
 
+  /// The ablation's folder, its pipeline's file, and the stage whose figures are compared.
   package var run, pipeline, row: String
+  /// The seeds that every case is to run with.
   package var seeds: [UInt64]
+  /// The cases, in the order of the file.
   package var rows: [Row] = []
 
+  /// A table whose rows may still be added.
   package init(run: String, pipeline: String, row: String, seeds: [UInt64], rows: [Row] = []) {
     (self.run, self.pipeline, self.row, self.seeds, self.rows) = (run, pipeline, row, seeds, rows)
   }
 
-  /// What one run of a case came to.
+  /// The result of one run of a case.
   package struct Result: Sendable {
+    /// The seed of the run.
     package var seed: UInt64
+    /// Its evaluation.
     package var evaluation: Evaluation
 
+    /// The result of one seed.
     package init(seed: UInt64, evaluation: Evaluation) {
       self.seed = seed
       self.evaluation = evaluation
@@ -56,9 +65,9 @@ public struct AblationTable: Sendable {
 
 extension AblationTable.Row {
   /// - Parameters:
-  ///   - results: one a seed that has finished.
+  ///   - results: one for each seed that has finished.
   ///   - reference: the first case's results; nil for the first case itself.
-  ///   - weights: the hash of the evaluated weights, one a result.
+  ///   - weights: the hash of the evaluated weights, one for each result.
   package init(
     name: String, set: [String], effect: ConfigurationTree, results: [AblationTable.Result],
     reference: [AblationTable.Result]?, weights: [String?], error: String?
@@ -82,7 +91,7 @@ extension AblationTable.Row {
       let own = ratio(figure, results, ids)
     else { return AblationTable.Figure() }
     var made = AblationTable.Figure(value: own.value, interval: SeededBootstrap().interval(own))
-    // Seed by seed, problem by problem: what one of the two lacks, the other cannot be compared with.
+    // Cases are compared seed by seed and problem by problem; what one of them lacks is left out.
     guard let reference else { return made }
     let shared = results.map(\.seed).filter { seed in reference.contains { $0.seed == seed } }
     let a = results.filter { shared.contains($0.seed) }
@@ -94,7 +103,7 @@ extension AblationTable.Row {
     return made
   }
 
-  /// nil: not all of them evaluated these problems.
+  /// The figure by seed and problem; nil: not all seeds evaluated these problems.
   private static func ratio(
     _ figure: Evaluation.Figure, _ results: [AblationTable.Result], _ ids: [String]
   ) -> SeededRatio? {

@@ -4,20 +4,22 @@ import Tokenization
 import Transformer
 
 extension Evaluation {
-  /// What an evaluation asks the grader about an episode beside its verdict.
+  /// What an evaluation asks the grader about an episode, besides the verdict.
   public struct SecondLook: Sendable, Equatable {
-    /// Equal for answers of equal value; nil: no vote.
+    /// A key that answers of equal value share; nil: no vote.
     public var vote: String?
-    /// Whether the last number of the response is the gold answer. Never a reward: a number in passing counts.
+    /// Whether the last number of the response is the gold answer. It is never a reward, since any number in the text
+    /// may match.
     public var lastNumberIsRight: Bool
 
+    /// What the grader said of one episode.
     public init(vote: String?, lastNumberIsRight: Bool) {
       self.vote = vote
       self.lastNumberIsRight = lastNumberIsRight
     }
   }
 
-  /// A look at each episode. Right answers are one class: all equal the gold answer.
+  /// A second look at each episode. Right answers share one vote, since all equal the gold answer.
   /// - Throws: `MartletError` (configuration) when the grader's worker is needed and cannot start.
   package static func secondLooks(_ episodes: [Episode], grader: Grader, tokenizer: Tokenizer) throws -> [SecondLook] {
     let numbers = episodes.map { extractLastNumber($0.ownWords(tokenizer)) }
@@ -33,14 +35,14 @@ extension Evaluation {
     }
   }
 
-  /// The accuracy of last numbers, as sums by problem; nil where nobody looked.
+  /// The accuracy of last numbers, as sums by problem; nil without second looks.
   package var lastNumberRatio: ProblemRatio? {
     guard let looks else { return nil }
     return ProblemRatio(
       numerators: looks.map { Double($0.count { $0.lastNumberIsRight }) }, denominators: looks.map { Double($0.count) })
   }
 
-  /// The class of each answer of a problem: by value where the grader looked, else by spelling; nil: no vote.
+  /// The class of each answer to a problem: by value with second looks, else by spelling; nil: no vote.
   func classes(ofProblem problem: Int) -> [Int?] {
     let keys = looks?[problem].map(\.vote) ?? problems[problem].episodes.map(\.answer)
     var known: [String: Int] = [:]

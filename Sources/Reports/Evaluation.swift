@@ -3,8 +3,9 @@ import PPO
 import Rollout
 import Support
 
-/// What responses came to, with intervals by paired bootstrap over problems.
+/// The figures of evaluated responses, with intervals by paired bootstrap over problems.
 public struct Evaluation: Sendable {
+  /// A figure of an evaluation, by its key in `eval.json`.
   public enum Figure: String, Codable, Sendable, CaseIterable {
     case accuracy, tokens
     case responseTokens = "response_tokens"
@@ -15,16 +16,17 @@ public struct Evaluation: Sendable {
     case verifyShare = "verify_share"
   }
 
+  /// All figures, in the order of tables.
   package static let figures = Figure.allCases
 
-  /// Episodes by problem, problems in the order of their first.
+  /// Episodes by problem. Problems are in the order of their first episode.
   public let problems: [(id: String, episodes: [Episode])]
   private let labels: [[[BehaviourAnalysis.BlockLabel]]]
   let looks: [[SecondLook]]?
 
   /// - Parameters:
-  ///   - labels: of each episode, what its executed blocks are.
-  ///   - looks: of each episode, what the grader said beside its verdict; nil: votes are counted by spelling.
+  ///   - labels: for each episode, what its executed blocks are for.
+  ///   - looks: the second look at each episode; nil: votes are counted by spelling.
   public init(_ episodes: [Episode], labels: [[BehaviourAnalysis.BlockLabel]], looks: [SecondLook]? = nil) {
     var place: [String: Int] = [:]
     var problems: [(id: String, episodes: [Episode])] = []
@@ -72,12 +74,13 @@ public struct Evaluation: Sendable {
     }
   }
 
-  /// nil where there is nothing to divide by.
+  /// The figure; nil where there is nothing to divide by.
   public func value(_ figure: Figure) -> Double? { ratio(figure).value }
 
+  /// The 95 % interval of a figure, by bootstrap over problems; nil: it has no value.
   public func interval(_ figure: Figure) -> Interval? { ProblemBootstrap().interval(ratio(figure)) }
 
-  /// Everything, as `eval.json` holds it.
+  /// The content of `eval.json`.
   package func report() -> [String: Any] {
     var report: [String: Any] = [:]
     for figure in Figure.allCases {
@@ -127,7 +130,7 @@ public struct Evaluation: Sendable {
     ]
   }
 
-  /// Responses that import each library.
+  /// How many responses import each library.
   private func libraries(_ episodes: [Episode]) -> [String: Int] {
     var counts: [String: Int] = [:]
     for episode in episodes {
@@ -142,7 +145,7 @@ public struct Evaluation: Sendable {
     return counts
   }
 
-  /// The packages of `import a.b, c as d` and of `from a.b import c`.
+  /// The packages that are imported by `import a.b, c as d` and `from a.b import c`.
   static func imports(_ line: Substring) -> [String] {
     let words = line.split(separator: " ", maxSplits: 1)
     guard words.count == 2 else { return [] }

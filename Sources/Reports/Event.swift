@@ -1,9 +1,8 @@
-/// What a stage reports while it works. The library never prints: whoever starts a stage draws bars, prints or logs
-/// these.
+/// What a stage reports while it works. The library never prints: its caller draws bars, prints or logs these events.
 public enum Event: Sendable {
-  /// Something worth a line.
+  /// Something worth a line of output.
   case note(String)
-  /// Something a person should look at; the work goes on.
+  /// Something that a person should look at. The work continues.
   case warning(String)
   case stageStarted(name: String, detail: String)
   case stageEnded(name: String, seconds: Double)
@@ -12,17 +11,20 @@ public enum Event: Sendable {
   case step(Metrics)
 }
 
-/// How far a piece of long work has come.
+/// How far a long piece of work has come.
 public struct Progress: Sendable, Equatable {
-  /// The work, in a word or two: "sampling".
+  /// The work in a word or two: "sampling".
   public var what: String
+  /// How many are finished.
   public var done: Int
+  /// How many there are.
   public var total: Int
   /// What `done` and `total` count: "responses".
   public var unit: String
-  /// Tokens a second, where tokens are made or trained on.
+  /// Tokens a second, where tokens are sampled or trained on.
   public var rate: Double?
 
+  /// Progress of the work `what`.
   public init(what: String, done: Int, total: Int, unit: String, rate: Double? = nil) {
     self.what = what
     self.done = done
@@ -32,5 +34,5 @@ public struct Progress: Sendable, Equatable {
   }
 }
 
-/// Receives events, from any thread; it should return soon.
+/// Receives events. It may be called from any thread and should return soon.
 public typealias EventHandler = @Sendable (Event) -> Void

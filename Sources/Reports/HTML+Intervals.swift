@@ -1,4 +1,6 @@
-/// Charts of cases: one line each, its mean with the interval, its seeds as small points.
+import Support
+
+/// Charts of cases: one line each, with the mean and its interval, and the seeds as small points.
 extension HTML {
   struct Bar {
     var label: String
@@ -7,11 +9,11 @@ extension HTML {
     var points: [Double]
   }
 
-  /// Height of a chart of so many cases.
+  /// The height of a chart of `count` cases.
   private static func height(_ count: Int) -> Double { 58 + 26 * Double(count) }
   private static let width = 760.0
 
-  /// A chart as a group that begins at its own 0, 0.
+  /// A chart as an SVG group with its own origin.
   static func intervals(_ bars: [Bar], title: String) -> (marks: String, height: Double) {
     guard !bars.isEmpty else { return ("", 0) }
     let all = bars.flatMap { [$0.value, $0.low ?? $0.value, $0.high ?? $0.value] + $0.points }
@@ -21,17 +23,15 @@ extension HTML {
       decimals(left + (value - scale.low) / (scale.high - scale.low) * (width - left - 70), 1)
     }
     let bottom = height(bars.count) - 26
-    var marks = "<text x=\"8\" y=\"18\" class=\"title\">\(escape(title))</text>"
+    var marks = text(title, x: "8", y: "18", "class=\"title\"")
     for tick in scale.ticks {
       marks += "<path class=\"grid\" d=\"M\(x(tick)) 28V\(decimals(bottom, 1))\"/>"
-      marks += "<text x=\"\(x(tick))\" y=\"\(decimals(bottom + 16, 1))\" text-anchor=\"middle\">\(short(tick))</text>"
+      marks += text(shortNumber(tick), x: x(tick), y: decimals(bottom + 16, 1), "text-anchor=\"middle\"")
     }
     for (index, bar) in bars.enumerated() {
-      let y = decimals(44 + 26 * Double(index), 1)
+      let (y, baseline) = (decimals(44 + 26 * Double(index), 1), decimals(48 + 26 * Double(index), 1))
       let colour = "var(--c\(index % 8))"
-      marks +=
-        "<text x=\"\(decimals(left - 12, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
-      marks += "\(escape(bar.label))</text>"
+      marks += text(bar.label, x: decimals(left - 12, 1), y: baseline, "text-anchor=\"end\"")
       if let low = bar.low, let high = bar.high {
         marks += "<path d=\"M\(x(low)) \(y)H\(x(high))\" stroke=\"\(colour)\" stroke-width=\"3\" opacity=\".5\"/>"
       }
@@ -39,14 +39,12 @@ extension HTML {
         marks += "<circle cx=\"\(x(point))\" cy=\"\(y)\" r=\"2.5\" fill=\"none\" stroke=\"\(colour)\"/>"
       }
       marks += "<circle cx=\"\(x(bar.value))\" cy=\"\(y)\" r=\"5\" fill=\"\(colour)\"/>"
-      marks +=
-        "<text x=\"\(decimals(width - 8, 1))\" y=\"\(decimals(48 + 26 * Double(index), 1))\" text-anchor=\"end\">"
-      marks += "\(short(bar.value))</text>"
+      marks += text(shortNumber(bar.value), x: decimals(width - 8, 1), y: baseline, "text-anchor=\"end\"")
     }
     return (marks, height(bars.count))
   }
 
-  /// Charts below each other.
+  /// Charts, one below the other.
   static func stacked(_ charts: [(marks: String, height: Double)], attributes: String = "", before: String = "")
     -> String
   {
@@ -56,8 +54,8 @@ extension HTML {
       text += "<g transform=\"translate(0 \(decimals(y, 1)))\">\(chart.marks)</g>\n"
       y += chart.height
     }
-    return
-      "<svg viewBox=\"0 0 \(Int(width)) \(Int(y))\" width=\"\(Int(width))\" role=\"img\"\(attributes)>\(before)\n\(text)</svg>\n"
+    let size = "viewBox=\"0 0 \(Int(width)) \(Int(y))\" width=\"\(Int(width))\""
+    return "<svg \(size) role=\"img\"\(attributes)>\(before)\n\(text)</svg>\n"
   }
 
   /// The same as a file of its own.

@@ -1,11 +1,9 @@
-import Checkpoint
 import Foundation
-import Rollout
 import Support
-import Tensor
 
-/// The figures of one step, in the order they were given.
+/// The figures of one step, in the order in which they were set.
 public struct Metrics: Sendable, Equatable {
+  /// A value of `metrics.jsonl`.
   public enum Value: Sendable, Equatable {
     case int(Int)
     case double(Double)
@@ -13,15 +11,17 @@ public struct Metrics: Sendable, Equatable {
     case null
   }
 
+  /// The keys, in order.
   public private(set) var keys: [String] = []
   private var values: [String: Value] = [:]
 
+  /// No figures yet.
   public init() {}
 
   /// Metrics that begin with `step`, counted from 1.
   public init(step: Int) { self["step"] = .int(step) }
 
-  /// A new key goes to the end, a known one keeps its place; nil takes it away.
+  /// A new key goes to the end, a known key keeps its place, nil removes the key.
   public subscript(key: String) -> Value? {
     get { values[key] }
     set {
@@ -39,7 +39,7 @@ public struct Metrics: Sendable, Equatable {
     if case .int(let step) = self["step"] { step } else { nil }
   }
 
-  /// The finite numbers, in order, `step` apart.
+  /// The finite numbers, in order, without `step`.
   public var numbers: [(key: String, value: Double)] {
     keys.compactMap { key in
       guard key != "step" else { return nil }
@@ -51,8 +51,8 @@ public struct Metrics: Sendable, Equatable {
     }
   }
 
-  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for what is not
-  /// finite.
+  /// One JSON object with its line end: keys in order, numbers in their shortest round-trip form, null for numbers that
+  /// are not finite.
   public var line: String {
     guard let bytes = try? JSONLines.line(self) else { preconditionFailure("metrics: no number is left to refuse") }
     return String(decoding: bytes, as: UTF8.self)
@@ -60,17 +60,10 @@ public struct Metrics: Sendable, Equatable {
 }
 
 extension Metrics: Encodable {
-  private struct Key: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
-
   public func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
+    var container = encoder.container(keyedBy: AnyKey.self)
     for key in keys {
-      let place = Key(stringValue: key)
+      let place = AnyKey(stringValue: key)
       switch values[key] {
       case .int(let number): try container.encode(number, forKey: place)
       case .double(let number) where number.isFinite: try container.encode(number, forKey: place)
@@ -85,59 +78,41 @@ extension Metrics.Value: ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
   public init(integerLiteral value: Int) { self = .int(value) }
   public init(floatLiteral value: Double) { self = .double(value) }
   public init(stringLiteral value: String) { self = .string(value) }
-  /// `null` where there is no number.
+  /// The number; `null` where there is none.
   public init(_ value: Double?) { self = value.map { .double($0) } ?? .null }
 }
 
 /// Adds each step's figures to `metrics.jsonl` of a run, and to the TensorBoard file beside it.
 public final class MetricsWriter {
-  private let path: String
-  private var file: Int32
+  private let file: AppendedFile
   private let board: TensorBoardWriter
 
   /// - Parameters:
   ///   - run: the run's folder, which exists.
-  ///   - resumeAfter: the last step that counts; lines of later ones, and a torn last line, are taken away. nil: a new
+  ///   - resumeAfter: the last step that counts. Lines of later steps, and a torn last line, are removed. nil: a new
   ///     run.
   /// - Throws: `MartletError` (io).
   public init(run: String, resumeAfter: Int? = nil) throws {
-    path = run + "/metrics.jsonl"
+    let path = run + "/metrics.jsonl"
     try Self.cut(path, after: resumeAfter)
-    file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard file >= 0 else { throw Self.failure(path, "cannot be opened") }
-    do {
-      board = try TensorBoardWriter(folder: run, resumeAfter: resumeAfter)
-    } catch {
-      Glibc.close(file)
-      throw error
-    }
+    file = try AppendedFile(path)
+    board = try TensorBoardWriter(folder: run, resumeAfter: resumeAfter)
   }
 
-  deinit { close() }
-
-  /// Adds a line in one write.
+  /// Appends a line, whole or not at all.
   /// - Throws: `MartletError` (io); the file is then as before.
   public func write(_ metrics: Metrics) throws {
-    precondition(file >= 0, "MetricsWriter: closed")
-    let bytes = Array(metrics.line.utf8)
-    let end = lseek(file, 0, SEEK_END)
-    let code = bytes.withUnsafeBytes { writeAll(file, $0, at: end) }
-    guard code == 0 else {
-      ftruncate(file, end)
-      errno = code
-      throw Self.failure(path, "cannot be written")
-    }
+    try file.append(Array(metrics.line.utf8))
     try board.write(step: metrics.step ?? 0, metrics.numbers)
   }
 
+  /// Closes both files.
   public func close() {
-    guard file >= 0 else { return }
-    Glibc.close(file)
-    file = -1
+    file.close()
     board.close()
   }
 
-  /// Lines that are whole and not of a later step stay. The new file takes the old one's place at once.
+  /// Keeps the lines that are whole and not of a later step. The new file replaces the old one atomically.
   private static func cut(_ path: String, after last: Int?) throws {
     guard let old = FileManager.default.contents(atPath: path) else { return }
     var kept = Data()
@@ -151,9 +126,5 @@ public final class MetricsWriter {
     }
     guard kept.count != old.count else { return }
     try writeFileAtomically(kept, to: path)
-  }
-
-  private static func failure(_ path: String, _ what: String) -> MartletError {
-    MartletError(.io, "\(path): \(what): \(String(cString: strerror(errno))); free disk space or check its rights")
   }
 }

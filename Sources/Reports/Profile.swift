@@ -1,19 +1,24 @@
+import Support
 import Tensor
 
 /// Where the time of a piece of work went.
 public struct Profile: Codable, Sendable, Equatable {
+  /// One part's time.
   public struct Part: Codable, Sendable, Equatable {
+    /// Which part.
     public var part: PartTimer.Part
+    /// Wall-clock seconds.
     public var seconds: Double
-    /// Of the whole.
+    /// Its share of the whole, from 0 to 1.
     public var share: Double
   }
 
-  /// The work: a measurement's name.
+  /// The name of what was measured.
   public var name: String
-  /// In the order of `PartTimer.Part`.
+  /// The parts, in the order of `PartTimer.Part`.
   public var parts: [Part]
 
+  /// A profile of what a timer measured.
   public init(_ name: String, _ seconds: PartTimer.Seconds) {
     self.name = name
     let order = PartTimer.Part.allCases
@@ -27,7 +32,7 @@ public struct Profile: Codable, Sendable, Equatable {
   public var table: String {
     alignedTable(
       [[name, "seconds", "share"]]
-        + parts.map { [$0.part.rawValue, HTML.short($0.seconds), decimals(100 * $0.share, 1) + " %"] })
+        + parts.map { [$0.part.rawValue, shortNumber($0.seconds), decimals(100 * $0.share, 1) + " %"] })
   }
 }
 
@@ -35,12 +40,12 @@ extension PartTimer {
   /// A timer by the wall clock.
   public static func wall() -> PartTimer {
     let start = ContinuousClock.now
-    return PartTimer { (ContinuousClock.now - start) / .seconds(1) }
+    return PartTimer { start.secondsSince }
   }
 }
 
 extension Metrics {
-  /// Adds `profile_...`, in seconds.
+  /// Adds the times as `profile_...`, in seconds.
   package mutating func add(profile: PartTimer.Seconds) {
     for part in PartTimer.Part.allCases {
       if let seconds = profile[part] { self["profile_" + part.rawValue] = .double(seconds) }
@@ -50,20 +55,23 @@ extension Metrics {
 
 /// Collects the profiles of measurements.
 package final class Profiler {
+  /// What the work is timed with.
   package let timer = PartTimer.wall()
+  /// One profile for each name, in the order of their first measurement.
   package private(set) var profiles: [Profile] = []
   private var seconds: [String: PartTimer.Seconds] = [:]
   private var name = ""
 
+  /// A profiler with a timer by the wall clock.
   package init() {}
 
-  /// What is timed from here on counts for `name`.
+  /// Times from here on count for `name`.
   package func begin(_ name: String) {
     self.name = name
     _ = timer.take()
   }
 
-  /// Work that named no part has no profile.
+  /// Ends the work's measurement. Work without parts has no profile.
   package func end() {
     let parts = timer.take()
     guard parts.keys.contains(where: { $0 != .other }) else { return }

@@ -1,18 +1,19 @@
 import Checkpoint
 import Foundation
+import PPO
 import Rollout
 import Support
 import Tokenization
 import Transformer
 
-/// Makes `report.html` of a run's folder: one page that needs nothing but itself.
+/// Makes `report.html` of a run's folder: one self-contained page.
 public enum ReportWriter {
   /// Reads `metrics.jsonl`, `eval.json`, `episodes/*.jsonl`, `summary.json` and `ablation.json` of the run and of the
   /// stage folders in it, and writes `report.html` there.
   ///
   /// - Parameters:
   ///   - run: the run's folder.
-  ///   - decode: text of token ids; nil: by the tokenizer of the stage's model, or of one beside it.
+  ///   - decode: turns token ids into text; nil: the tokenizer of the stage's model does, or that of a model beside it.
   /// - Returns: the page's path.
   /// - Throws: `MartletError`: data when the folder holds nothing to report, io when the page cannot be written.
   public static func write(run: String, decode: (([Int32]) -> String)? = nil) throws -> String {
@@ -47,7 +48,7 @@ public enum ReportWriter {
   private struct Stage {
     var name: String
     var folder: String
-    /// By key, in `plotted` order: (step, value).
+    /// (step, value) by key, in the order of `plotted`.
     var series: [(key: String, points: [(x: Double, y: Double)])]
     var evaluation: Summary.Row?
     var episodes: [Episode]
@@ -61,7 +62,8 @@ public enum ReportWriter {
     }
   }
 
-  /// The run's own folder and those below that hold results; those the summary names first, in its order.
+  /// The run's own folder and the folders below it that hold results. Those that the summary names come first, in its
+  /// order.
   private static func stages(_ run: String, order: [String]) throws -> [Stage] {
     var found: [Stage] = []
     func visit(_ folder: String, _ name: String, depth: Int) throws {
@@ -90,7 +92,7 @@ public enum ReportWriter {
       configuration: try? String(contentsOfFile: folder + "/config.yaml", encoding: .utf8))
   }
 
-  /// What is drawn, in this order; other keys are left to TensorBoard.
+  /// The keys that are drawn, in this order. The others are left to TensorBoard.
   private static let plotted = [
     "loss", "reward_mean", "reward", "accuracy", "tokens", "response_tokens", "calls", "entropy", "kl", "grad_norm",
     "clip_fraction", "ratio_max", "value_loss", "learning_rate", "tokens_per_second",
@@ -100,7 +102,7 @@ public enum ReportWriter {
     guard let data = FileManager.default.contents(atPath: path) else { return [] }
     var points: [String: [(x: Double, y: Double)]] = [:]
     for line in data.split(separator: 0x0A) {
-      // A run that is under way may have half a line.
+      // A running process may have written half a line.
       guard let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any],
         let step = object["step"] as? Int
       else { continue }
@@ -111,28 +113,29 @@ public enum ReportWriter {
     return plotted.compactMap { key in points[key].map { (key, $0) } }
   }
 
-  /// `eval.json` has more figures than a row of the table.
+  /// The figures of `eval.json` that a row of the table has.
   private static func evaluation(_ path: String, stage: String, model: String) -> Summary.Row? {
     guard let data = FileManager.default.contents(atPath: path),
       let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
       let accuracy = object["accuracy"] as? Double
     else { return nil }
     func number(_ key: String) -> Double? { object[key] as? Double }
+    let interval = number("accuracy_low").flatMap { low in
+      number("accuracy_high").map { Interval(low: low, high: $0) }
+    }
     return Summary.Row(
-      stage: stage, model: model, accuracy: accuracy, accuracyLow: number("accuracy_low"),
-      accuracyHigh: number("accuracy_high"), problems: object["problems"] as? Int ?? 0, tokens: number("tokens"),
-      codeRatio: number("code_ratio"), calls: number("calls"), execOK: number("exec_ok"),
-      calcShare: number("calc_share"), verifyShare: number("verify_share"))
+      stage: stage, model: model, accuracy: accuracy, interval: interval, problems: object["problems"] as? Int ?? 0,
+      figure: { number($0.rawValue) })
   }
 
-  /// A handful of the latest episodes: right ones, wrong ones, at least one with a hint where there are any.
+  /// A few of the latest episodes: right ones, wrong ones, and ones with hints.
   private static func examples(_ folder: String) -> [Episode] {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder + "/episodes")) ?? []).sorted()
     let files =
       [folder + "/episodes.jsonl"] + names.filter { $0.hasSuffix(".jsonl") }.map { folder + "/episodes/" + $0 }
     guard let last = files.last(where: { FileManager.default.isReadableFile(atPath: $0) }) else { return [] }
     var (right, wrong, hinted): ([Episode], [Episode], [Episode]) = ([], [], [])
-    // The readable beginning of a file that is still being written is enough.
+    // For a file that is still being written, its readable beginning is enough.
     try? JSONLines.forEach(last, as: Episode.self) { episode, _ in
       if !episode.hints.isEmpty, hinted.count < 2 {
         hinted.append(episode)
@@ -145,7 +148,7 @@ public enum ReportWriter {
     return hinted + right + wrong
   }
 
-  /// By the tokenizer of the stage's model, of a folder above it, or of a neighbour. nil: there is none.
+  /// Decodes with the tokenizer of the stage's model, of the run's folder, or of a neighbour; nil: there is none.
   private static func decoder(_ folder: String, run: String) -> (([Int32]) -> String)? {
     let neighbours = ((try? FileManager.default.contentsOfDirectory(atPath: run)) ?? []).sorted()
     for place in [folder, run] + neighbours.map({ run + "/" + $0 }) {
@@ -163,8 +166,8 @@ public enum ReportWriter {
   // MARK: - Writing
 
   private static func comparison(_ rows: [Summary.Row], gain: Summary.Gain?) -> String {
-    var text =
-      "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. Tokens: mean of model and hint tokens a response.</p>\n"
+    var text = "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. "
+    text += "Tokens: mean of model and hint tokens a response.</p>\n"
     text += HTML.table([Summary.headings] + rows.map(\.cells))
     if let gain {
       text += "<p><strong>Gain \(HTML.escape(gain.text))</strong> over the better of base and base-tools.</p>\n"
@@ -183,7 +186,7 @@ public enum ReportWriter {
     return text
   }
 
-  /// What each case changes and how it compares.
+  /// The table of cases, and what each of them changes.
   private static func ablation(_ table: AblationTable) -> String {
     var text =
       "<p class=\"soft\">Row \(HTML.escape(table.row)); means over seeds; intervals \(AblationTable.intervals); "
@@ -227,10 +230,10 @@ public enum ReportWriter {
     if let answer = episode.answer { facts.append("answer \(answer)") }
     if let gold = episode.gold { facts.append("gold \(gold)") }
     if episode.finish == .length { facts.append("cut off") }
-    if let total = episode.reward?.total { facts.append("reward \(HTML.short(total))") }
+    if let total = episode.reward?.total { facts.append("reward \(shortNumber(total))") }
     var text = "<details><summary><span class=\"\(right ? "good" : "bad")\">\(HTML.escape(verdict))</span> "
-    text +=
-      "\(HTML.escape(episode.id)) <span class=\"soft\">\(HTML.escape(facts.joined(separator: ", ")))</span></summary><pre>"
+    text += HTML.escape(episode.id)
+    text += " <span class=\"soft\">\(HTML.escape(facts.joined(separator: ", ")))</span></summary><pre>"
     var page = TrajectoryText()
     if let decode {
       var place = 0
@@ -251,25 +254,25 @@ public enum ReportWriter {
   }
 }
 
-/// A trajectory's text with a colour for who wrote it; what the model writes between fences is code.
+/// A trajectory's text, coloured by author. What the model writes between fences is code.
 private struct TrajectoryText {
   private(set) var html = ""
   private var insideCode = false
-  /// Characters of one author's stretch that are shown; more is cut in the middle.
+  /// The most characters of one stretch that are shown; a longer one is cut in the middle.
   private static let limit = 12_000
 
   mutating func append(_ text: String, by author: Author) {
     var text = text
     if text.count > Self.limit {
-      text =
-        "\(text.prefix(Self.limit / 2))\n[... \(text.count - Self.limit) characters ...]\n\(text.suffix(Self.limit / 2))"
+      let half = Self.limit / 2
+      text = "\(text.prefix(half))\n[... \(text.count - 2 * half) characters ...]\n\(text.suffix(half))"
     }
     switch author {
     case .prompt, .tool:
       span(text, author.rawValue)
       insideCode = false
     case .model, .hint:
-      // A hint may open the block that the model then writes, so that the fence's state goes on from one to the other.
+      // A hint may open the block that the model then writes, so both share the state of the fence.
       for (index, piece) in text.components(separatedBy: "```").enumerated() {
         if index > 0 {
           insideCode.toggle()

@@ -1,5 +1,6 @@
 extension Summary {
-  /// `summary.svg`: accuracy with its intervals, and tokens a response, one line a row. The file needs nothing else.
+  /// `summary.svg`: accuracy with its interval and tokens a response, one line for each row. The file is
+  /// self-contained.
   package var picture: String {
     HTML.file([
       HTML.intervals(rows.map(Self.accuracyBar), title: "right, %"),

@@ -1,41 +1,54 @@
+import PPO
+import Support
+
 /// `summary.json`: how a pipeline's stages compare on held-out problems.
 public struct Summary: Codable, Sendable, Equatable {
-  /// One evaluated model. Shares are between 0 and 1; what has no value (a share of no blocks) is null.
+  /// One evaluated model. Shares are between 0 and 1; a figure without a value (a share of no blocks) is null.
   public struct Row: Codable, Sendable, Equatable {
-    /// base, base-tools, prompt-hint-sft, hint-sft, hint-rft, hint-rl, control.
+    /// The stage's name in the pipeline: `base`, `hint-rl`, ...
     public var stage: String
     /// The evaluated model file.
     public var model: String
-    /// Right / all samples, with its interval over problems.
+    /// The share of right answers.
     public var accuracy: Double
+    /// The ends of the accuracy's 95 % interval.
     public var accuracyLow: Double?
+    /// The upper end.
     public var accuracyHigh: Double?
+    /// How many problems were asked.
     public var problems: Int
-    /// Mean of model and hint tokens a response.
+    /// Model and hint tokens of a response, on average.
     public var tokens: Double?
+    /// The share of responses with at least one executed block.
     public var codeRatio: Double?
+    /// Executed blocks of a response, on average.
     public var calls: Double?
+    /// The share of executed blocks that ran without an error.
     public var execOK: Double?
+    /// The share of executed blocks that calculate.
     public var calcShare: Double?
+    /// The share of executed blocks that check a result.
     public var verifyShare: Double?
 
+    /// - Parameters:
+    ///   - interval: of the accuracy, over problems.
+    ///   - figure: the evaluation's other figures; nil: it has no value.
     public init(
-      stage: String, model: String, accuracy: Double, accuracyLow: Double? = nil, accuracyHigh: Double? = nil,
-      problems: Int, tokens: Double? = nil, codeRatio: Double? = nil, calls: Double? = nil, execOK: Double? = nil,
-      calcShare: Double? = nil, verifyShare: Double? = nil
+      stage: String, model: String, accuracy: Double, interval: Interval?, problems: Int,
+      figure: (Evaluation.Figure) -> Double?
     ) {
       self.stage = stage
       self.model = model
       self.accuracy = accuracy
-      self.accuracyLow = accuracyLow
-      self.accuracyHigh = accuracyHigh
+      accuracyLow = interval?.low
+      accuracyHigh = interval?.high
       self.problems = problems
-      self.tokens = tokens
-      self.codeRatio = codeRatio
-      self.calls = calls
-      self.execOK = execOK
-      self.calcShare = calcShare
-      self.verifyShare = verifyShare
+      tokens = figure(.tokens)
+      codeRatio = figure(.codeRatio)
+      calls = figure(.calls)
+      execOK = figure(.execOK)
+      calcShare = figure(.calcShare)
+      verifyShare = figure(.verifyShare)
     }
 
     enum CodingKeys: String, CodingKey {
@@ -50,7 +63,7 @@ public struct Summary: Codable, Sendable, Equatable {
       case verifyShare = "verify_share"
     }
 
-    /// All keys are written: absent values as null.
+    /// Writes all keys; absent values are null.
     public func encode(to encoder: any Encoder) throws {
       var values = encoder.container(keyedBy: CodingKeys.self)
       try values.encode(stage, forKey: .stage)
@@ -68,12 +81,16 @@ public struct Summary: Codable, Sendable, Equatable {
     }
   }
 
-  /// Accuracy of the last stage above the better of base and base-tools, in points (hundredths), with its interval.
+  /// How far one stage's accuracy is above the best of those that it is compared with, in points (hundredths).
   public struct Gain: Codable, Sendable, Equatable {
+    /// The difference in hundredths.
     public var points: Double
+    /// The ends of its 95 % interval.
     public var low: Double?
+    /// The upper end.
     public var high: Double?
 
+    /// A gain in points.
     public init(points: Double, low: Double? = nil, high: Double? = nil) {
       self.points = points
       self.low = low
@@ -95,9 +112,12 @@ public struct Summary: Codable, Sendable, Equatable {
     }
   }
 
+  /// The evaluated models, in the order of the file.
   public var rows: [Row]
+  /// The last one's gain; nil: the file compares nothing.
   public var gain: Gain?
 
+  /// A table of `rows`.
   public init(rows: [Row], gain: Gain? = nil) {
     self.rows = rows
     self.gain = gain
@@ -112,7 +132,7 @@ public struct Summary: Codable, Sendable, Equatable {
   /// Headings of `Row.cells`.
   static let headings = ["stage", "accuracy", "tokens", "code", "calls", "exec ok", "calc", "verify", "problems"]
 
-  /// The table for a terminal: columns aligned, accuracy in percent with its interval, the gain below.
+  /// The table for a terminal, with accuracies in percent and their intervals. The gain is below.
   public var table: String {
     var text = alignedTable([Self.headings] + rows.map(\.cells))
     if let gain { text += "gain: \(gain.text)\n" }
@@ -121,7 +141,7 @@ public struct Summary: Codable, Sendable, Equatable {
 }
 
 extension Summary.Row {
-  /// The row as text, one cell a heading; `-` where there is no value.
+  /// The row as text, one cell for each heading; `-` where there is no value.
   var cells: [String] {
     func share(_ value: Double?) -> String { value.map { decimals(100 * $0, 1) + " %" } ?? "-" }
     func number(_ value: Double?, _ digits: Int) -> String { value.map { decimals($0, digits) } ?? "-" }
@@ -134,34 +154,4 @@ extension Summary.Row {
       share(calcShare), share(verifyShare), "\(problems)",
     ]
   }
-}
-
-/// `value` with a fixed number of decimals.
-package func decimals(_ value: Double, _ digits: Int) -> String {
-  guard value.isFinite, value.magnitude < 1e15 else { return "\(value)" }
-  let scale = (0..<digits).reduce(1.0) { scale, _ in scale * 10 }
-  let scaled = (value.magnitude * scale).rounded()
-  let sign = value < 0 && scaled > 0 ? "-" : ""
-  let whole = (scaled / scale).rounded(.down)
-  guard digits > 0 else { return "\(sign)\(Int(scaled))" }
-  let fraction = String(Int(scaled - whole * scale))
-  return "\(sign)\(Int(whole))." + String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
-}
-
-/// Columns padded to their widest cell: the first to the left, the others to the right; a rule below the first row.
-package func alignedTable(_ rows: [[String]]) -> String {
-  let columns = rows.map(\.count).max() ?? 0
-  let widths = (0..<columns).map { column in rows.reduce(0) { max($0, column < $1.count ? $1[column].count : 0) } }
-  var text = ""
-  for (index, row) in rows.enumerated() {
-    let cells = row.enumerated().map { column, cell in
-      let space = String(repeating: " ", count: widths[column] - cell.count)
-      return column == 0 ? cell + space : space + cell
-    }
-    var line = cells.joined(separator: "  ")
-    while line.last == " " { line.removeLast() }
-    text += line + "\n"
-    if index == 0 { text += widths.map { String(repeating: "-", count: $0) }.joined(separator: "  ") + "\n" }
-  }
-  return text
 }

@@ -1,21 +1,20 @@
-import Checkpoint
 import Foundation
 import Support
-import Tensor
 
-/// Writes scalars as TensorBoard reads them: `events.out.tfevents.*`, TFRecords of `Event` messages.
+/// Writes scalars for TensorBoard: `events.out.tfevents.*`, TFRecords of `Event` messages.
 ///
 /// A record is its length (8 bytes, little endian), the masked CRC-32C of these bytes, the message, its masked CRC-32C
 /// (tensorflow/core/lib/io/record_writer.h). Fields are numbered as in tensorflow/core/util/event.proto and
 /// tensorflow/core/framework/summary.proto.
 public final class TensorBoardWriter {
-  public let path: String
-  private var file: Int32
+  /// The file that is written.
+  public var path: String { file.path }
+  private let file: AppendedFile
   private let clock: () -> Double
 
-  /// Starts a file of its own in `folder`.
+  /// Starts a new file in `folder`.
   /// - Parameters:
-  ///   - resumeAfter: the last step that counts: TensorBoard then forgets what older files say about later ones.
+  ///   - resumeAfter: the last step that counts. TensorBoard then ignores what older files say of later steps.
   ///   - clock: seconds since 1970.
   /// - Throws: `MartletError` (io).
   public init(
@@ -25,16 +24,8 @@ public final class TensorBoardWriter {
     // TensorBoard reads the files of a folder in the order of their names: the second, then a counter.
     let second = String(Int(clock()))
     let base = folder + "/events.out.tfevents." + String(repeating: "0", count: max(0, 10 - second.count)) + second
-    var counter = 0
-    var opened: (path: String, file: Int32)
-    repeat {
-      let path = "\(base).\(counter).martlet"
-      opened = (path, open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0o644))
-      counter += 1
-    } while opened.file < 0 && errno == EEXIST && counter < 10_000
-    path = opened.path
-    file = opened.file
-    guard file >= 0 else { throw failure("cannot be made") }
+    let counter = (0..<10_000).first { !exists("\(base).\($0).martlet") } ?? 0
+    file = try AppendedFile("\(base).\(counter).martlet", isNew: true)
     var version = event(step: 0)
     version.bytes(3, Array("brain.Event:2".utf8))
     try append(version)
@@ -45,8 +36,6 @@ public final class TensorBoardWriter {
     start.bytes(7, session.bytes)
     try append(start)
   }
-
-  deinit { close() }
 
   /// Adds one event with all `scalars`.
   /// - Throws: `MartletError` (io).
@@ -64,11 +53,8 @@ public final class TensorBoardWriter {
     try append(message)
   }
 
-  public func close() {
-    guard file >= 0 else { return }
-    Glibc.close(file)
-    file = -1
-  }
+  /// Closes the file.
+  public func close() { file.close() }
 
   private func event(step: Int) -> Message {
     var message = Message()
@@ -78,22 +64,11 @@ public final class TensorBoardWriter {
   }
 
   private func append(_ message: Message) throws {
-    precondition(file >= 0, "TensorBoardWriter: closed")
     var record = Self.littleEndian(UInt64(message.bytes.count))
     record += Self.littleEndian(Self.maskedChecksum(record))
     record += message.bytes
     record += Self.littleEndian(Self.maskedChecksum(message.bytes))
-    let end = lseek(file, 0, SEEK_END)
-    let code = record.withUnsafeBytes { writeAll(file, $0, at: end) }
-    guard code == 0 else {
-      ftruncate(file, end)
-      errno = code
-      throw failure("cannot be written")
-    }
-  }
-
-  private func failure(_ what: String) -> MartletError {
-    MartletError(.io, "\(path): \(what): \(String(cString: strerror(errno))); free disk space or check its rights")
+    try file.append(record)
   }
 
   private static func littleEndian<Word: FixedWidthInteger>(_ word: Word) -> [UInt8] {
@@ -103,15 +78,6 @@ public final class TensorBoardWriter {
   private static func maskedChecksum(_ bytes: [UInt8]) -> UInt32 {
     let checksum = crc32c(bytes)
     return (checksum >> 15 | checksum << 17) &+ 0xA282_EAD8
-  }
-
-  /// CRC-32C (Castagnoli), reflected polynomial 0x82F63B78.
-  static func crc32c(_ bytes: [UInt8]) -> UInt32 {
-    ~bytes.reduce(UInt32.max) { table[Int(($0 ^ UInt32($1)) & 0xFF)] ^ $0 >> 8 }
-  }
-
-  private static let table: [UInt32] = (0..<256).map { index in
-    (0..<8).reduce(UInt32(index)) { word, _ in word & 1 == 1 ? 0x82F6_3B78 ^ word >> 1 : word >> 1 }
   }
 
   /// A protocol buffer message under construction.

@@ -1,4 +1,5 @@
-/// The program's own identity.
+/// What the program says of itself.
 public enum Martlet {
+  /// The version of this build, as `--version` prints it.
   public static let version = "0.1.0"
 }

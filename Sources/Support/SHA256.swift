@@ -10,6 +10,7 @@ public struct SHA256: Sendable {
   private var tail: [UInt8] = []
   private let usesInstructions: Bool
 
+  /// The hash of no bytes yet; uses the processor's own instructions where it has them.
   public init() { self.init(instructions: true) }
 
   /// `instructions: false` keeps to the portable form, for tests.

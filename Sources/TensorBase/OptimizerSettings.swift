@@ -74,23 +74,6 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
     self.minLearningRateRatio = minLearningRateRatio
   }
 
-  /// Absent keys take the defaults of `init`; all are written.
-  public init(from decoder: any Decoder) throws {
-    self.init()
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    kind = try values.decodeIfPresent(OptimizerKind.self, forKey: .kind) ?? kind
-    state = try values.decodeIfPresent(OptimizerState.self, forKey: .state) ?? state
-    learningRate = try values.decodeIfPresent(Double.self, forKey: .learningRate) ?? learningRate
-    betas = try values.decodeIfPresent([Double].self, forKey: .betas) ?? betas
-    eps = try values.decodeIfPresent(Double.self, forKey: .eps) ?? eps
-    weightDecay = try values.decodeIfPresent(Double.self, forKey: .weightDecay) ?? weightDecay
-    maxGradNorm = try values.decodeIfPresent(Double.self, forKey: .maxGradNorm) ?? maxGradNorm
-    warmupSteps = try values.decodeIfPresent(Int.self, forKey: .warmupSteps) ?? warmupSteps
-    schedule = try values.decodeIfPresent(Schedule.self, forKey: .schedule) ?? schedule
-    minLearningRateRatio =
-      try values.decodeIfPresent(Double.self, forKey: .minLearningRateRatio) ?? minLearningRateRatio
-  }
-
   /// Throws a configuration error that names the key under `path` of the first value that makes no sense.
   public func validate(path: String = "optimizer") throws {
     func require(_ holds: Bool, _ key: CodingKeys, _ value: Any, _ rule: String) throws {

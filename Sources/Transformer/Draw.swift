@@ -21,6 +21,15 @@ public struct SamplingSettings: Codable, Sendable, Equatable {
     case topP = "top_p"
     case topK = "top_k"
   }
+
+  /// Absent keys keep the neutral values of `init()`.
+  public init(from decoder: any Decoder) throws {
+    self.init()
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    if let given = try values.decodeIfPresent(Float.self, forKey: .temperature) { temperature = given }
+    if let given = try values.decodeIfPresent(Float.self, forKey: .topP) { topP = given }
+    if let given = try values.decodeIfPresent(Int.self, forKey: .topK) { topK = given }
+  }
 }
 
 /// A drawn token, its log-prob under the distribution that it was drawn from, and the ids that a filter kept

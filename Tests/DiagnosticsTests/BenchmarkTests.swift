@@ -18,10 +18,17 @@ import Transformer
 
   init() { model.initialize(seed: 3, pool: pool) }
 
+  /// Few repeats, and neither a folder nor a Python unless `change` gives them.
+  private func run(_ change: (inout Benchmark.Request) -> Void) throws -> Benchmark {
+    var request = Benchmark.Request()
+    (request.folder, request.python, request.effort) = ("/nowhere", "/nowhere", 0.2)
+    change(&request)
+    return try Benchmark.run(request, model: model, pool: pool)
+  }
+
   @Test func everythingIsMeasured() throws {
     let folder = try ScratchFolder()
-    let benchmark = try Benchmark.run(
-      model: model, pool: pool, folder: folder.path, python: nil, effort: 0.2, onEvent: { _ in })
+    let benchmark = try run { ($0.folder, $0.python) = (folder.path, nil) }
     #expect(
       benchmark.results.map(\.name) == [
         "gemm", "decode_1", "decode_8", "decode_32", "decode_64", "decode_64_apart", "prefill", "train", "train_exact",
@@ -43,9 +50,7 @@ import Transformer
   }
 
   @Test func partsAreMeasuredAlone() throws {
-    let benchmark = try Benchmark.run(
-      model: model, pool: pool, folder: "/nowhere", python: "/nowhere", only: [.prefill, .gemm], effort: 0.2,
-      onEvent: { _ in })
+    let benchmark = try run { $0.only = [.prefill, .gemm] }
     #expect(benchmark.results.map(\.name) == ["gemm", "prefill"])
   }
 
@@ -54,10 +59,7 @@ import Transformer
     (sizes.rows, sizes.prompt, sizes.tokens) = ([2, 3], 20, 4)
     (sizes.prompts, sizes.samples, sizes.repeats) = (1, 2, 1)
     func run(_ only: [Benchmark.Part]) throws -> [Benchmark.Result] {
-      try Benchmark.run(
-        model: model, pool: pool, folder: "/nowhere", python: "/nowhere", only: only, sizes: sizes, effort: 0.2,
-        onEvent: { _ in }
-      ).results
+      try self.run { ($0.only, $0.sizes) = (only, sizes) }.results
     }
     #expect(try run([.decode, .grpoStep]).map(\.name) == ["decode_2", "decode_3", "decode_3_apart", "grpo_step"])
     sizes.tokens = 141
@@ -71,9 +73,7 @@ import Transformer
   }
 
   @Test func growthHasItsPoints() throws {
-    let benchmark = try Benchmark.run(
-      model: model, pool: pool, folder: "/nowhere", python: "/nowhere", growth: Growth.Axis.allCases, effort: 0.2,
-      onEvent: { _ in })
+    let benchmark = try run { $0.growth = Growth.Axis.allCases }
     #expect(benchmark.results.isEmpty)
     let curves = try #require(benchmark.growth)
     #expect(
@@ -96,9 +96,7 @@ import Transformer
   @Test func profilesNameTheParts() throws {
     var sizes = Benchmark.Sizes()
     (sizes.rows, sizes.repeats) = ([2, 3], 1)
-    let benchmark = try Benchmark.run(
-      model: model, pool: pool, folder: "/nowhere", python: "/nowhere", only: [.gemm, .decode, .train], sizes: sizes,
-      profile: true, effort: 0.2, onEvent: { _ in })
+    let benchmark = try run { ($0.only, $0.sizes, $0.profile) = ([.gemm, .decode, .train], sizes, true) }
     let profiles = try #require(benchmark.profile)
     #expect(profiles.map(\.name) == ["decode_2", "decode_3", "train"])
     let drawing: Set<PartTimer.Part> = [.decode, .decodeAttention, .decodeHead, .draw]

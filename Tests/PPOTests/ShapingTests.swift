@@ -62,12 +62,21 @@ import Testing
   }
 
   @Test func settingsKeepTheirNamesAndDefaults() throws {
+    func decode(_ keys: String) throws -> LossSettings {
+      // A configuration is read over the defaults, which hold every key.
+      func object(_ json: Data) throws -> [String: Any] {
+        try #require(JSONSerialization.jsonObject(with: json) as? [String: Any])
+      }
+      var whole = try object(JSONEncoder().encode(LossSettings()))
+      whole.merge(try object(Data(keys.utf8))) { $1 }
+      return try JSONDecoder().decode(LossSettings.self, from: JSONSerialization.data(withJSONObject: whole))
+    }
     let text = """
       {"kind": "gspo_token", "advantage": "reinforce_plus_plus", "advantage_eps": 1e-4, "clip_high": 0.28, "kl": "k3",
        "kl_coef": 0.001, "aggregation": "seq_mean_token_sum_norm", "aggregation_length": 64,
-       "gae_observation": "zero", "correction": {"kind": "tis_token"}}
+       "gae_observation": "zero", "correction": {"kind": "tis_token", "low": 0.5, "high": 2}}
       """
-    let settings = try JSONDecoder().decode(LossSettings.self, from: Data(text.utf8))
+    let settings = try decode(text)
     #expect(settings.kind == .gspoToken && settings.advantage == .reinforcePlusPlus && settings.clipHigh == 0.28)
     #expect(settings.clipLow == 0.2 && settings.correction == CorrectionSettings(.tisToken))
     #expect(settings.requiresReference && settings.problems.isEmpty)
@@ -83,9 +92,7 @@ import Testing
     changed.kl = .none
     changed.aggregationLength = 0
     #expect(changed.problems.count == 3)
-    #expect(throws: DecodingError.self) {
-      try JSONDecoder().decode(LossSettings.self, from: Data(#"{"kind": "grppo"}"#.utf8))
-    }
+    #expect(throws: DecodingError.self) { try decode(#"{"kind": "grppo"}"#) }
   }
 
   @Test func everyNameMakesItsLossAndEstimator() {

@@ -1,5 +1,7 @@
 import Foundation
 import FoundationXML
+import PPO
+import Support
 import Testing
 @testable import Reports
 
@@ -7,13 +9,15 @@ import Testing
   static let example = Summary(
     rows: [
       Summary.Row(
-        stage: "base", model: "checkpoints/demo/base/model.h5", accuracy: 0.4125, accuracyLow: 0.37,
-        accuracyHigh: 0.456,
-        problems: 400, tokens: 181.25, codeRatio: 0, calls: 0),
+        stage: "base", model: "checkpoints/demo/base/model.h5", accuracy: 0.4125,
+        interval: Interval(low: 0.37, high: 0.456), problems: 400,
+        figure: { [.tokens: 181.25, .codeRatio: 0, .calls: 0][$0] }),
       Summary.Row(
-        stage: "hint-rl", model: "checkpoints/demo/hint-rl/model.h5", accuracy: 0.9, accuracyLow: 0.875,
-        accuracyHigh: 0.93, problems: 400, tokens: 61, codeRatio: 1, calls: 1.25, execOK: 0.995, calcShare: 0.96,
-        verifyShare: 0.04),
+        stage: "hint-rl", model: "checkpoints/demo/hint-rl/model.h5", accuracy: 0.9,
+        interval: Interval(low: 0.875, high: 0.93), problems: 400,
+        figure: {
+          [.tokens: 61, .codeRatio: 1, .calls: 1.25, .execOK: 0.995, .calcShare: 0.96, .verifyShare: 0.04][$0]
+        }),
     ], gain: Summary.Gain(points: 48.75, low: 43.2, high: 54))
 
   @Test func bothWaysWithNullsAndTheseKeys() throws {

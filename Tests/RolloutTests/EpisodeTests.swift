@@ -6,14 +6,19 @@ import Testing
 @testable import Rollout
 
 @Suite struct EpisodeTests {
-  static let episode = Episode(
-    id: "aime24-3", problem: "a \"b\"\n\u{e9}", gold: "204", tokens: [1, 2, 3, 4, 5],
-    authors: [.init(author: .prompt, count: 2), .init(author: .model, count: 2), .init(author: .tool, count: 1)],
-    logProbs: [nil, nil, -0.31, -1e-10, nil], kept: [nil, nil, [3, 9], nil, nil],
-    sampling: .init(temperature: 0.6, topP: 0.95, topK: 0, seed: .max),
-    hints: [.init(token: 2, kind: .delayed, text: "t", reason: "r")],
-    calls: [.init(code: "1", status: .sandboxError, detail: "d", output: "o\t", ms: 3.1)], finish: .length,
-    answer: "204", verdict: .noAnswer, reward: .init(accuracy: 1, code: -0.1, total: 0.9))
+  static let episode = {
+    var episode = Episode(
+      id: "aime24-3", problem: "a \"b\"\n\u{e9}", gold: "204", tokens: [1, 2, 3, 4, 5],
+      authors: [.init(author: .prompt, count: 2), .init(author: .model, count: 2), .init(author: .tool, count: 1)],
+      logProbs: [nil, nil, -0.31, -1e-10, nil], kept: [nil, nil, [3, 9], nil, nil])
+    episode.sampling = .init(temperature: 0.6, topP: 0.95)
+    episode.seed = .max
+    episode.hints = [.init(token: 2, kind: .delayed, text: "t", reason: "r")]
+    episode.calls = [.init(code: "1", status: .sandboxError, detail: "d", output: "o\t", ms: 3.1)]
+    (episode.finish, episode.answer, episode.verdict) = (.length, "204", .noAnswer)
+    episode.reward = .init(accuracy: 1, code: -0.1, total: 0.9)
+    return episode
+  }()
 
   static let line = """
     {"id": "aime24-3", "sample": 0, "problem": "a \\"b\\"\\n\u{e9}", "gold": "204", "tokens": [1, 2, 3, 4, 5], \

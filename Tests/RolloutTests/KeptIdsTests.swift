@@ -15,7 +15,7 @@ import Transformer
       let request = SampleRequest(
         problem: Problem(id: "a", problem: "?", gold: "1"), promptTokens: tokenizer.encode("Question"), prefix: prefix)
       let settings = SamplerSettings(
-        sampling: SamplingSettings(topP: topP), seed: 1, maxTokens: 300, maxCalls: 3, tools: .python)
+        SamplingSettings(topP: topP), seed: 1, maxTokens: 300, maxCalls: 3, tools: .python)
       return try sampler.run([request], settings: settings)[0]
     }
     func block(_ code: String) -> String { "```python\n\(code)\n```\n" }

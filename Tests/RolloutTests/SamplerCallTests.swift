@@ -156,14 +156,14 @@ import Testing
     let analysis = episode.analysis(tokenizer)
     #expect(analysis.blocks.map(\.output) == ["42\n"] && analysis.idleHints == 0)
     let written = try JSONDecoder().decode(Episode.self, from: JSONEncoder().encode(episode))
-    #expect(written.sampling?.tools == tools)
+    #expect(written.tools == tools)
     // Without the key the output's frame tells; where there is none, the reader does.
     var silent = episode
-    silent.sampling = nil
+    silent.tools = nil
     #expect(EpisodeLabels(silent, tokenizer: tokenizer).blocks == [.calculation])
     #expect(silent.analysis(tokenizer, tools: tools) == analysis)
     #expect((silent.analysis(tokenizer, tools: tools == .code ? .python : .code) == analysis) == false)
-    silent.sampling = episode.sampling
+    silent.tools = episode.tools
     #expect(silent.analysis(tokenizer, tools: tools == .code ? .python : .code) == analysis)
   }
 

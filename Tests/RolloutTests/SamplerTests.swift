@@ -15,7 +15,7 @@ import Transformer
   ]
 
   private func settings(_ sampling: SamplingSettings, tokens: Int = 120) -> SamplerSettings {
-    SamplerSettings(sampling: sampling, seed: 3, step: 2, maxTokens: tokens, maxCalls: 0, tools: .none)
+    SamplerSettings(sampling, seed: 3, step: 2, maxTokens: tokens, maxCalls: 0, tools: .none)
   }
 
   /// The promise that the first policy ratio is exactly 1.

@@ -1,5 +1,5 @@
 extension BehaviourAnalysis {
-  /// Ways to say that something will now be worked out by hand.
+  /// Phrases that announce a calculation by hand.
   private static let announcements = [
     "by hand", "manually", "step by step", "long division", "digit by digit", "let me calculate", "let me compute",
     "let me work", "let me do", "let me multiply", "let me add", "let me find", "let's calculate", "let's compute",
@@ -7,8 +7,8 @@ extension BehaviourAnalysis {
     "we compute", "i'll calculate", "i'll compute", "i will calculate", "i will compute", "i can calculate",
   ]
 
-  /// Stretches of at least `minimumSteps` calculated equations with no more than two other sentences between them. A
-  /// sentence right before a stretch that announces it belongs to it.
+  /// Stretches of at least `minimumSteps` calculated equations with at most two other sentences between neighbours. A
+  /// sentence that announces the stretch belongs to it.
   static func delayed(_ sentences: [ProseSentence], codeFollows: Bool) -> [Spot] {
     var spots: [Spot] = []
     var index = 0
@@ -55,8 +55,8 @@ extension BehaviourAnalysis {
   private static let byCode = ["python", "code", "program", "script"]
   private static let instruments = ["with ", "using ", "use ", "in ", "run ", "write ", "can check", "to check"]
 
-  /// Whether what follows the output of `block` checks what Python said: a sentence of doubt, or arithmetic by hand
-  /// that ends in the very result. A check announced to be made by code counts when it only prints the same again.
+  /// Whether the text after the output of `block` checks what Python said: it has a sentence of doubt, or arithmetic by
+  /// hand that ends in the same result. A check by code counts when it only prints the same result again.
   static func distrust(_ sentences: [ProseSentence], of block: Block, next: String?) -> Spot? {
     guard let end = sentences.last?.range.upperBound else { return nil }
     let result = BehaviourTrace.lastLine(block.output)

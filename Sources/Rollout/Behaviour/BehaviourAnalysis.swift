@@ -1,28 +1,35 @@
 /// What a model does with its interpreter, read from the response alone.
 ///
-/// Offsets are UTF-8 bytes from the response's first byte (the prompt is not counted, tool text is); a spot begins
-/// where a sentence ends and the next has not begun, so that what lies before it is whole.
+/// Offsets are UTF-8 bytes from the response's first byte. The prompt is not counted, tool text is. A spot begins
+/// between two sentences, so that the text before it is whole.
 public struct BehaviourAnalysis: Sendable, Equatable {
+  /// What a block of code is for.
   public enum BlockLabel: String, Codable, Sendable {
     case calculation, verification
   }
 
   /// An executed code block.
   public struct Block: Sendable, Equatable {
+    /// What the block is for.
     public let label: BlockLabel
     /// The code between its marks.
     public let code: Range<Int>
+    /// What it printed.
     public let output: String
   }
 
+  /// What is wrong at a spot.
   public enum SpotKind: String, Codable, Sendable {
     case delayed, distrust, prompt
   }
 
   /// Where the interpreter is not used well.
   public struct Spot: Sendable, Equatable {
+    /// What is wrong here.
     public let kind: SpotKind
+    /// Bytes of the response's text (UTF-8) that show it.
     public let range: Range<Int>
+    /// Why this counts as a spot, in words.
     public let reason: String
     /// Where to cut.
     public var offset: Int { range.lowerBound }
@@ -30,14 +37,14 @@ public struct BehaviourAnalysis: Sendable, Equatable {
 
   /// In the order they were executed.
   public let blocks: [Block]
-  /// Manual arithmetic before or instead of code.
+  /// Delayed computation: arithmetic by hand before or instead of code.
   public let delayed: [Spot]
-  /// What Python said, checked or worked out again.
+  /// Result distrust: what Python said is checked or worked out again.
   public let distrust: [Spot]
   /// Calls that a hint opened and that were never executed.
   public let idleHints: Int
 
-  /// Fewer calculated equations than this in a stretch are not worth a call.
+  /// A stretch with fewer calculated equations is not worth a call.
   public static let minimumSteps = 3
 
   /// - Parameters:
@@ -49,7 +56,7 @@ public struct BehaviourAnalysis: Sendable, Equatable {
     var blocks: [Block] = []
     var delayed: [Spot] = []
     var distrust: [Spot] = []
-    /// Prose so far, the text in which a result may already stand.
+    /// The prose so far, in which a result may already stand.
     var said = ""
     var code: Range<Int>?
     for (index, piece) in trace.pieces.enumerated() {
@@ -84,7 +91,7 @@ public struct BehaviourAnalysis: Sendable, Equatable {
     }
   }
 
-  /// What a tool's text says of the next call; nil: none was executed.
+  /// The next call, read from a tool's text; nil: none was executed.
   private static func output(
     _ trace: BehaviourTrace, _ range: Range<Int>, calls: [TraceCall]?, executed: Int, _ format: any ToolFormat
   ) -> String? {
@@ -102,7 +109,7 @@ public struct BehaviourAnalysis: Sendable, Equatable {
     return output(trace, range, calls: calls, executed: executed, format)
   }
 
-  /// Whether `result` stands in `text` as a whole: 12 does not stand in 112, in 12.5 or in x12.
+  /// Whether `text` contains `result` as a whole number: not 12 in 112, 12.5 or x12.
   static func stands(_ result: String, in text: String) -> Bool {
     guard !result.isEmpty else { return false }
     let text = Array(text.utf8)

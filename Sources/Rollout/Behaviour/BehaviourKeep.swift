@@ -1,12 +1,13 @@
 extension BehaviourAnalysis {
   /// Whether an episode is worth training on: rejection fine-tuning's filter.
   public struct Verdict: Sendable, Equatable {
+    /// Whether the response may be trained on.
     public let keep: Bool
     /// Why not, one sentence each; empty when kept.
     public let reasons: [String]
   }
 
-  /// Keeps what is correct, ran code and ran it without errors, neither delays nor distrusts, and is short.
+  /// Keeps a response that is correct and short, ran code without errors, and neither delays nor distrusts.
   /// - Parameters:
   ///   - correct: the grader's verdict.
   ///   - calls: the executed calls.

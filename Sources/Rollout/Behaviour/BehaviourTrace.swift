@@ -1,16 +1,19 @@
 /// An executed call, as far as behaviour analysis looks at it.
 public struct TraceCall: Sendable, Equatable {
+  /// What it printed.
   public var output: String
+  /// Whether it ran without an error.
   public var succeeded: Bool
+  /// A call with its output.
   public init(output: String, succeeded: Bool) {
     self.output = output
     self.succeeded = succeeded
   }
 }
 
-/// A response laid out for analysis: prose, code and outputs in the order they were written.
+/// A response split for analysis into prose, code and outputs, in order.
 struct BehaviourTrace {
-  /// All that follows the prompt.
+  /// The UTF-8 bytes of all that follows the prompt.
   let bytes: [UInt8]
   let pieces: [ResponsePiece]
   /// Where hint text lies in `bytes`.

@@ -2,23 +2,27 @@
 public struct HintFinder: Sendable {
   /// A sentence to insert.
   public struct Hint: Codable, Sendable, Equatable {
+    /// What the hint is against.
     public let kind: BehaviourAnalysis.SpotKind
     /// UTF-8 bytes of the response that stay before it.
     public let offset: Int
-    /// With the white space that joins it to what stays, and what opens a call where code is to follow.
+    /// The sentence with the white space that joins it to the text before it, and with what opens a call where code is
+    /// to follow.
     public let text: String
+    /// Why it is put there, in words.
     public let reason: String
   }
 
-  /// Inserted where arithmetic by hand begins; what opens a call follows it.
+  /// Inserted where arithmetic by hand begins. The opening of a call follows it.
   public var delayed = "It looks tedious, and we can use python code to simplify the reasoning."
-  /// Inserted where Python is doubted; the model goes on as it likes.
+  /// Inserted where Python is doubted. The model continues freely.
   public var distrust = "We don't need to doubt the accuracy of python calculations."
   /// The prompt-hint variant's first sentence.
   public var prompt = "Okay, let's try to solve this problem step by step using multiple python code calls."
   /// How a call is opened.
   public var tools = ToolFormats.python
 
+  /// CoRT's sentences.
   public init() {}
 
   /// The first spot of the response, of either kind, as a hint; `nil`: nothing to improve.
@@ -27,7 +31,7 @@ public struct HintFinder: Sendable {
     return spots.first.map { hint($0, of: segments) }
   }
 
-  /// One hint a spot, in the order of the response.
+  /// A hint for each spot, in the order of the response.
   public func hints(_ analysis: BehaviourAnalysis, of segments: [TraceSegment]) -> [Hint] {
     (analysis.delayed + analysis.distrust).sorted { $0.offset < $1.offset }.map { hint($0, of: segments) }
   }
@@ -44,8 +48,8 @@ public struct HintFinder: Sendable {
       reason: spot.reason)
   }
 
-  /// The sentence of a hint of this kind, joined to the kept response: with a space before it unless the kept part is
-  /// empty or ends in white space. A caller who moves the cut to a token boundary asks again with what it keeps.
+  /// The sentence of a hint, joined to the kept response: a space comes before it unless the kept part is empty or ends
+  /// in white space. A caller that moves the cut to a token boundary asks again with the new kept part.
   public func text(_ kind: BehaviourAnalysis.SpotKind, after kept: some Collection<UInt8>) -> String {
     let last = kept.isEmpty ? 10 : kept[kept.index(kept.startIndex, offsetBy: kept.count - 1)]
     let space = last == 10 || last == 32 ? "" : " "

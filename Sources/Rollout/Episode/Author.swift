@@ -10,11 +10,14 @@ public enum Author: String, Codable, Sendable, CaseIterable {
   case hint
 }
 
-/// A stretch of text with its author: the form in which behaviour analysis and the demo's texts see an episode.
+/// A stretch of text with its author. Behaviour analysis and the demo's texts see episodes in this form.
 public struct TraceSegment: Codable, Sendable, Equatable {
+  /// Who wrote it.
   public var author: Author
+  /// What was written.
   public var text: String
 
+  /// A stretch by one author.
   public init(author: Author, text: String) {
     self.author = author
     self.text = text

@@ -1,9 +1,9 @@
 import Tokenization
 import Transformer
 
-/// Where the tokens of a response lie in its text (UTF-8, all that follows the prompt, as `segments` decodes it).
+/// Where the tokens of a response lie in its text (UTF-8, without the prompt, as `segments` decodes it).
 struct TokenOffsets {
-  /// Response bytes before token `promptCount + i`; one entry more than there are response tokens. nil: the border lies
+  /// Entry i: bytes of the response before token `promptCount + i`; the last entry is the length. nil: the border lies
   /// inside a character.
   private(set) var starts: [Int?] = []
   private let promptCount: Int
@@ -29,7 +29,7 @@ struct TokenOffsets {
     starts.append(offset)
   }
 
-  /// The last token border, as an index into the episode's tokens, at or before `offset` bytes of the response.
+  /// The last token border at or before `offset` bytes of the response, as an index into the episode's tokens.
   func token(at offset: Int) -> Int {
     let place = starts.indices.last { starts[$0].map { $0 <= offset } ?? false } ?? 0
     return promptCount + place
@@ -38,13 +38,19 @@ struct TokenOffsets {
 
 /// What behaviour analysis says of an episode: a line of `train analyze`. Spots are indices into the episode's tokens.
 public struct EpisodeLabels: Codable, Sendable, Equatable {
+  /// The problem's id.
   public var id: String
+  /// Which response to it.
   public var sample: Int
+  /// What each executed block is for.
   public var blocks: [BehaviourAnalysis.BlockLabel]
+  /// Where a calculation begins that code should have done, as token indices.
   public var delayed: [Int]
+  /// Where a result of code is checked by hand, as token indices.
   public var distrust: [Int]
   /// Rejection fine-tuning's filter, and why not.
   public var keep: Bool
+  /// Why it is not kept; empty: it is.
   public var reasons: [String]
 
   /// - Parameters:
@@ -72,17 +78,17 @@ extension Episode {
   /// - Parameter tools: the tool protocol of an episode that does not say its own; nil: the one whose frame its first
   ///   tool text has, else fenced Python.
   public func analysis(_ tokenizer: Tokenizer, tools: ToolFormats? = nil) -> BehaviourAnalysis {
-    // An episode of others may hold tool text without the calls.
+    // Another program's episode may hold tool text without calls.
     let hasCalls = !calls.isEmpty || !authors.contains { $0.author == .tool }
     let segments = segments(tokenizer)
     let framed = segments.first { $0.author == .tool }.flatMap { ToolFormats(reply: $0.text) }
     return BehaviourAnalysis(
-      segments, calls: hasCalls ? traceCalls : nil, tools: sampling?.tools ?? tools ?? framed ?? .python)
+      segments, calls: hasCalls ? traceCalls : nil, tools: self.tools ?? tools ?? framed ?? .python)
   }
 }
 
 extension TraceSegment {
-  /// The segment as tokens. What a tool wrote can never become a special token.
+  /// The segment as tokens. What a tool wrote never becomes a special token.
   public func tokens(_ tokenizer: Tokenizer) -> [Int32] {
     tokenizer.encode(text, allowSpecial: author != .tool)
   }

@@ -1,4 +1,5 @@
 import Support
+import Transformer
 
 extension Episode.Run: Codable {
   public init(from decoder: any Decoder) throws {
@@ -14,22 +15,31 @@ extension Episode.Run: Codable {
   }
 }
 
-extension Episode.Sampling {
-  enum CodingKeys: String, CodingKey {
-    case temperature
-    case topP = "top_p"
-    case topK = "top_k"
-    case seed, tools
+/// The object `sampling` of an episode's line: the distribution, flat, with the seed and the tool protocol.
+private struct SamplingRecord: Codable {
+  var distribution: SamplingSettings
+  var seed: UInt64
+  var tools: ToolFormats?
+
+  private enum CodingKeys: CodingKey { case seed, tools }
+
+  init?(_ episode: Episode) {
+    guard let sampling = episode.sampling else { return nil }
+    (distribution, seed, tools) = (sampling, episode.seed, episode.tools)
   }
 
-  /// Absent keys have their neutral values.
-  public init(from decoder: any Decoder) throws {
+  init(from decoder: any Decoder) throws {
+    distribution = try SamplingSettings(from: decoder)
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    temperature = try values.decodeIfPresent(Float.self, forKey: .temperature) ?? 1
-    topP = try values.decodeIfPresent(Float.self, forKey: .topP) ?? 1
-    topK = try values.decodeIfPresent(Int.self, forKey: .topK) ?? 0
     seed = try values.decodeIfPresent(UInt64.self, forKey: .seed) ?? 0
     tools = try values.decodeIfPresent(ToolFormats.self, forKey: .tools)
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    try distribution.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(seed, forKey: .seed)
+    try values.encodeIfPresent(tools, forKey: .tools)
   }
 }
 
@@ -48,6 +58,7 @@ extension Episode.Call {
 }
 
 extension Episode: Codable, VerbatimNumbers {
+  /// Keys whose numbers are read as text, digit by digit.
   public static let verbatimKeys: Set<String> = ["id", "gold", "answer"]
 
   enum CodingKeys: String, CodingKey, CaseIterable {
@@ -59,7 +70,7 @@ extension Episode: Codable, VerbatimNumbers {
   /// The keys of an episode's line.
   package static let fileKeys = CodingKeys.allCases.map(\.rawValue)
 
-  /// Needs `id`, `tokens` and `authors`; absent log-probs are nil all along. Unknown keys are ignored.
+  /// Needs `id`, `tokens` and `authors`. Without log-probs all of them are nil. Unknown keys are ignored.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }
@@ -76,23 +87,17 @@ extension Episode: Codable, VerbatimNumbers {
     logProbs =
       try values.decodeIfPresent([Float?].self, forKey: .logProbs) ?? [Float?](repeating: nil, count: tokens.count)
     kept = try values.decodeIfPresent([[Int32]?].self, forKey: .kept)
-    sampling = try values.decodeIfPresent(Sampling.self, forKey: .sampling)
+    if let record = try values.decodeIfPresent(SamplingRecord.self, forKey: .sampling) {
+      (sampling, seed, tools) = (record.distribution, record.seed, record.tools)
+    }
     hints = try values.decodeIfPresent([Hint].self, forKey: .hints) ?? []
     calls = try values.decodeIfPresent([Call].self, forKey: .calls) ?? []
     finish = try values.decodeIfPresent(Finish.self, forKey: .finish) ?? .stop
     answer = try text(.answer)
     verdict = try values.decodeIfPresent(Verdict.self, forKey: .verdict)
     reward = try values.decodeIfPresent(Reward.self, forKey: .reward)
-    spreadKept()
-  }
-
-  /// `kept` with one entry a model token (others' files) becomes one entry a token.
-  private mutating func spreadKept() {
-    guard let listed = kept, listed.count != tokens.count else { return }
-    let authors = authorsByToken
-    guard authors.count == tokens.count, listed.count == authors.count(where: { $0 == .model }) else { return }
-    var next = listed.makeIterator()
-    kept = authors.map { $0 == .model ? next.next() ?? nil : nil }
+    // `defect` names what does not fit.
+    if let listed = kept, let spread = authors.spread(listed, tokens: tokens.count) { kept = spread }
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -105,7 +110,7 @@ extension Episode: Codable, VerbatimNumbers {
     try values.encode(authors, forKey: .authors)
     try values.encode(logProbs, forKey: .logProbs)
     try values.encode(kept, forKey: .kept)
-    try values.encode(sampling, forKey: .sampling)
+    try values.encode(SamplingRecord(self), forKey: .sampling)
     try values.encode(hints, forKey: .hints)
     try values.encode(calls, forKey: .calls)
     try values.encode(finish, forKey: .finish)
@@ -115,7 +120,7 @@ extension Episode: Codable, VerbatimNumbers {
   }
 }
 
-/// Files of episodes, one a line.
+/// Files with one episode on each line.
 public enum EpisodeFile {
   /// - Parameter needsLogProbs: whether the model's tokens must have theirs (not for supervised training).
   /// - Throws: `MartletError`: io; data with file, line and key for what is malformed or does not fit together.

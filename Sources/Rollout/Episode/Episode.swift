@@ -1,43 +1,32 @@
 import Tokenization
 import Transformer
 
-/// One trajectory: what was asked, what was written and by whom, what ran, and what it was worth.
+/// One trajectory: the question, the tokens and who wrote them, the calls, and the reward.
 public struct Episode: Sendable, Equatable {
   /// Neighbouring tokens of one author.
   public struct Run: Sendable, Equatable {
+    /// Who wrote them.
     public var author: Author
+    /// How many tokens.
     public var count: Int
+    /// A run of `count` tokens.
     public init(author: Author, count: Int) {
       self.author = author
       self.count = count
     }
   }
 
-  /// How the model's tokens were drawn.
-  public struct Sampling: Codable, Sendable, Equatable {
-    public var temperature: Float
-    public var topP: Float
-    public var topK: Int
-    public var seed: UInt64
-    /// The tool protocol; nil: the file does not say.
-    public var tools: ToolFormats?
-    public init(
-      temperature: Float = 1, topP: Float = 1, topK: Int = 0, seed: UInt64 = 0, tools: ToolFormats? = nil
-    ) {
-      self.temperature = temperature
-      self.topP = topP
-      self.topK = topK
-      self.seed = seed
-      self.tools = tools
-    }
-  }
-
-  /// A sentence put into the response; `token` is the place of its first token in `tokens`.
+  /// A sentence that was put into the response.
   public struct Hint: Codable, Sendable, Equatable {
+    /// Index of the hint's first token in `tokens`.
     public var token: Int
+    /// What the hint is against.
     public var kind: BehaviourAnalysis.SpotKind
+    /// The sentence, and what opens a call.
     public var text: String
+    /// Why it is put there, in words.
     public var reason: String
+    /// A hint at `token`.
     public init(token: Int, kind: BehaviourAnalysis.SpotKind, text: String, reason: String) {
       self.token = token
       self.kind = kind
@@ -48,12 +37,17 @@ public struct Episode: Sendable, Equatable {
 
   /// An executed block. `detail` and the statuses are `CallResult`'s.
   public struct Call: Codable, Sendable, Equatable {
+    /// The code that was executed.
     public var code: String
+    /// How it ended.
     public var status: CallResult.Status
+    /// The finer verdict, as in `CallResult`.
     public var detail: String
+    /// What the model saw of it.
     public var output: String
     /// Wall-clock milliseconds: the one field that differs between equal runs.
     public var ms: Double
+    /// A call with what it came to.
     public init(code: String, status: CallResult.Status, detail: String, output: String, ms: Double) {
       self.code = code
       self.status = status
@@ -73,11 +67,17 @@ public struct Episode: Sendable, Equatable {
   /// What the response is worth, each part with its weight; `total` is nil for what cannot be scored. Parts that are
   /// nil are not written.
   public struct Reward: Codable, Sendable, Equatable {
+    /// For a right answer.
     public var accuracy: Double?
+    /// For calls that all failed; see `reward.code_penalty`.
     public var code: Double?
+    /// For an answer in the asked form.
     public var format: Double?
+    /// For length: 0 or negative.
     public var length: Double?
+    /// The sum of the parts; nil: the episode cannot be scored.
     public var total: Double?
+    /// Parts that are nil were not asked for.
     public init(
       accuracy: Double? = nil, code: Double? = nil, format: Double? = nil, length: Double? = nil, total: Double? = nil
     ) {
@@ -91,28 +91,44 @@ public struct Episode: Sendable, Equatable {
 
   /// The problem's id.
   public var id: String
+  /// Which response to the problem, from 0.
   public var sample: Int
+  /// The question.
   public var problem: String
+  /// The right answer; nil: unknown.
   public var gold: String?
+  /// Prompt and response, in order.
   public var tokens: [Int32]
   /// Run-length coded over `tokens`.
   public var authors: [Run]
-  /// One a token: a number exactly where the model wrote it.
+  /// One for each token: a number where the model wrote it, else nil.
   public var logProbs: [Float?]
-  /// One a token: the ids (ascending) that top-k or top-p kept when it was drawn; nil where nothing was filtered.
+  /// One for each token: the ids, ascending, that top-k or top-p kept when it was drawn; nil where nothing was
+  /// filtered.
   public var kept: [[Int32]?]?
-  public var sampling: Sampling?
-  public var hints: [Hint]
-  public var calls: [Call]
-  public var finish: Finish
+  /// The distribution that the model's tokens were drawn from; nil: the file does not say.
+  public var sampling: SamplingSettings?
+  /// The run's seed; written only beside `sampling`, like `tools`.
+  public var seed: UInt64 = 0
+  /// The tool protocol; nil: the file does not say.
+  public var tools: ToolFormats?
+  /// Hints that were put into the response.
+  public var hints: [Hint] = []
+  /// Executed blocks, in order.
+  public var calls: [Call] = []
+  /// Why the response ended.
+  public var finish = Finish.stop
+  /// The last boxed answer; nil: there is none.
   public var answer: String?
+  /// The grader's verdict; nil: not graded.
   public var verdict: Verdict?
+  /// What the response is worth; nil: not rewarded.
   public var reward: Reward?
 
+  /// An episode with its tokens; everything else can be set afterwards.
   public init(
     id: String, sample: Int = 0, problem: String = "", gold: String? = nil, tokens: [Int32], authors: [Run],
-    logProbs: [Float?], kept: [[Int32]?]? = nil, sampling: Sampling? = nil, hints: [Hint] = [], calls: [Call] = [],
-    finish: Finish = .stop, answer: String? = nil, verdict: Verdict? = nil, reward: Reward? = nil
+    logProbs: [Float?], kept: [[Int32]?]? = nil
   ) {
     self.id = id
     self.sample = sample
@@ -122,22 +138,15 @@ public struct Episode: Sendable, Equatable {
     self.authors = authors
     self.logProbs = logProbs
     self.kept = kept
-    self.sampling = sampling
-    self.hints = hints
-    self.calls = calls
-    self.finish = finish
-    self.answer = answer
-    self.verdict = verdict
-    self.reward = reward
   }
 }
 
 extension Episode {
-  /// Tokens of the prompt: the leading ones.
+  /// How many tokens the prompt has; they come first.
   public var promptCount: Int { authors.prefix { $0.author == .prompt }.reduce(0) { $0 + $1.count } }
 
   /// The author of every token.
-  public var authorsByToken: [Author] { authors.flatMap { repeatElement($0.author, count: max(0, $0.count)) } }
+  public var authorsByToken: [Author] { authors.byToken }
 
   /// Who wrote the token at `index`.
   public func author(at index: Int) -> Author {
@@ -158,7 +167,7 @@ extension Episode {
   /// Model, hint and tool tokens: CoRT's count.
   public var responseTokenCount: Int { count([.model, .hint, .tool]) }
 
-  /// What is wrong with the numbers, with the key; nil: nothing.
+  /// What is wrong with the arrays, as "key: why"; nil: nothing.
   public var defect: String? { defect(logProbs: true) }
 
   /// - Parameter logProbs: whether the model's tokens need theirs (not for supervised training).
@@ -203,11 +212,25 @@ extension Episode {
     }
   }
 
-  /// What analysis looks at of each call.
+  /// The calls, as far as behaviour analysis looks at them.
   public var traceCalls: [TraceCall] { calls.map { TraceCall(output: $0.output, succeeded: $0.status == .ok) } }
 }
 
 extension Array<Episode.Run> {
+  /// The author of every token.
+  package var byToken: [Author] { flatMap { repeatElement($0.author, count: Swift.max(0, $0.count)) } }
+
+  /// `kept` with one entry for each token. Other programs' files may have one for each token of the model alone.
+  /// - Returns: nil when it fits neither.
+  package func spread(_ kept: [[Int32]?], tokens: Int) -> [[Int32]?]? {
+    if kept.count == tokens { return kept }
+    guard allSatisfy({ (0...tokens).contains($0.count) }) else { return nil }
+    let authors = byToken
+    guard authors.count == tokens, kept.count == authors.count(where: { $0 == .model }) else { return nil }
+    var next = kept.makeIterator()
+    return authors.map { $0 == .model ? next.next() ?? nil : nil }
+  }
+
   /// Adds `count` tokens of `author` at the end.
   mutating func extend(_ author: Author, by count: Int = 1) {
     guard count > 0 else { return }

@@ -2,20 +2,22 @@ import Support
 import Tokenization
 import Transformer
 
-/// Tokens that follow a prompt before sampling begins, with all that an episode knows of them.
+/// Response tokens that are there before sampling begins, with all that an episode records of them.
 public struct Prefix: Sendable, Equatable {
+  /// The tokens to begin with.
   public var tokens: [Int32]
-  /// One a token.
+  /// One for each token.
   public var authors: [Author]
-  /// One a token: a number exactly where the model wrote it.
+  /// One for each token: a number where the model wrote it, else nil.
   public var logProbs: [Float?]
-  /// One a token; nil: nothing was filtered.
+  /// One for each token; nil: nothing was filtered.
   public var kept: [[Int32]?]?
-  /// What was executed; executed again, in order, before the first new call, so that variables are there.
+  /// The calls that were executed. They run again, in order, before the first new call, so that variables are there.
   public var calls: [Episode.Call]
   /// `token` counts from the first token of the prefix.
   public var hints: [Episode.Hint]
 
+  /// - Precondition: `authors`, `logProbs` and `kept` have one entry for each token.
   public init(
     tokens: [Int32], authors: [Author], logProbs: [Float?], kept: [[Int32]?]? = nil, calls: [Episode.Call] = [],
     hints: [Episode.Hint] = []
@@ -64,7 +66,8 @@ public struct Prefix: Sendable, Equatable {
 }
 
 extension Prefix {
-  /// The response of `episode` up to `token`, an index into its tokens; inside tool text, up to the end of that text.
+  /// The response of `episode` up to `token`, an index into its tokens. A cut inside tool text moves to the end of that
+  /// text.
   init(of episode: Episode, upTo token: Int) {
     let start = episode.promptCount
     let all = episode.authorsByToken
@@ -94,7 +97,7 @@ public func prefix(
   return prefix
 }
 
-/// The episode up to a token, and a hint chosen by a person there, as it is written.
+/// The episode up to a token, followed by a hint that a person chose.
 /// - Parameter token: an index into the episode's tokens, from `promptCount` to `tokens.count`.
 /// - Throws: `MartletError` (data) when it lies outside of the response.
 public func prefix(

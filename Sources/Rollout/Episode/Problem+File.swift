@@ -1,7 +1,9 @@
 import Support
 
 extension Problem: DataLine {
+  /// The keys of a problem's line.
   package static var keys: [String] { ["id", "problem", "prompt", "source", "gt_answer", "answer"] }
+  /// Keys that may stand beside them.
   package static var ignoredKeys: Set<String> { DataKeys.ignoredInProblems }
 
   /// Reads a file of problems. A problem without `id` gets one from a hash of what is asked, with `-2`, `-3`, ... for
@@ -26,7 +28,7 @@ extension Problem: DataLine {
           "\(path):\(line): id: \"\(problem.id)\" is also that of line \(first); give each problem its own, or none")
       }
     }
-    // How often a hash was met: counting from 1 for each of a hundred thousand repeats would take minutes.
+    // How often each hash was met. Counting from 1 for each of a hundred thousand repeats would take minutes.
     var met: [String: Int] = [:]
     for index in problems.indices where problems[index].id.isEmpty {
       let hash = String(sha256Hex(of: problems[index].prompt ?? problems[index].problem).prefix(16))

@@ -4,10 +4,13 @@ import Support
 public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
   /// Names the problem in episodes and keys its random draws; from a hash of the prompt where the file has none.
   public var id: String
+  /// The question.
   public var problem: String
+  /// The right answer.
   public var gold: String
   /// What the model is asked; `nil`: `problem` and the configured instruction.
   public var prompt: String?
+  /// Where the problem comes from.
   public var source: String?
 
   enum CodingKeys: String, CodingKey {
@@ -15,9 +18,10 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
     case gold = "gt_answer"
   }
 
-  /// An answer that is a number is the text that stands in the file.
+  /// Keys whose numbers are read as text: an answer stays as the file spells it.
   public static let verbatimKeys: Set<String> = ["id", "gt_answer", "answer", "prompt", "source"]
 
+  /// A problem that is in no file.
   public init(id: String, problem: String, gold: String, prompt: String? = nil, source: String? = nil) {
     self.id = id
     self.problem = problem
@@ -26,7 +30,7 @@ public struct Problem: Codable, VerbatimNumbers, Sendable, Equatable {
     self.source = source
   }
 
-  /// Reads `gt_answer`, or `answer` where that is absent (both must agree); `id` may be absent and is then empty.
+  /// Reads `gt_answer`, or `answer` where that is absent; both must agree. A missing `id` is empty.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func text(_ key: CodingKeys) throws -> String? { try values.decodeIfPresent(String.self, forKey: key) }

@@ -1,15 +1,15 @@
 /// A stretch of a response. Ranges are UTF-8 bytes from the response's first byte.
 public enum ResponsePiece: Sendable, Equatable {
-  /// What is said, between two calls or outputs.
+  /// Prose between two calls or outputs.
   case prose(Range<Int>)
-  /// What stands between the marks of a call. `closed`: the closing mark is there.
+  /// The code between the marks of a call. `closed`: the closing mark is there.
   case code(Range<Int>, closed: Bool)
   /// What a tool returned, with its frame.
   case tool(Range<Int>)
 }
 
-/// Lays a response out while it is scanned. Marks, the line ends behind a closing mark, and blocks that are not code
-/// belong to no piece.
+/// Splits a response into pieces while it is scanned. Marks, line ends after a closing mark, and blocks that are not
+/// code belong to no piece.
 struct ResponseLayout: Sendable {
   private enum Kind { case prose, code, other }
 
@@ -17,7 +17,7 @@ struct ResponseLayout: Sendable {
   /// Bytes taken so far.
   private(set) var count = 0
   private var kind = Kind.prose
-  /// Where the prose began that is not in `pieces` yet, and where the block's opening mark ends it.
+  /// Where the prose begins that is not in `pieces` yet, and where the opening mark of a block ends it.
   private var proseStart = 0
   private var mark = 0
   private var codeStart = 0
@@ -29,7 +29,7 @@ struct ResponseLayout: Sendable {
     if byte == 0x0A { proseStart = count } else { isBehindMark = false }
   }
 
-  /// A block begins, or begins anew where its first mark was only prose.
+  /// A block begins, or begins again because its first mark was only prose.
   /// - Parameters:
   ///   - mark: where its opening mark begins.
   ///   - code: where that ends.

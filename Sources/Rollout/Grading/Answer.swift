@@ -3,10 +3,10 @@ import Support
 /// The answer in a response: what its last `\boxed{...}` or `\fbox{...}` holds, braces of any depth inside. Where the
 /// model thinks, only what follows its last `</think>` counts. nil when there is none or it is empty.
 ///
-/// A box that never closes takes back the one before it: the answer is then that open box as written, which no grader
-/// takes for right. Without a box before it there is no answer.
+/// A box that never closes cancels the one before it: the answer is then the open box as written, which is never right.
+/// Without an earlier box there is no answer.
 ///
-/// Give it the model's own words: a tool's output may print boxes too.
+/// Pass the model's own words only: a tool's output may print boxes too.
 public func extractAnswer(_ text: String) -> String? {
   let bytes = Array(text.utf8)
   var start = 0
@@ -29,7 +29,7 @@ public func extractAnswer(_ text: String) -> String? {
   return nil
 }
 
-/// Bytes that are kept of a box that never closes.
+/// How many bytes are kept of a box that never closes.
 private let longestOpenBox = 200
 
 /// What follows the command: a group, a group that never closes, or neither.

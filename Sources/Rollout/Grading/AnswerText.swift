@@ -1,11 +1,11 @@
-/// Takes the dress off an answer: what never changes its value. (The package `grading` of the Python sources reads
-/// everything that is more than a plain number.)
+/// Removes from an answer what never changes its value. (The package `grading` of the Python sources reads everything
+/// that is more than a plain number.)
 enum AnswerText {
-  /// Bytes that are read here; an answer that is longer is the worker's.
+  /// The longest answer in bytes that is read here; the worker reads longer ones.
   static let longest = 10_000
 
-  /// Without mathematics signs around it, spacing commands, sizes of brackets; one name for a fraction; no final full
-  /// stop.
+  /// The answer without math delimiters, spacing commands, bracket sizes and a final full stop, and with one name for
+  /// fractions.
   static func normalized(_ answer: String) -> String {
     var text = answer.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     for (found, replacement) in replacements where text.contains(found) {
@@ -65,7 +65,8 @@ enum AnswerText {
     }
   }
 
-  /// Spaces go, but between letters or digits, `\frac 59`, `x y`, `1 1/2`, and from comma to digit: `2, 100` is a list.
+  /// Removes spaces, except between letters or digits (`\frac 59`, `x y`, `1 1/2`) and between a comma and a digit: `2,
+  /// 100` is a list.
   private static func squeeze(_ text: String) -> String {
     let bytes = Array(text.utf8)
     var result: [UInt8] = []

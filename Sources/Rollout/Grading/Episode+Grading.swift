@@ -2,12 +2,12 @@ import Tokenization
 import Transformer
 
 extension Episode.Call {
-  /// An error of any kind, or nothing printed.
+  /// Whether the call ended with an error, or printed nothing.
   public var failed: Bool { status != .ok || output.allSatisfy(\.isWhitespace) }
 }
 
 extension Episode {
-  /// Whether a reward would say something about the model: not where the grader or the sandbox failed.
+  /// Whether a reward would judge the model. It would not where the grader or the sandbox failed.
   public var isScorable: Bool {
     switch verdict {
     case nil, .ungradable, .timeout: false
@@ -17,16 +17,16 @@ extension Episode {
 }
 
 extension Episode {
-  /// Whether there is an answer in a complete box: what a reward for form asks. A box that never closed is no such
-  /// answer.
+  /// Whether there is an answer in a complete box, which is what the reward for form asks. A box that never closed does
+  /// not count.
   public var hasBoxedAnswer: Bool {
     guard let answer else { return false }
     return !answer.hasPrefix("\\boxed") && !answer.hasPrefix("\\fbox")
   }
 }
 
-/// The episodes with answer and verdict, in their order; rewards are taken away. One without a gold answer gets no
-/// verdict.
+/// The episodes with answers and verdicts, in their order. Rewards are removed; an episode without a gold answer gets
+/// no verdict.
 /// - Parameter tokenizer: reads the answers again from the tokens; nil: the answers that the episodes hold.
 /// - Throws: `MartletError` (configuration) when the grader's worker is needed and cannot start.
 public func grade(_ episodes: [Episode], grader: Grader, tokenizer: Tokenizer? = nil) throws -> [Episode] {

@@ -56,8 +56,7 @@ public final class Grader: @unchecked Sendable {
     return results.compactMap { $0 }
   }
 
-  /// The pairs that are judged by our rules and that math-verify judges otherwise: what to look at when one of the two
-  /// changes.
+  /// The pairs that our rules and math-verify judge differently. Look at them when one of the two changes.
   /// - Throws: as `gradeMany`.
   package func audit(
     _ pairs: [(answer: String?, gold: String)]
@@ -72,8 +71,8 @@ public final class Grader: @unchecked Sendable {
     }
   }
 
-  /// A text for each answer that is the same for answers of the same value: what votes are counted by. nil for one that
-  /// cannot vote: a box that never closed. Forms that are not read have their spelling.
+  /// A key for each answer by which votes are counted: answers of the same value have the same key. An answer in a form
+  /// that is not read keeps its spelling. nil: it cannot vote, because its box never closed.
   /// - Throws: `MartletError` (configuration) when the worker is needed and cannot start.
   public func voteKeys(_ answers: [String]) throws -> [String?] {
     struct Reply: Decodable { var key: String? }
@@ -96,10 +95,10 @@ public final class Grader: @unchecked Sendable {
     return "\(value < 0 ? "-" : "")\(String(value.magnitude, radix: 16))/1"
   }
 
-  /// The verdict, where it takes no more than reading two numbers; nil: ask the worker.
+  /// The verdict, where reading two numbers is enough; nil: ask the worker.
   package static func gradeHere(answer: String?, gold: String) -> GradeResult? {
     if let answer, max(answer.utf8.count, gold.utf8.count) > AnswerText.longest {
-      // Nothing here may take long; the worker has a clock.
+      // Nothing here may be slow; the worker has a time limit.
       return answer == gold ? GradeResult(verdict: .correct, answer: answer, how: .exact) : nil
     }
     let wanted = AnswerText.normalized(gold)
@@ -129,7 +128,7 @@ public final class Grader: @unchecked Sendable {
       return GradeResult(verdict: reply.verdict, answer: answer, how: reply.how)
     } catch let failure as PythonWorker.Failure {
       if case .raised = failure {
-        // math-verify stumbled over one side: over the gold answer when that fails on its own too.
+        // math-verify failed on one side: on the gold answer if that also fails alone.
         let alone = try? JSONDecoder().decode(
           Reply.self, from: worker.call(["answer": gold, "gold": gold, "only": "math_verify"], limit: limit))
         return GradeResult(

@@ -1,11 +1,11 @@
-/// The last number in a text, as written: `12`, `-1,234.5`, `3/4`, `\frac{3}{4}`; nil without one. What is graded
-/// beside the boxed answer to see how much of a low accuracy is form; never a reward.
+/// The last number in a text, as written: `12`, `-1,234.5`, `3/4`, `\frac{3}{4}`; nil without one. It is graded beside
+/// the boxed answer, to see how much of a low accuracy is form. It is never a reward.
 ///
-/// Give it the model's own words, as `extractAnswer`.
+/// Pass the model's own words only, as to `extractAnswer`.
 public func extractLastNumber(_ text: String) -> String? {
   let bytes = Array(text.utf8)
   guard let last = bytes.lastIndex(where: { (0x30...0x39).contains($0) }) else { return nil }
-  // The line it is in: a regular expression over a long response would take long.
+  // Only the line that it is in: a regular expression over a long response would be slow.
   let start = max(bytes[..<last].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0, last - 400)
   let end = min(bytes[last...].firstIndex(of: 0x0A) ?? bytes.count, last + 40)
   let line = String(decoding: bytes[start..<end], as: UTF8.self)

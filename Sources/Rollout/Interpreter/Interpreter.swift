@@ -2,16 +2,16 @@ import CSandbox
 import Foundation
 import Support
 
-/// The Python interpreter of the rollouts: one warm process that every trajectory's own is forked from.
+/// The Python interpreter of the rollouts: one warm process from which each trajectory's process is forked.
 ///
-/// Start it early, before anything large is allocated. It dies with this object, with `close()`, or with the trainer,
-/// however that ends. All methods may be called from any thread.
+/// Start it early, before anything large is allocated. It ends with this object, with `close()`, or with the trainer,
+/// whatever ends that. All methods may be called from any thread.
 ///
-/// A block's output is what it prints and, when its last statement is an expression, that value's `repr` behind it, as
-/// in a notebook (not for None, and not before a semicolon). Variables persist within a session. A block that raises
-/// keeps its changes, as in a notebook; one that is killed (time, memory, output, crash, `os._exit`) loses its own
-/// changes and no others.
+/// A block's output is what it prints. If its last statement is an expression, the value's `repr` follows, as in a
+/// notebook (not for None, and not before a semicolon). Variables persist within a session. A block that raises keeps
+/// its changes; a block that is killed (time, memory, output, crash, `os._exit`) loses its own changes and no others.
 public final class InterpreterHost: @unchecked Sendable {
+  /// What the interpreters were started with.
   public let settings: InterpreterSettings
   private let lock = NSLock()
   private var zygote: Zygote?

@@ -1,4 +1,4 @@
-/// Turns the bytes of a block's output into the text the model sees.
+/// Turns the bytes of a block's output into the text that the model sees.
 enum InterpreterOutput {
   /// - Parameters:
   ///   - head: the first bytes; `tail`: the last ones; `total`: how many there were.
@@ -7,7 +7,7 @@ enum InterpreterOutput {
     guard total > kept || flooded else { return readable(head + tail) }
     var first = head[...]
     var last = tail[...]
-    // A cut falls between characters, not inside one.
+    // A cut must not split a character.
     while let byte = last.first, byte & 0xC0 == 0x80 { last = last.dropFirst() }
     var back = 0
     while back < 4, back < first.count, first[first.endIndex - 1 - back] & 0xC0 == 0x80 { back += 1 }
@@ -20,7 +20,7 @@ enum InterpreterOutput {
     return readable(Array(first)) + "\n\(note)\n" + readable(Array(last))
   }
 
-  /// UTF-8 with U+FFFD for what is not, line ends as \n, other control characters as \xNN.
+  /// The text as UTF-8: U+FFFD for invalid bytes, \n for line ends, \xNN for other control characters.
   static func readable(_ bytes: [UInt8]) -> String {
     guard bytes.contains(where: { $0 >= 0x7F || ($0 < 0x20 && $0 != 0x0A && $0 != 0x09) }) else {
       return String(decoding: bytes, as: UTF8.self)
@@ -42,7 +42,7 @@ enum InterpreterOutput {
     return String(result)
   }
 
-  /// The printed text with the note that the block's end asks for.
+  /// The printed text with a note about how the block ended.
   static func withNote(_ text: String, status: CallResult.Status, detail: String, settings: InterpreterSettings)
     -> String
   {

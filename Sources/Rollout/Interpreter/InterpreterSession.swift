@@ -1,8 +1,8 @@
 import Foundation
 import Support
 
-/// One trajectory's interpreter. `run` is synchronous; sessions are independent of each other and may be used from
-/// different threads (one session from one thread at a time; others wait).
+/// The interpreter of one trajectory. `run` is synchronous. Sessions are independent and may be used from different
+/// threads; calls of one session wait for each other.
 public final class InterpreterSession: @unchecked Sendable {
   private let host: InterpreterHost
   private let key: UInt64
@@ -37,7 +37,7 @@ public final class InterpreterSession: @unchecked Sendable {
     var total: Int
   }
 
-  /// Runs one block. Never throws: every way to end is a status. After a `sandbox_error` the variables are empty.
+  /// Runs one block. It never throws: every end has a status. After a `sandbox_error` all variables are gone.
   public func run(_ code: String) -> CallResult {
     lock.lock()
     defer { lock.unlock() }
@@ -47,7 +47,8 @@ public final class InterpreterSession: @unchecked Sendable {
       guard let link else { return .sandboxError("no session") }
       let bytes = Array(code.utf8)
       try link.send([UInt8](word: UInt32(clamping: bytes.count)) + bytes)
-      // The guardian keeps the time. This is only for a machine too busy to let it: start, fork and verdict included.
+      // The guardian process keeps the time. This bound, which includes start, fork and verdict, is for a machine that
+      // is too busy to let it.
       let settings = host.settings
       let deadline = ContinuousClock.now + .seconds(settings.timeLimit + 60)
       let lengths = try link.receive(8, before: deadline)

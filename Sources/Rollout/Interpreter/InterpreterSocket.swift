@@ -1,7 +1,7 @@
 import CSandbox
 import Foundation
 
-/// One end of a socket pair to a Python process. Closed with the object.
+/// One end of a socket pair to a Python process. It is closed with the object.
 final class InterpreterSocket: @unchecked Sendable {
   enum Failure: Error { case closed, timedOut }
 
@@ -28,7 +28,7 @@ final class InterpreterSocket: @unchecked Sendable {
     if csandbox_send(descriptor, bytes, bytes.count, passed) != 0 { throw Failure.closed }
   }
 
-  /// Exactly `count` bytes.
+  /// Reads exactly `count` bytes.
   func receive(_ count: Int, before deadline: ContinuousClock.Instant) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var filled = 0
@@ -44,7 +44,7 @@ final class InterpreterSocket: @unchecked Sendable {
     return bytes
   }
 
-  /// One message of a packet socket, 64 KiB at most.
+  /// Reads one message of a packet socket, at most 64 KiB.
   func receiveMessage(before deadline: ContinuousClock.Instant) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -69,7 +69,7 @@ final class InterpreterSocket: @unchecked Sendable {
 }
 
 extension Array where Element == UInt8 {
-  /// A 32-bit number in the machine's byte order.
+  /// Reads a 32-bit number in the machine's byte order.
   init(word: UInt32) { self = Swift.withUnsafeBytes(of: word) { Array($0) } }
 
   func word(at offset: Int) -> UInt32 {

@@ -2,16 +2,17 @@ import CSandbox
 import Foundation
 import Support
 
-/// A Python process that does one kind of work, a request at a time, each within a wall-clock limit. Started on first
-/// use; started again when it died. Used from any thread; callers wait for each other.
+/// A Python process for one kind of work. It handles one request at a time, each within a wall-clock limit. It starts
+/// on first use and again after it died. Any thread may use it; callers wait for each other.
 public final class PythonWorker: @unchecked Sendable {
+  /// What a worker does: grade answers, or render chat templates.
   public enum Kind: String, Sendable { case grade, template }
 
-  /// What a request came to, when it is not the reply that was asked for.
+  /// How a request failed.
   package enum Failure: Error, Equatable {
-    /// Over its wall-clock limit, over its memory, or ended by a signal.
+    /// It ran over its wall-clock limit or its memory, or a signal ended it.
     case timeout, memory, crashed
-    /// The work raised an exception, with its text.
+    /// It raised an exception with this text.
     case raised(String)
   }
 
@@ -48,8 +49,8 @@ public final class PythonWorker: @unchecked Sendable {
     var missing: String?
   }
 
-  /// Sends a JSON object, returns the reply's bytes.
-  /// - Throws: `Failure` for what the request did; `MartletError` (configuration) when the worker cannot start.
+  /// Sends a JSON object and returns the bytes of the reply.
+  /// - Throws: `Failure` when the request failed; `MartletError` (configuration) when the worker cannot start.
   package func call(_ request: [String: Any], limit: Double) throws -> Data {
     lock.lock()
     defer { lock.unlock() }
@@ -61,7 +62,7 @@ public final class PythonWorker: @unchecked Sendable {
       guard let link = running?.link else { throw Failure.crashed }
       do {
         try link.send(line)
-        // The worker keeps the time itself; this bound is for a worker that is stopped or gone.
+        // The worker keeps the time itself. This bound is for a worker that is stopped or gone.
         let reply = Data(try link.receiveLine(before: .now + .seconds(limit + 60)))
         let trouble = try? JSONDecoder().decode(Trouble.self, from: reply)
         switch trouble?.failed {
@@ -118,7 +119,7 @@ public final class PythonWorker: @unchecked Sendable {
 }
 
 extension InterpreterSocket {
-  /// Bytes up to and without the next line end. Only for a peer that sends one line and waits.
+  /// Reads the bytes up to the next line end. The peer must send one line and wait.
   func receiveLine(before deadline: ContinuousClock.Instant) throws -> [UInt8] {
     var line: [UInt8] = []
     while true {

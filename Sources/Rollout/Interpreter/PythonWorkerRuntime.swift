@@ -4,7 +4,8 @@ import Support
 
 /// Finds the Python program and our Python sources.
 package enum PythonRuntime {
-  /// The program's own folder and the folders above it, nearest first: where a build tree or an installation lies.
+  /// The program's own folder and the folders above it, nearest first. A build tree or an installation is in one of
+  /// them.
   static let programFolders: [String] = {
     var folders: [String] = []
     var images = [try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")]
@@ -37,7 +38,7 @@ package enum PythonRuntime {
         + "or keep the program in its build folder")
   }
 
-  /// The library that makes the zygote cheap to fork (`snapshot.c`); nil where only `swift build` was run.
+  /// The library that makes the zygote cheap to fork (`snapshot.c`); nil where it was not built.
   static var snapshotLibrary: String? {
     let name = "libMartletSnapshot.so"
     return programFolders.lazy.flatMap { ["\($0)/.build/\(name)", "\($0)/share/martlet/Python/\(name)"] }
@@ -71,7 +72,7 @@ package enum PythonRuntime {
     )
   }
 
-  /// A wrapper script (pyenv's shims) needs an environment that we do not give: ask it for the program behind it.
+  /// A wrapper script (pyenv's shims) needs an environment that we do not pass on, so we ask it for the real program.
   private static func resolve(_ path: String) throws -> String {
     guard let handle = FileHandle(forReadingAtPath: path), let start = try handle.read(upToCount: 2),
       start == Data("#!".utf8)
@@ -94,7 +95,7 @@ package enum PythonRuntime {
     return program
   }
 
-  /// The whole environment of our Python processes: nothing of the trainer's gets in.
+  /// The whole environment of our Python processes. Nothing of the trainer's environment gets in.
   static let environment: [String] = {
     var list = [
       "PYTHONHASHSEED=0", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUTF8=1", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/tmp",
@@ -119,7 +120,7 @@ package enum PythonRuntime {
     return child
   }
 
-  /// What a child wrote to its error file, the last lines.
+  /// The last lines of a child's error file.
   static func text(ofFile descriptor: Int32) -> String {
     lseek(descriptor, 0, SEEK_SET)
     var bytes = [UInt8](repeating: 0, count: 65_536)

@@ -3,17 +3,20 @@ import Support
 import Tokenization
 import Transformer
 
-/// What a chat template is rendered with, as transformers' `apply_chat_template` has it.
+/// What a chat template is rendered with, as in transformers' `apply_chat_template`.
 package struct ChatTemplateInput: Sendable {
+  /// The conversation, in order.
   package var messages: [ChatMessage]
   /// A list of JSON schemas; nil: none.
   package var tools: JSONValue?
+  /// Whether the text ends where the assistant is to continue.
   package var addGenerationPrompt: Bool
-  /// What the template may name: `bos_token`, `eos_token`, ..., `enable_thinking`.
+  /// Variables of the template: `bos_token`, `eos_token`, ..., `enable_thinking`.
   package var variables: [(key: String, value: JSONValue)]
-  /// The day that `strftime_now` and `date_string` tell, as YYYY-MM-DD; nil: today.
+  /// The day that `strftime_now` and `date_string` give, as YYYY-MM-DD; nil: today.
   package var date: String?
 
+  /// A conversation to be rendered.
   package init(
     _ messages: [ChatMessage], tools: JSONValue? = nil, addGenerationPrompt: Bool,
     variables: [(key: String, value: JSONValue)] = [], date: String? = nil
@@ -51,7 +54,7 @@ public final class ChatTemplateRenderer: Sendable {
     ).text
   }
 
-  /// The names that a template reads and does not set itself, those of transformers' own functions among them.
+  /// The variables that a template reads and does not set itself, including transformers' own functions.
   package func names(template: String) throws -> Set<String> {
     struct Reply: Decodable { var names: Set<String> }
     return try call(Reply.self, ["template": template, "names": true]).names

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs the blocks of many trajectories on a few threads, one block a trajectory at a time.
+/// Runs the blocks of many trajectories on a few threads, at most one block of each trajectory at a time.
 final class CallRunner: @unchecked Sendable {
   struct Result: Sendable {
     let index: Int
@@ -10,7 +10,7 @@ final class CallRunner: @unchecked Sendable {
   private struct Job {
     let index: Int
     let key: UInt64
-    /// Executed before, to be executed again in a new session.
+    /// Blocks that a new session executes first.
     let earlier: [String]
     let code: String
   }
@@ -43,7 +43,7 @@ final class CallRunner: @unchecked Sendable {
     condition.broadcast()
   }
 
-  /// What has come back, in no particular order.
+  /// The results that have come back, in no particular order.
   /// - Parameter seconds: how long to wait for the first.
   /// - Throws: when no session could be opened.
   func take(waiting seconds: Double) throws -> [Result] {
@@ -63,7 +63,7 @@ final class CallRunner: @unchecked Sendable {
     session?.close()
   }
 
-  /// Lets the threads go; a block that still runs ends at its own limit, and nobody waits for it.
+  /// Ends the threads. A block that still runs ends at its own limit; nobody waits for it.
   func stop() {
     condition.lock()
     stopped = true

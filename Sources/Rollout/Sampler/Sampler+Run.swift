@@ -1,9 +1,9 @@
 import Support
 import Transformer
 
-/// One call of `Sampler.run`: which trajectory sits in which slot, and what is read next.
+/// One call of `Sampler.run`: which trajectory has which slot, and which tokens are read next.
 final class SamplerRun {
-  /// Rows of one step, so that prefilling never holds up decoding for long.
+  /// The most rows of one pass, so that prefilling never holds up decoding for long.
   static let rowsPerStep = 256
 
   var onEpisode: ((Int, Episode) -> Void)?
@@ -14,7 +14,7 @@ final class SamplerRun {
   private let settings: SamplerSettings
   private let sampler: Sampler
   private let pass: SamplingPass
-  /// The number of the prompt that a request asks for: equal tokens, equal number.
+  /// The number of each request's prompt; equal prompts have equal numbers.
   private let promptNumbers: [Int]
   /// The prompt whose first positions a slot's cache holds, and how many of them.
   private var resident: [(prompt: Int, length: Int)]
@@ -50,7 +50,7 @@ final class SamplerRun {
       if isCancelled() { throw CancellationError() }
       seat()
       let rows = nextRows()
-      // With nothing to read, all that sit wait for their interpreters.
+      // With nothing to read, every trajectory waits for its interpreter.
       let mustWait = rows.isEmpty && !callsUnderWay.isEmpty
       sampler.timer?.begin(mustWait ? .tools : .other)
       try takeResults(waiting: mustWait ? 0.05 : 0)
@@ -63,7 +63,7 @@ final class SamplerRun {
 
   // MARK: - Slots
 
-  /// Gives free slots to requests, in their order.
+  /// Gives free slots to the next requests, in their order.
   private func seat() {
     while nextRequest < requests.count {
       let prompt = promptNumbers[nextRequest]
@@ -81,7 +81,8 @@ final class SamplerRun {
     }
   }
 
-  /// Copies as much of the prompt as another slot holds, if that is all that can be had of it.
+  /// Copies the prompt's keys and values from another slot, if one holds them all.
+  /// - Returns: whether the trajectory may go on; false: another slot is reading this prompt.
   private func share(_ trajectory: Trajectory) -> Bool {
     let length = min(trajectory.promptCount, trajectory.tokens.count - 1)
     let slot = trajectory.slot
@@ -94,14 +95,14 @@ final class SamplerRun {
       resident[slot].length = max(resident[slot].length, length)
       return true
     }
-    // One of those that want the prompt reads it: the one in the lowest slot that is writing.
+    // The lowest slot that needs the prompt reads it; the others wait.
     return !others.contains { other in
       guard let sitting = sitting[other], case .writing = sitting.state else { return false }
       return sitting.read < sitting.promptCount && other < slot
     }
   }
 
-  /// Sees to a trajectory's new state.
+  /// Acts on a trajectory's new state.
   private func follow(_ trajectory: Trajectory) {
     switch trajectory.state {
     case .writing: break
@@ -147,10 +148,10 @@ final class SamplerRun {
   private func read(_ rows: [SamplingPass.Row]) throws {
     let uniforms = rows.map { $0.wantsLogits ? sitting[$0.slot]?.uniform ?? 0 : 0 }
     let V = pass.vocabularySize
-    let sampling = settings.sampling
+    let distribution = settings.distribution
     var draws = [Draw?](repeating: nil, count: rows.count)
     draws.withUnsafeMutableBufferPointer { draws in
-      pass.run(rows) { draws[$0] = draw($1, count: V, settings: sampling, uniform: uniforms[$0]) }
+      pass.run(rows) { draws[$0] = draw($1, count: V, settings: distribution, uniform: uniforms[$0]) }
     }
     for (row, draw) in zip(rows, draws) {
       guard let trajectory = sitting[row.slot] else { continue }

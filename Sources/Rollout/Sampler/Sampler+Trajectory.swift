@@ -3,7 +3,7 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// One episode under way.
+/// An episode that is being sampled.
 final class Trajectory {
   enum State {
     /// Tokens are to be read or drawn.
@@ -13,7 +13,7 @@ final class Trajectory {
     case finished(Episode.Finish)
   }
 
-  /// The detail of a call that could not be understood, and was not executed.
+  /// The detail of a call that could not be parsed, and was not executed.
   static let malformed = "malformed"
 
   let index: Int
@@ -21,14 +21,14 @@ final class Trajectory {
   private(set) var tokens: [Int32]
   private(set) var state = State.writing
   private(set) var calls: [Episode.Call]
-  /// Where its keys and values are, and how many tokens' are.
+  /// The slot of its keys and values, and how many tokens have theirs there.
   var slot = -1
   var read = 0
-  /// A block that waits to be executed.
+  /// The block that waits to be executed.
   private(set) var pendingCall: ToolCall?
   /// Keys the interpreter's random numbers.
   let sessionKey: UInt64
-  /// The seed's path of the problem and the sample; a draw's position comes behind it.
+  /// The random path of problem and sample. A draw adds its position.
   private let path: [UInt64]
 
   private let settings: SamplerSettings
@@ -41,9 +41,9 @@ final class Trajectory {
   private var kept: [[Int32]?]?
   private var hints: [Episode.Hint] = []
   private var scanner: (any CallScanner)?
-  /// Tokens of the request's prefix that are here.
+  /// How many tokens of the request's prefix are taken.
   private var taken = 0
-  /// Whether the model's text ends in a line end.
+  /// Whether the model's text ends with a line end.
   private var endsLine = true
 
   init(index: Int, request: SampleRequest, settings: SamplerSettings, sampler: Sampler) {
@@ -75,8 +75,8 @@ final class Trajectory {
     goOn(prefix)
   }
 
-  /// Takes what is left of the prefix, up to a call that is to be executed first: one that the prefix ends with, or one
-  /// in the hint that it ends with. Other calls inside were passed over.
+  /// Takes the rest of the prefix, up to a call that must run first: one in the hint at its end, or one that ends it.
+  /// Earlier calls are in the prefix with their outputs.
   private func goOn(_ prefix: Prefix) {
     let hint = prefix.authors.count - prefix.authors.reversed().prefix { $0 == .hint }.count
     var completed: ToolCall?
@@ -105,7 +105,7 @@ final class Trajectory {
   /// The prompt shared with other requests.
   var promptCount: Int { request.promptTokens.count }
 
-  /// The number in [0, 1) that the next token is drawn with.
+  /// The uniform number in [0, 1) that draws the next token.
   var uniform: Double {
     var random = CounterRandom(seed: settings.seed, path: path + [UInt64(tokens.count)])
     return random.uniform()
@@ -131,7 +131,8 @@ final class Trajectory {
     }
   }
 
-  /// Feeds a token's bytes to the scanner; the call that it completes.
+  /// Feeds a token's bytes to the scanner.
+  /// - Returns: the call that they complete, if any.
   private func scan(_ token: Int32, isStop: Bool) -> ToolCall? {
     if isStop { return scanner?.stop() }
     var call: ToolCall?
@@ -151,22 +152,22 @@ final class Trajectory {
     state = .calling
   }
 
-  /// The pending call with what it came to.
+  /// The pending call with its result.
   func executed(_ result: CallResult) -> Episode.Call? {
     pendingCall.map { Episode.Call(code: $0.code, result: result) }
   }
 
-  /// What the pending call came to before, if it was recorded.
+  /// The recorded result of the pending call, if there is one.
   var recordedResult: CallResult? {
     let executed = calls.dropFirst(request.prefix?.calls.count ?? 0).count { $0.detail != Self.malformed }
     guard executed < request.recordedCalls.count else { return nil }
     let call = request.recordedCalls[executed]
-    // Other code: another model's record, or one of other settings.
+    // Other code: the record is from another model, or other settings.
     guard call.code == pendingCall?.code else { return nil }
     return CallResult(status: call.status, detail: call.detail, output: call.output, ms: call.ms)
   }
 
-  /// Takes what the pending call came to: its output becomes tool tokens.
+  /// Takes the result of the pending call: its output becomes tool tokens.
   /// - Returns: the new tokens.
   func take(_ result: CallResult) -> [Int32] {
     guard let call = pendingCall, let format else { return [] }
@@ -201,11 +202,13 @@ final class Trajectory {
     let finish: Episode.Finish = if case .finished(let how) = state { how } else { .length }
     var episode = Episode(
       id: request.problem.id, sample: request.sample, problem: request.problem.problem, gold: request.problem.gold,
-      tokens: tokens, authors: authors, logProbs: logProbs, kept: kept,
-      sampling: Episode.Sampling(
-        temperature: settings.sampling.temperature, topP: settings.sampling.topP, topK: settings.sampling.topK,
-        seed: settings.seed, tools: settings.tools),
-      hints: hints.filter { $0.token <= tokens.count }, calls: calls, finish: finish)
+      tokens: tokens, authors: authors, logProbs: logProbs, kept: kept)
+    episode.sampling = settings.distribution
+    episode.seed = settings.seed
+    episode.tools = settings.tools
+    episode.hints = hints.filter { $0.token <= tokens.count }
+    episode.calls = calls
+    episode.finish = finish
     episode.answer = episode.readAnswer(tokenizer)
     return episode
   }

@@ -4,41 +4,21 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// How trajectories are sampled.
-public struct SamplerSettings: Sendable, Equatable {
-  public var sampling: SamplingSettings
-  /// With `step`, the problem's id, the sample and the position it keys every draw.
-  public var seed: UInt64
-  public var step: UInt64
-  /// Tokens after the prompt, tool and hint tokens included.
-  public var maxTokens: Int
-  /// Executions a trajectory.
-  public var maxCalls: Int
-  public var tools: ToolFormats
-
-  public init(
-    sampling: SamplingSettings = SamplingSettings(), seed: UInt64 = 0, step: UInt64 = 0, maxTokens: Int = 2048,
-    maxCalls: Int = 12, tools: ToolFormats = .python
-  ) {
-    self.sampling = sampling
-    self.seed = seed
-    self.step = step
-    self.maxTokens = maxTokens
-    self.maxCalls = maxCalls
-    self.tools = tools
-  }
-}
-
 /// What is to be sampled: the prompt's tokens, then optionally tokens that are already there.
 public struct SampleRequest: Sendable {
+  /// The problem that is asked.
   public var problem: Problem
+  /// Which response to it, from 0.
   public var sample: Int
+  /// The prompt, template included.
   public var promptTokens: [Int32]
+  /// Tokens of the response that are already there.
   public var prefix: Prefix?
   /// What the first calls after the prefix came to in a run that was ended: they are not executed again, so that a tool
   /// whose output changes (a clock, say) does not change the episode.
   public var recordedCalls: [Episode.Call] = []
 
+  /// A response to sample.
   public init(problem: Problem, sample: Int = 0, promptTokens: [Int32], prefix: Prefix? = nil) {
     self.problem = problem
     self.sample = sample
@@ -63,7 +43,7 @@ public final class Sampler {
   private let packedStorage: FloatBuffer?
   private let matmul: MatmulMode
   private var pass: SamplingPass?
-  /// Told which part of the work begins; nil: nobody asks.
+  /// Is told which part of the work begins; nil: nothing is timed.
   public var timer: PartTimer?
   private var capacity = 0
 
@@ -87,7 +67,7 @@ public final class Sampler {
     self.matmul = matmul
   }
 
-  /// To be called when anybody changed the weights or wrote into the packed storage.
+  /// Call it after the weights changed, or after something else wrote into the packed storage.
   public func weightsChanged() { pass?.weightsChanged() }
 
   /// Samples all requests.
@@ -121,7 +101,7 @@ public final class Sampler {
     return try run.toTheEnd(onProgress: onProgress, isCancelled: isCancelled)
   }
 
-  /// Tokens that a request's episode holds at most.
+  /// The most tokens that a request's episode may have.
   func limit(_ request: SampleRequest, _ settings: SamplerSettings) -> Int {
     min(model.configuration.contextLength, request.promptTokens.count + settings.maxTokens)
   }
@@ -154,7 +134,7 @@ public final class Sampler {
     }
   }
 
-  /// The pass, made again with more room where it is too small.
+  /// The sampling pass, made anew where it is too small.
   private func preparedPass(capacity needed: Int) -> SamplingPass {
     if let pass, capacity >= needed { return pass }
     pass = nil  // its memory first

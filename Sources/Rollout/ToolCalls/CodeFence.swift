@@ -2,10 +2,10 @@
 struct CodeFence: Sendable, Equatable {
   enum Language { case none, python, other }
 
-  /// A backtick or a tilde, and how many of them.
+  /// Its mark, a backtick or a tilde, and how many of them.
   let mark: UInt8
   let length: Int
-  /// Columns of white space before it: what its code lines are indented by.
+  /// Columns of white space before it, which its code lines may repeat.
   let column: Int
   /// The column at which the text of its list item begins; 0 outside of lists.
   let base: Int
@@ -19,7 +19,7 @@ struct CodeFence: Sendable, Equatable {
     mark = line[place]
     let end = line[place...].firstIndex { [mark] in $0 != mark } ?? line.endIndex
     length = end - place
-    // With backticks behind it, it is the beginning of a code span.
+    // With more backticks on the line it begins a code span.
     guard length >= 3, mark != 0x60 || !line[end...].contains(0x60) else { return nil }
     self.column = column
     self.base = base
@@ -27,7 +27,8 @@ struct CodeFence: Sendable, Equatable {
     language = Self.language(line[end...])
   }
 
-  /// Whether a line ends the block: nothing but at least as many of the same marks, indented by three columns at most.
+  /// Whether a line ends the block: at least as many of the same marks and nothing else, indented by at most three
+  /// columns.
   func isClosed(by line: [UInt8]) -> Bool {
     let (start, column) = MarkdownLines.indentation(line[...])
     let end = line[start...].firstIndex { $0 != mark } ?? line.endIndex

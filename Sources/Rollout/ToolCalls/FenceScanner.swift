@@ -3,7 +3,7 @@ struct FenceScanner: CallScanner {
   private enum Block {
     case none
     case python(CodeFence)
-    /// Such as an output that the model made up: its closing fence opens nothing.
+    /// A block that is no call, such as an output that the model made up. Its closing fence opens nothing.
     case other(CodeFence)
   }
 
@@ -36,7 +36,7 @@ struct FenceScanner: CallScanner {
   }
 
   mutating func skip(_ length: Int) {
-    // Behind a closing fence the model may have stopped: its stop token can be text here.
+    // The model may have stopped right behind a closing fence: its stop token can be text here.
     if case .python(let fence) = block, fence.isBegunToClose(by: line) {
       _ = close()
     } else if !line.isEmpty {

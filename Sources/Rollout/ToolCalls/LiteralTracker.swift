@@ -1,16 +1,17 @@
-/// Whether a place lies inside a string of a program, byte by byte: a closing tag there closes nothing.
+/// Tracks, byte by byte, whether a place lies inside a string literal of a Python program. A closing tag there closes
+/// nothing.
 struct LiteralTracker: Sendable {
   enum Syntax: Sendable { case json, python }
 
   private enum State: Equatable {
     case outside
     case comment
-    /// So many quotes of this kind, one behind the other, may be the beginning of a string.
+    /// This many quotes in a row, which may begin a string.
     case opening(UInt8, Int)
     case string(UInt8)
-    /// With so many of the three quotes that end it.
+    /// Inside a triple-quoted string, after this many of its three closing quotes.
     case long(UInt8, Int)
-    /// What is no program: nothing is inside a string any more.
+    /// The text is no program: nothing counts as inside a string any more.
     case broken
   }
 

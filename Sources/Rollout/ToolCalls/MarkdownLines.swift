@@ -1,10 +1,11 @@
-/// Finds opening fences in lines of prose. Knows the list items that a line stands in, since they move its left edge.
+/// Finds opening fences in lines of prose. It tracks the open list items, since they move a line's left edge.
 struct MarkdownLines: Sendable {
   /// The columns at which the text of the open list items begins, outermost first.
   private var items: [Int] = []
   private var isAfterBlank = false
 
-  /// Takes the next line of prose (without its line end); the fence that it opens.
+  /// Takes the next line of prose, without its line end.
+  /// - Returns: the fence that it opens, if any.
   mutating func fence(in line: [UInt8]) -> CodeFence? {
     let line = line.last == 0x0D ? line.dropLast() : line[...]
     var (place, column) = Self.indentation(line)
@@ -12,7 +13,7 @@ struct MarkdownLines: Sendable {
       isAfterBlank = true
       return nil
     }
-    // Only a line of text that goes on with a paragraph may stand further left than its item.
+    // Only a line that continues a paragraph may stand further left than its list item.
     let isText = CodeFence(line, at: place, column: column, base: 0) == nil
     if isAfterBlank || !isText || Self.marker(line, place, column) != nil { items.removeAll { $0 > column } }
     isAfterBlank = false
@@ -30,7 +31,7 @@ struct MarkdownLines: Sendable {
     guard let last = line.lastIndex(of: 0x60), CodeFence.isBareName(line[(last + 1)...]) else { return nil }
     var first = last
     while first > start, line[first - 1] == 0x60 { first -= 1 }
-    // White space alone: too far to the right. A quotation quotes a block.
+    // Behind white space alone it stands too far to the right, behind `>` alone it is quoted: neither opens a block.
     guard line[start..<first].contains(where: { !isSpace($0) && $0 != 0x3E }),
       let fence = CodeFence(line, at: first, column: base, base: base), fence.language == .python,
       !endsCodeSpan(line[start...last])
@@ -61,7 +62,7 @@ struct MarkdownLines: Sendable {
     return false
   }
 
-  /// Where the text of a list item begins, behind a marker at `place`.
+  /// The column at which the text of a list item begins, after a marker at `place`.
   private static func marker(_ line: ArraySlice<UInt8>, _ place: Int, _ column: Int) -> (place: Int, column: Int)? {
     guard place < line.endIndex else { return nil }
     var end = place
@@ -73,7 +74,7 @@ struct MarkdownLines: Sendable {
     guard end < line.endIndex else { return (end, behind + 1) }
     guard isBlank(line[end]) else { return nil }
     let text = indentation(line[end...], column: behind)
-    // Five spaces and more are one, and the indentation of code.
+    // Five spaces or more count as one space before an indented code block.
     return text.place == line.endIndex || text.column - behind > 4 ? (end + 1, behind + 1) : text
   }
 
@@ -87,7 +88,7 @@ struct MarkdownLines: Sendable {
     return (place, column)
   }
 
-  /// A line without up to `columns` columns of white space at its beginning.
+  /// A line without its first `columns` columns of white space.
   static func stripped(_ line: ArraySlice<UInt8>, columns: Int) -> [UInt8] {
     var (place, column) = (line.startIndex, 0)
     while place < line.endIndex, column < columns, isBlank(line[place]) {

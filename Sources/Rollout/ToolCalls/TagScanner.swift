@@ -1,4 +1,4 @@
-/// Finds what stands between two tags, by the rules of docs/tools.md.
+/// Finds calls between two tags, by the rules of docs/tools.md.
 struct TagScanner: CallScanner {
   /// What a format's tags look like, what may follow them, and what they hold.
   struct Form: Sendable {
@@ -24,7 +24,7 @@ struct TagScanner: CallScanner {
 
   private enum State {
     case prose
-    /// Behind an opening tag that may be one only named.
+    /// After an opening tag that may be only mentioned.
     case tag(startsLine: Bool)
     case call
   }
@@ -35,7 +35,7 @@ struct TagScanner: CallScanner {
   private var line: [UInt8] = []
   private var column = 0
   private var mark = 0
-  /// What follows the opening tag, and where its last line begins.
+  /// The text after the opening tag, and where its last line begins.
   private var text: [UInt8] = []
   private var textLine = 0
   private var literals: LiteralTracker
@@ -63,7 +63,7 @@ struct TagScanner: CallScanner {
     }
   }
 
-  /// A tag inside a string closes the call after all if the model stops there.
+  /// A closing tag inside a string closes the call if the model stops there.
   mutating func stop() -> ToolCall? {
     guard case .call = state, let end = closingTag(endsLine: true) else { return nil }
     return close(at: end)
@@ -140,7 +140,7 @@ struct TagScanner: CallScanner {
     return nil
   }
 
-  /// An opening tag begins a line of the call: the one before was only named.
+  /// An opening tag at the start of a line inside the call: the earlier tag was only mentioned.
   private mutating func beginAgain(at start: Int) {
     column = MarkdownLines.indentation(text[textLine..<start]).column
     mark = layout.count - form.open.count
@@ -148,7 +148,7 @@ struct TagScanner: CallScanner {
     begin(code: layout.count)
   }
 
-  /// Whether what stands at `start` of the text is the first in its line.
+  /// Whether only white space comes before `start` on its line.
   private func beginsLine(_ start: Int) -> Bool { text[textLine..<start].allSatisfy(MarkdownLines.isSpace) }
 
   /// Where the last closing tag of the text's last line begins.

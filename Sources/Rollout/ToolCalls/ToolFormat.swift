@@ -5,56 +5,59 @@ import Transformer
 
 /// A block of code that the model has finished writing.
 public struct ToolCall: Sendable, Equatable {
+  /// The code to execute.
   public var code: String
   /// Why it cannot be run (a call that is not JSON); shown to the model in place of an output.
   public var problem: String?
 
+  /// A call of `code`.
   public init(code: String, problem: String? = nil) {
     self.code = code
     self.problem = problem
   }
 }
 
-/// Reads a response byte by byte, at a cost that does not grow with the text: finds complete calls, and what of the
-/// response is prose and what is code.
+/// Reads a response byte by byte, at constant cost for each byte. Finds complete calls, and tells prose from code.
 public protocol CallScanner: Sendable {
-  /// Takes the next byte; the call that it completes, if it does.
+  /// Takes the next byte.
+  /// - Returns: the call that it completes, if any.
   mutating func push(_ byte: UInt8) -> ToolCall?
-  /// The call that is complete because the model stopped here.
+  /// Tells the scanner that the model stopped here.
+  /// - Returns: the call that is complete because of it, if any.
   mutating func stop() -> ToolCall?
-  /// A tool's text of `length` bytes stands here; what follows begins a line.
+  /// Skips a tool's text of `length` bytes. What follows begins a new line.
   mutating func skip(_ length: Int)
-  /// Whether code has been opened and not closed.
+  /// Whether a block of code is open.
   var isOpen: Bool { get }
-  /// What the text so far consists of, in order.
+  /// The pieces of the text so far, in order.
   var pieces: [ResponsePiece] { get }
 }
 
-/// The tool protocol: how the model marks code, how a hint does, how the output comes back, and what of a response is
-/// prose, code or output. Sampler, behaviour analysis and hints all read responses through it.
+/// The tool protocol: how the model marks code, and how the output comes back. Sampler, behaviour analysis and hints
+/// all read responses through it.
 public protocol ToolFormat: Sendable {
   /// A scanner for a response, from its first byte.
   func scanner() -> any CallScanner
-  /// What opens a call where a line begins, up to the first byte of the code.
+  /// The text that opens a call at the start of a line, up to the first byte of the code.
   var callOpening: String { get }
-  /// What stands before and after an output.
+  /// The marks before and after an output.
   var opening: String { get }
   var closing: String { get }
-  /// Whether the frame's marks are tokens of their own where the tokenizer has such tokens. The output never is.
+  /// Whether the marks may become special tokens of the tokenizer. The output never may.
   var frameIsSpecial: Bool { get }
 }
 
 extension ToolFormat {
-  /// Said once, after the last output of a trajectory that has used up its calls.
+  /// Written once, after the last output of a trajectory that has used up its calls.
   public static var notice: String { "No further code will be run.\n" }
 
-  /// The tool text for an output: the frame, the output's last line end being the frame's own.
+  /// The tool text for an output: the output between the marks. Its last line end belongs to the frame.
   /// - Parameter joined: false when the model's text does not end in a line end (it stopped right behind its fence).
   public func reply(to output: String, joined: Bool = true, isLast: Bool = false) -> String {
     head(joined) + body(output) + closing + (isLast ? Self.notice : "")
   }
 
-  /// The tokens of that text. What the program printed can never become a special token.
+  /// The tokens of that text. What the program printed never becomes a special token.
   public func tokens(
     replyTo output: String, joined: Bool = true, isLast: Bool = false, tokenizer: Tokenizer
   ) -> [Int32] {
@@ -65,7 +68,7 @@ extension ToolFormat {
       + tokenizer.encode(closing + (isLast ? Self.notice : ""))
   }
 
-  /// What a tool text returns, without its frame; nil: it is no reply (a notice, say).
+  /// The output inside a tool text; nil: the text is no reply (a notice, say).
   public func output(of reply: String) -> String? {
     let lines = reply.drop(while: \.isNewline).split(separator: "\n", omittingEmptySubsequences: false)
     guard let first = lines.first, first == opening.drop(while: \.isNewline).dropLast() else { return nil }
@@ -98,6 +101,7 @@ public enum ToolFormats: String, Codable, Sendable, CaseIterable {
   /// Nothing is executed.
   case none
 
+  /// How calls and replies are written; nil: there are no tools.
   public var format: (any ToolFormat)? {
     switch self {
     case .python: FencedPython()
@@ -113,7 +117,7 @@ public enum ToolFormats: String, Codable, Sendable, CaseIterable {
     self = found
   }
 
-  /// What text without tools is read by: code in fences is not prose there either.
+  /// The format by which text is read. Without tools, fenced code is still no prose.
   public var reading: any ToolFormat { format ?? FencedPython() }
 }
 
@@ -152,7 +156,7 @@ public struct ToolCallJSON: ToolFormat {
     guard name.lowercased().contains("python") || name.hasPrefix("code") else {
       return refused("there is no tool named \"\(name)\"; use \"python\"")
     }
-    // As text they come in OpenAI's form.
+    // OpenAI's form gives the arguments as text.
     let arguments = request["arguments"]
     guard let code = (arguments?.asText.map { JSONValue(json: $0) } ?? arguments)?["code"]?.asText else {
       return refused(form)
@@ -183,7 +187,7 @@ public struct CodeTags: ToolFormat {
 
   private static func read(_ text: [UInt8], column: Int) -> ToolCall {
     var lines = text.split(separator: 0x0A, omittingEmptySubsequences: false)
-    // White space behind the tag is not the code's, nor is what the tag's line was indented by.
+    // White space after the tag is not part of the code, nor is the indentation of the tag's line.
     lines[0] = lines[0].drop(while: MarkdownLines.isSpace)
     for index in lines.indices.dropFirst() { lines[index] = MarkdownLines.stripped(lines[index], columns: column)[...] }
     let code = unfenced(lines) ?? lines

@@ -2,9 +2,10 @@
 package struct ConfigurationChange: Equatable, Sendable {
   /// With dots: `optimizer.learning_rate`.
   package let key: String
-  /// nil: there was, or is, no value.
+  /// nil: the key had, or has, no value.
   package let from, to: ConfigurationTree?
 
+  /// A change of `key`, written with dots.
   package init(key: String, from: ConfigurationTree?, to: ConfigurationTree?) {
     self.key = key
     self.from = from
@@ -21,7 +22,7 @@ package struct ConfigurationChange: Equatable, Sendable {
 }
 
 extension ConfigurationTree {
-  /// The values that are no sections, with the paths of their keys. Lists are values.
+  /// All values that are not sections, each with its path: `optimizer.learning_rate`. A list is one value.
   package var leaves: [(path: String, value: ConfigurationTree)] {
     guard case .map(let entries) = self else { return [("", self)] }
     return entries.flatMap { key, value in
@@ -44,7 +45,7 @@ extension ConfigurationTree {
     path.split(separator: ".").reduce(Optional(self)) { $0?[String($1)] }
   }
 
-  /// The same without the value at that path.
+  /// This tree without the value at that path.
   package func removing(_ path: String) -> ConfigurationTree {
     let keys = path.split(separator: ".", maxSplits: 1).map(String.init)
     guard case .map(let entries) = self, let first = keys.first else { return self }
@@ -55,7 +56,7 @@ extension ConfigurationTree {
       })
   }
 
-  /// What this file now says otherwise than it did (`before`), put over `own`: what was `--set` in between stays.
+  /// `own` with every change from `before` to this tree. What was `--set` in between stays.
   package func edits(since before: ConfigurationTree, over own: ConfigurationTree) -> ConfigurationTree {
     var result = own
     for change in changes(from: before) {
@@ -65,7 +66,7 @@ extension ConfigurationTree {
     return result
   }
 
-  /// Whether some type of number cannot hold it.
+  /// Whether there is a type of number that cannot hold it.
   private var isSuspect: Bool {
     switch self {
     case .integer(let value): value < 0 || value > Int32.max
@@ -74,7 +75,7 @@ extension ConfigurationTree {
     }
   }
 
-  /// Its numbers that not every type can hold, in order, with their paths, those in lists as well: `seeds[1]`.
+  /// The numbers that some type cannot hold, in order, with their paths (`seeds[1]` in a list).
   package func suspects(at path: String = "") -> [(path: String, value: ConfigurationTree)] {
     switch self {
     case .list(let values): values.enumerated().flatMap { $1.suspects(at: "\(path)[\($0)]") }
@@ -83,7 +84,7 @@ extension ConfigurationTree {
     }
   }
 
-  /// With 1 in place of the first `count` of them.
+  /// This tree with 1 in place of the first `count` suspects.
   package func withoutSuspects(_ count: Int) -> ConfigurationTree {
     var left = count
     func replaced(_ tree: ConfigurationTree) -> ConfigurationTree {

@@ -1,7 +1,7 @@
 import Foundation
 import Yams
 
-/// A configuration as it was written: what YAML, `--set` and the defaults are merged in.
+/// A tree of keys and values. YAML files, `--set` and the defaults are merged in this form.
 package indirect enum ConfigurationTree: Equatable, Sendable {
   case null
   case bool(Bool)
@@ -16,11 +16,11 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
 
   package static func == (a: ConfigurationTree, b: ConfigurationTree) -> Bool { a.json == b.json }
 
-  /// Reads one YAML document. Anchors are refused, merge keys and tags not expanded.
+  /// Reads one YAML document. Anchors are refused; merge keys and tags are not expanded.
   /// - Throws: `MartletError` (configuration) with the line.
   package init(yaml: String, path: String) throws {
     do {
-      // Nodes know their anchors as long as the parser is there.
+      // A node knows its anchor only while the parser lives.
       let parser = try Yams.Parser(yaml: yaml)
       self = try withExtendedLifetime(parser) {
         try parser.singleRoot().map { try Self.convert($0, path: path) } ?? .map([])
@@ -30,7 +30,7 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
     }
   }
 
-  /// What one scalar means: quoted is text, plain may be null, a truth value or a number.
+  /// The value of one scalar. Quoted, it is text; plain, it may be null, a truth value or a number.
   package init(scalar: String, quoted: Bool = false) {
     if quoted {
       self = .text(scalar)
@@ -55,8 +55,7 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
   }
 
   private static func convert(_ node: Node, path: String) throws -> ConfigurationTree {
-    // The parser has already put what an anchor names wherever an alias stands: nine of them can make a thousand
-    // million nodes.
+    // The parser has already expanded every alias: nine anchors can make a thousand million nodes.
     if node.anchor != nil {
       throw MartletError(.configuration, "\(path)\(line(node)): anchors and aliases are not supported; write it out")
     }
@@ -80,13 +79,13 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
 
   private static func line(_ node: Node) -> String { node.mark.map { ":\($0.line)" } ?? "" }
 
-  /// The same from any coded value; nil values are absent.
+  /// The tree of a coded value; nil values are absent.
   package init(encoding value: some Encodable) throws {
     let data = try JSONEncoder().encode(value)
     self = Self.convert(try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed))
   }
 
-  /// What JSONSerialization read.
+  /// The tree of an object that JSONSerialization read.
   package init(json value: Any) { self = Self.convert(value) }
 
   private static func convert(_ value: Any) -> ConfigurationTree {
@@ -104,12 +103,13 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
     }
   }
 
+  /// The value of `key`; nil where this is no section, or has no such key.
   package subscript(key: String) -> ConfigurationTree? {
     guard case .map(let entries) = self else { return nil }
     return entries.first { $0.key == key }?.value
   }
 
-  /// The value at `path`, made anew with all that leads to it.
+  /// Sets the value at `path`; sections that are missing on the way are made.
   package mutating func set(_ path: [String], to value: ConfigurationTree) {
     guard let first = path.first else {
       self = value
@@ -124,7 +124,7 @@ package indirect enum ConfigurationTree: Equatable, Sendable {
     self = .map(entries)
   }
 
-  /// This with `other`'s values put over it, map by map.
+  /// This tree with the values of `other` over it, section by section.
   package func merged(with other: ConfigurationTree) -> ConfigurationTree {
     guard case .map(let mine) = self, case .map(let theirs) = other else { return other }
     var result = mine

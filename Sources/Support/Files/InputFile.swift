@@ -1,11 +1,15 @@
 import Foundation
 
-/// A file open for reading. It is read, never mapped: a file that shrinks meanwhile is an error, not a signal.
+/// A file open for reading. It is never mapped into memory: a file that shrinks meanwhile is then an error, not a
+/// signal.
 package final class InputFile {
+  /// Where the file lies.
   package let path: String
+  /// Its size when it was opened.
   package let byteCount: Int
   private let descriptor: Int32
 
+  /// - Throws: `MartletError` (io) when the file cannot be opened.
   package init(_ path: String) throws {
     self.path = path
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -25,7 +29,8 @@ package final class InputFile {
 
   deinit { close(descriptor) }
 
-  /// Fills `target` from `offset` on.
+  /// Fills `target` with the bytes from `offset` on.
+  /// - Throws: `MartletError` (io) where the file ends before.
   package func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws {
     var done = 0
     while done < target.count {
@@ -41,7 +46,8 @@ package final class InputFile {
     }
   }
 
-  /// The bytes of `range`, which lies inside of the file.
+  /// The bytes of `range`, which lies inside the file.
+  /// - Throws: `MartletError` (io).
   package func bytes(_ range: Range<Int>) throws -> Data {
     precondition(range.lowerBound >= 0 && range.upperBound <= byteCount, "InputFile: \(range) of \(byteCount) bytes")
     guard !range.isEmpty else { return Data() }

@@ -1,10 +1,11 @@
 import Foundation
 import Synchronization
 
-/// A file written under a temporary name in its folder, which takes its real name only once all of it is on the disk.
+/// A file that is written under a temporary name and takes its real name once all of it is on the disk.
 ///
-/// Until ``commit()`` whatever had the name before stays as it was; without it nothing is left behind.
+/// Until ``commit()`` the old file of that name stays as it was. Without it nothing is left behind.
 package final class OutputFile {
+  /// The name that the file will have.
   package let path: String
   private let temporary: String
   private var descriptor: Int32
@@ -28,12 +29,15 @@ package final class OutputFile {
 
   deinit { abandon() }
 
+  /// Writes `bytes` at `offset`.
+  /// - Throws: `MartletError` (io), with the bytes needed and free where the disk is full.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
     let code = writeAll(descriptor, bytes, at: offset)
     if code != 0 { throw systemError(path, "cannot be written", code, bytesNeeded: bytesNeeded) }
   }
 
-  /// fsync, the rename, and fsync of the folder.
+  /// Syncs the file, renames it, and syncs the folder.
+  /// - Throws: `MartletError` (io).
   package func commit() throws {
     // A failed fsync is not tried again: the kernel may have dropped the pages.
     if fsync(descriptor) != 0 { throw systemError(path, "cannot be synced", bytesNeeded: bytesNeeded) }
@@ -60,7 +64,7 @@ package final class OutputFile {
   }
 }
 
-/// Writes all of `bytes` at `offset`, in as many calls as it takes.
+/// Writes all of `bytes` at `offset`, with as many calls as it takes.
 /// - Returns: 0, or the error's number; `ENOSPC` where nothing more could be written.
 package func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int32 {
   var done = 0
@@ -76,7 +80,8 @@ package func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at o
   return 0
 }
 
-/// Cuts a file, again when a signal comes between.
+/// Cuts a file to `length` bytes.
+/// - Returns: whether it worked.
 func truncate(_ descriptor: Int32, to length: Int) -> Bool {
   var result: Int32
   repeat { result = ftruncate(descriptor, off_t(length)) } while result != 0 && errno == EINTR
@@ -85,15 +90,16 @@ func truncate(_ descriptor: Int32, to length: Int) -> Bool {
 
 /// Writes `data` under a temporary name in the same folder, fsyncs, renames, and fsyncs the folder.
 ///
-/// Throws `MartletError` with status `io`; the old file is then as it was and no temporary is left. On a full disk the
-/// message has the bytes needed and free.
+/// - Throws: `MartletError` (io), with the bytes needed and free where the disk is full. The old file is then as it
+///   was, and no temporary file is left.
 public func writeFileAtomically(_ data: Data, to path: String) throws {
   let file = try OutputFile(replacing: path, bytesNeeded: data.count)
   try data.withUnsafeBytes { try file.write($0, at: 0) }
   try file.commit()
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and the folders above it.
+/// - Throws: `MartletError` (io).
 package func makeFolder(_ path: String) throws {
   if isFolder(path) { return }
   let parent = folder(of: path)

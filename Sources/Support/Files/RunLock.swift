@@ -1,12 +1,12 @@
 import Foundation
 
-/// The right to write into a run's folder: a lock on `run/LOCK` that the kernel gives back when the process ends,
-/// however.
+/// The right to write into a run's folder: a lock on `run/LOCK`. The kernel releases it when the process ends, whatever
+/// ended it.
 public final class RunLock: @unchecked Sendable {
   private struct Owner: Codable {
     let host: String
     let pid: Int32
-    /// Clock ticks from the machine's start to the process's, so that a pid used again is not mistaken.
+    /// When the process began, in clock ticks since the machine started. A reused pid has another value.
     let startTicks: Int
 
     enum CodingKeys: String, CodingKey {
@@ -17,7 +17,7 @@ public final class RunLock: @unchecked Sendable {
 
   private var descriptor: Int32
 
-  /// Makes the run's folder if need be and takes its lock.
+  /// Makes the run's folder where it is missing, and takes its lock.
   /// - Throws: `MartletError` with status `tryAgain`, naming the owner, when it is held; `io` when there can be no
   ///   lock.
   public init(run: String) throws {
@@ -54,7 +54,7 @@ public final class RunLock: @unchecked Sendable {
 
   deinit { release() }
 
-  /// Gives the lock back. The file stays: removing it could take away another's lock.
+  /// Releases the lock. The file stays: removing it could remove another process's lock.
   public func release() {
     guard descriptor >= 0 else { return }
     close(descriptor)

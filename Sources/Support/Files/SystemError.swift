@@ -3,7 +3,7 @@ import Foundation
 /// The message of an `errno` value.
 package func systemMessage(_ code: Int32) -> String { String(cString: strerror(code)) }
 
-/// `errno` as an error about `path`, with what to do about the usual ones.
+/// `errno` as an error about `path`, with a remedy for the usual ones.
 package func systemError(_ path: String, _ what: String, _ code: Int32 = errno, bytesNeeded: Int? = nil) -> MartletError
 {
   let full = code == ENOSPC || code == EDQUOT
@@ -38,18 +38,22 @@ package func freeBytes(_ path: String) -> Int? {
   return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
 }
 
+/// The folder that `path` lies in; `.` for a bare name.
 package func folder(of path: String) -> String {
   let parent = (path as NSString).deletingLastPathComponent
   return parent.isEmpty ? "." : parent
 }
 
+/// `name` inside `folder`.
 package func join(_ folder: String, _ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
 
+/// Whether `path` is a folder, or a link to one.
 package func isFolder(_ path: String) -> Bool {
   var status = stat()
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
+/// Whether anything is at `path`.
 package func exists(_ path: String) -> Bool {
   var status = stat()
   return stat(path, &status) == 0
@@ -75,7 +79,8 @@ package func names(in folder: String) throws -> [String] {
   return names.sorted()
 }
 
-/// Makes a finished rename or unlink in `folder` last through a power cut.
+/// Syncs `folder`, so that a rename or removal in it survives a power cut.
+/// - Throws: `MartletError` (io).
 package func syncFolder(_ folder: String) throws {
   let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { throw systemError(folder, "cannot be opened") }
@@ -84,7 +89,7 @@ package func syncFolder(_ folder: String) throws {
   if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw systemError(folder, "cannot be synced") }
 }
 
-/// Removes a file or a whole folder; what is not there is fine.
+/// Removes a file or a whole folder, if it is there.
 package func removeAll(_ path: String) {
   var status = stat()
   guard lstat(path, &status) == 0 else { return }

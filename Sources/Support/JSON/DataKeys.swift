@@ -7,6 +7,7 @@ package protocol DataLine: Decodable {
 }
 
 extension DataLine {
+  /// The keys that every data line may have.
   package static var ignoredKeys: Set<String> { DataKeys.ignored }
 }
 
@@ -46,12 +47,19 @@ package enum DataKeys {
         debugDescription: String(unknownKey(key, among: known).dropFirst(key.count + 2))))
   }
 
-  private struct AnyKey: CodingKey {
-    var stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
-  }
+}
+
+/// A key with any name, for objects whose keys are data.
+package struct AnyKey: CodingKey {
+  /// The key as it is written.
+  package let stringValue: String
+  /// Always nil: an object's keys are text.
+  package var intValue: Int? { nil }
+
+  /// A key of that name.
+  package init(stringValue: String) { self.stringValue = stringValue }
+  /// Always nil.
+  package init?(intValue: Int) { nil }
 }
 
 /// "KEY: is unknown here; ..." with the nearest name, or all.

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Files of one JSON object a line.
+/// Files with one JSON object on each line.
 public enum JSONLines {
-  /// Bytes a line may have; a longer one is an error, not a reason to fill the memory.
+  /// The longest line in bytes. A longer one is an error, so that a broken file cannot fill the memory.
   public static let lineLimit = 256 << 20
 
   /// All lines of a file; empty lines are skipped.
@@ -46,7 +46,7 @@ public enum JSONLines {
     }
   }
 
-  /// Writes one line a value, over what was there.
+  /// Writes one line for each value, replacing what was there.
   /// - Throws: `MartletError`: io when the file cannot be written; data for a number that is not finite.
   public static func write<T: Encodable>(_ values: some Sequence<T>, to path: String) throws {
     let file = try JSONLinesFile(path)
@@ -99,7 +99,7 @@ public enum JSONLines {
     if !held.isEmpty { try body(held, number + 1) }
   }
 
-  /// What a decoder or encoder says, in the form "key: what was wrong".
+  /// The error of a decoder or encoder as "key: what was wrong".
   static func describe(_ error: any Error) -> String {
     func key(_ context: [any CodingKey]) -> String {
       let names = context.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
@@ -123,7 +123,7 @@ public enum JSONLines {
   }
 }
 
-/// A file that lines are added to as they come.
+/// A file to which lines are added as they come.
 public final class JSONLinesFile {
   private let path: String
   private var file: UnsafeMutablePointer<FILE>?
@@ -152,7 +152,8 @@ public final class JSONLinesFile {
     if let file, fflush(file) != 0 { throw failure() }
   }
 
-  /// To be called at the end: it is here that a full disk shows.
+  /// Closes the file. Call it at the end: a full disk may show only here.
+  /// - Throws: `MartletError` (io).
   public func close() throws {
     guard let open = file else { return }
     file = nil

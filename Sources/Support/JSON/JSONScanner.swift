@@ -1,16 +1,20 @@
 /// Reads JSON (RFC 8259) from front to back; Foundation's reader takes seconds for a 150,000-word vocabulary.
 package struct JSONScanner {
+  /// The whole text.
   package let bytes: UnsafeBufferPointer<UInt8>
   let path: String
+  /// The next byte to read.
   package var index = 0
   private static let maximumDepth = 64
 
+  /// - Parameter path: what errors name.
   package init(_ bytes: UnsafeBufferPointer<UInt8>, path: String, at index: Int = 0) {
     self.bytes = bytes
     self.path = path
     self.index = index
   }
 
+  /// An error that says `what` is wrong at byte `place`, or where the scanner stands.
   package func failure(_ what: String, at place: Int? = nil) -> MartletError {
     let place = min(place ?? index, bytes.count)
     let line = 1 + bytes[..<place].count { $0 == UInt8(ascii: "\n") }
@@ -35,6 +39,8 @@ package struct JSONScanner {
     index += 1
   }
 
+  /// Checks that only white space is left.
+  /// - Throws: `MartletError` (data).
   package mutating func expectEnd() throws {
     if (try? peek()) != nil { throw failure("more text behind the JSON value") }
   }
@@ -43,7 +49,7 @@ package struct JSONScanner {
     (0x21...0x7e).contains(byte) ? "'\(Character(Unicode.Scalar(byte)))'" : "byte \(byte)"
   }
 
-  /// Calls `body` at each member's value, which it must consume; `key` is overwritten from member to member.
+  /// Calls `body` at each member's value, which it must read. `key` is reused from member to member.
   package mutating func object(key: inout [UInt8], _ body: (inout JSONScanner, [UInt8]) throws -> Void) throws {
     try expect(UInt8(ascii: "{"))
     if try peek() == UInt8(ascii: "}") {
@@ -62,7 +68,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Calls `body` at each element, which it must consume.
+  /// Calls `body` at each element, which it must read.
   package mutating func array(_ body: (inout JSONScanner, Int) throws -> Void) throws {
     try expect(UInt8(ascii: "["))
     if try peek() == UInt8(ascii: "]") {
@@ -81,7 +87,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Reads a string, escapes resolved, as valid UTF-8.
+  /// Reads a string as valid UTF-8, with its escapes resolved.
   package mutating func string(into result: inout [UInt8]) throws {
     result.removeAll(keepingCapacity: true)
     let found = try peek()
@@ -173,7 +179,7 @@ package struct JSONScanner {
     }
   }
 
-  /// Reads a whole number in `0..<limit`; nil, with the scanner left at the value, for anything else.
+  /// Reads a whole number in `0..<limit`. For anything else it returns nil and stays at the value.
   package mutating func wholeNumber(below limit: Int) throws -> Int? {
     _ = try peek()
     let start = index
@@ -192,6 +198,8 @@ package struct JSONScanner {
     return nil
   }
 
+  /// Reads any value.
+  /// - Throws: `MartletError` (data) for what is no JSON, or nested too deeply.
   package mutating func value(depth: Int = 0) throws -> JSONValue {
     guard depth < Self.maximumDepth else { throw failure("values lie more than \(Self.maximumDepth) deep") }
     switch try peek() {
@@ -253,7 +261,7 @@ package enum UTF8Sequence {
     }
   }
 
-  /// Whether `byte` may stand `offset` behind `first`.
+  /// Whether `byte` may stand `offset` bytes behind the byte `first`.
   package static func accepts(_ first: UInt8, _ offset: Int, _ byte: UInt8) -> Bool {
     guard offset == 1 else { return byte & 0xc0 == 0x80 }
     return switch first {

@@ -1,4 +1,4 @@
-/// A JSON value that is written again as it was read: members keep their order, numbers their digits.
+/// A JSON value that can be written again as it was read: members keep their order, numbers their digits.
 package indirect enum JSONValue: Sendable {
   case null
   case bool(Bool)
@@ -39,7 +39,7 @@ extension JSONValue: Equatable {
     if case .string(let bytes) = self { String(decoding: bytes, as: UTF8.self) } else { nil }
   }
 
-  /// The value that a text is (RFC 8259, and nothing beyond it); nil: it is none.
+  /// Parses a text (RFC 8259, no extensions); nil: it is no JSON.
   package init?(json text: String) {
     let value = Array(text.utf8).withUnsafeBufferPointer { bytes in
       var scanner = JSONScanner(bytes, path: "")

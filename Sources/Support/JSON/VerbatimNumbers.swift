@@ -1,14 +1,14 @@
 import Foundation
 
-/// What is read from a line of JSON with some numbers as text, digit by digit as written: `0.10`, `1e-5`, a whole
-/// number that no `Int` holds.
+/// A type some of whose numbers are read from JSON as text, digit by digit: `0.10`, `1e-5`, a whole number that no
+/// `Int` holds.
 public protocol VerbatimNumbers: Decodable {
   /// Keys of the object whose numbers become strings before decoding.
   static var verbatimKeys: Set<String> { get }
 }
 
-/// Puts quotation marks around numbers that are the values of some keys of an outermost JSON object. Everything else is
-/// left as it is, malformed text included.
+/// Puts quotation marks around the numbers of some keys of the outermost JSON object. Everything else stays as it is,
+/// malformed text included.
 struct NumberQuoter {
   private let bytes: [UInt8]
   private let keys: Set<String>
@@ -44,7 +44,7 @@ struct NumberQuoter {
     result += bytes[copied...]
   }
 
-  /// The inside of the string that starts here; moves behind it.
+  /// Reads the string that starts here, without its quotation marks.
   private mutating func string() -> ArraySlice<UInt8> {
     let start = index + 1
     index = start

@@ -41,7 +41,7 @@ public enum TemplateValue: Codable, Sendable, Equatable {
     }
   }
 
-  /// The value of a word, as in YAML.
+  /// The value that YAML gives a plain word.
   public init(word: String) {
     switch ConfigurationTree(scalar: word) {
     case .bool(let value): self = .bool(value)
@@ -51,7 +51,7 @@ public enum TemplateValue: Codable, Sendable, Equatable {
     }
   }
 
-  /// As a template is given it; maps by name.
+  /// The value in the form that a template gets; maps are sorted by name.
   var json: JSONValue {
     switch self {
     case .bool(let value): .bool(value)
@@ -96,8 +96,8 @@ extension Configuration.Prompt {
 }
 
 extension Configuration {
-  /// The same with the day that the model's own template will tell, where it asks for one: the one that the run in
-  /// `folder` began on, else today's. `config.yaml` keeps it, so that a run that goes on tomorrow asks as it did today.
+  /// This configuration with the day that the model's own template tells, where it asks for one: the day that the run
+  /// in `folder` began on, else today. `config.yaml` keeps it, so that a run resumed tomorrow asks as it did today.
   func resolvingDate(folder: String) throws -> Configuration {
     guard prompt.date == nil, prompt.template == .auto else { return self }
     let files =

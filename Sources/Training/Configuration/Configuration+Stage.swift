@@ -16,7 +16,7 @@ extension Configuration {
     try requireNeeds(of: stage, path: path)
   }
 
-  /// Throws a configuration error for the first key that `stage` lacks or cannot work with.
+  /// - Throws: `MartletError` (configuration) for the first key that `stage` lacks or cannot work with.
   private func requireNeeds(of stage: StageKind, path: String) throws {
     func require(_ holds: Bool, _ key: String, _ text: String) throws {
       if !holds { throw MartletError(.configuration, "\(path): \(key): \(text)") }
@@ -39,15 +39,14 @@ extension Configuration {
   }
 }
 
-/// What all stages of a pipeline have in common: its `defaults`. A stage takes of them what it uses.
+/// The values that all stages of a pipeline share: its `defaults`. Each stage takes the ones that it uses.
 struct SharedDefaults {
   private let tree: ConfigurationTree
   private var used: Set<String> = []
 
   init(_ tree: ConfigurationTree?) { self.tree = tree ?? .map([]) }
 
-  /// The configuration of one stage: its own keys over the shared ones, of which those are left out that it does not
-  /// use.
+  /// The configuration of one stage: its own keys over the shared ones. Shared keys that it does not use are left out.
   /// - Throws: `MartletError` (configuration), also for an own key that it does not use.
   mutating func configuration(_ own: ConfigurationTree, stage: StageKind, path: String) throws -> Configuration {
     var shared = tree

@@ -2,8 +2,8 @@ import PPO
 import Rollout
 
 extension Configuration {
-  /// What `stage` can do, but can hardly be meant: runs that cannot learn, or settings that never come to bear. Each
-  /// names its key and what to do.
+  /// Settings that `stage` accepts but that are probably a mistake: the run cannot learn, or a setting never takes
+  /// effect. Each names its key and a remedy.
   public func warnings(stage: StageKind) -> [String] {
     var found: [String] = []
     func warn(_ isSo: Bool, _ text: @autoclosure () -> String) { if isSo { found.append(text()) } }
@@ -51,8 +51,8 @@ extension Configuration {
       "ref_model: is the model itself, so distillation has nothing to learn; name another")
     warn(
       updateBatch > responses && !groups.knapsack && !replays,
-      "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x samples_per_prompt); "
-        + "all of them make one smaller batch")
+      "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x "
+        + "samples_per_prompt); all of them make one smaller batch")
     warn(
       loss.kl != .none && loss.klCoef == 0,
       "loss.kl: \(loss.kl.rawValue) with kl_coef 0 does nothing; set kl to none, or give a coefficient")
@@ -74,7 +74,7 @@ extension Configuration {
 }
 
 extension AdvantageKind {
-  /// Whether an advantage says how a response did beside others to its prompt.
+  /// Whether the advantage compares a response with others to its prompt.
   var comparesGroup: Bool {
     switch self {
     case .grpo, .grpoBatch, .drGRPO, .rloo, .reinforcePlusPlusBaseline, .opo, .maxRL, .gpg, .passK: true

@@ -8,10 +8,10 @@ public enum StageKind: String, Codable, Sendable, CaseIterable {
   case sft, hint, rft, rl, eval
 }
 
-/// Everything that fixes a stage's result: a YAML file, merged over the defaults below, then `--set`. A run folder
-/// holds the whole of it in `config.yaml`. `docs/configuration.md` says what each key means.
+/// Everything that decides a stage's result: the defaults below, a YAML file over them, then `--set`. A run's folder
+/// keeps all of it in `config.yaml`. `docs/configuration.md` says what each key means.
 public struct Configuration: Codable, Sendable, Equatable {
-  /// What the file is for; nil: the command says it.
+  /// The stage that the file is for; nil: the command decides.
   public var stage: StageKind?
   /// The run's folder: a name under `checkpoints/`, or a path.
   public var run = ""
@@ -23,29 +23,31 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var refModel: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
-  /// Problems that `rl` and `rft` evaluate on when they are done.
+  /// Problems that a training stage evaluates its model on when it is done.
   public var evalData: [String] = []
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
   public var steps = 0
+  /// Keys every random draw of the run; a run is a function of configuration, data and seed.
   public var seed: UInt64 = 0
-  /// Minutes between checkpoints; 0: time saves none.
+  /// Minutes between checkpoints; 0: none by time.
   public var saveMinutes = 10.0
-  /// Steps between checkpoints; 0: steps save none. With both 0 only the model at the end is left.
+  /// Steps between checkpoints; 0: none by steps. With both at 0 only the final model is left.
   public var saveEvery = 0
-  /// Checkpoints that are kept; 0: all.
+  /// How many checkpoints are kept; 0: all.
   public var keepLast = 3
-  /// Checkpoints of every so many steps are kept besides; 0: none.
+  /// Besides, the checkpoint of every so many steps is kept; 0: none.
   public var keepEvery = 0
-  /// RL steps between evaluations on `evalData`, one response a problem; 0: only at the end.
+  /// RL steps between evaluations on `evalData`, with one response to each problem; 0: only at the end.
   public var evalEvery = 0
   /// Whose tokens `sft` trains on.
   public var trainAuthors: [Author] = [.model]
+  /// How matrices are multiplied; `blas` alone gives up that sampling and training find the same log-probs.
   public var matmul = MatmulMode.mixed
-  /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
   /// Adapters that are trained instead of the weights; rank 0: none.
   public var lora = LowRankAdapters()
+  /// Parts that an update batch's gradient is summed in before a fixed tree adds them.
   public var gradientShards = 1
-  /// Ranks that this process plays, one after another; the gradients are the same for any number of them.
+  /// Ranks that this process plays, one after another. The gradients are the same for any number of ranks.
   public var ranks = 1
   /// Prompts of a rollout step.
   public var promptsPerStep = 8
@@ -55,28 +57,37 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var updateBatch = 64
   /// Tokens of one forward and backward pass.
   public var microBatchTokens = 4096
-  /// Whether a prompt goes through the model once for all responses to it in a pass; never with `exact`.
+  /// Whether a training pass computes a prompt once for all responses to it; never with `exact`.
   public var sharePrompts = true
   /// Sequences that are sampled at the same time.
   public var slots = 64
   /// Whether layers are run again in the backward pass to save memory.
   public var recompute = Recomputation.auto
+  /// The section `optimizer`.
   public var optimizer = OptimizerSettings()
-  public var sampling = Sampling()
+  /// The section `sampling`: how responses are drawn.
+  public var sampling = SamplerSettings()
+  /// The section `loss`.
   public var loss = LossSettings()
+  /// The section `prompt`: what comes before the response.
   public var prompt = Prompt()
+  /// The section `interpreter`: limits of the code that a model runs.
   public var interpreter = InterpreterSettings()
+  /// The section `reward`: what a response is worth.
   public var reward = RewardSettings()
+  /// The section `hint`, for the stage of that name.
   public var hint = Hint()
+  /// The section `rejection`: what `rft` keeps.
   public var rejection = Rejection()
   /// Group filters of `rl`.
   public var groups = Groups()
-  /// Whether `rl` learns from given episodes (`--replay`). No key of a file.
+  /// Whether `rl` learns from given episodes (`--replay`). Not a key of the file.
   var replays = false
 
+  /// The defaults.
   public init() {}
 
-  /// Whether a prompt goes through the model once for all responses to it in a pass.
+  /// Whether a training pass computes a prompt once for all responses to it.
   var sharesPrompts: Bool { sharePrompts && matmul != .exact }
   /// Whether checkpoints are written before the end.
   var savesOnTheWay: Bool { saveEvery > 0 || saveMinutes > 0 || evalEvery > 0 }
@@ -85,48 +96,27 @@ public struct Configuration: Codable, Sendable, Equatable {
   public struct NewModel: Codable, Sendable, Equatable {
     /// A folder with tokenizer.json.
     public var tokenizer: String
-    /// `vocabulary_size` may be left out: it is the tokenizer's.
+    /// The model's shape. `vocabulary_size` may be left out: it is then the tokenizer's.
     public var shape: ModelConfiguration
 
+    /// Random weights of `shape`.
     public init(tokenizer: String, shape: ModelConfiguration) {
       self.tokenizer = tokenizer
       self.shape = shape
     }
   }
 
-  /// How responses are drawn.
-  public struct Sampling: Codable, Sendable, Equatable {
-    public var temperature: Float = 1
-    public var topP: Float = 1
-    public var topK = 0
-    /// The longest response in tokens, tool output included.
-    public var maxTokens = 2048
-    /// Blocks that are executed in one response.
-    public var maxCalls = 12
-    public var tools = ToolFormats.python
-
-    public init() {}
-
-    enum CodingKeys: String, CodingKey, CaseIterable {
-      case temperature
-      case topP = "top_p"
-      case topK = "top_k"
-      case maxTokens = "max_tokens"
-      case maxCalls = "max_calls"
-      case tools
-    }
-  }
-
-  /// What stands before the response.
+  /// What comes before the response.
   public struct Prompt: Codable, Sendable, Equatable {
+    /// How a conversation becomes text.
     public var template = TemplateChoice.auto
-    /// The system message; nil: none of ours (a model's own template may put one).
+    /// The system message; nil: none. The model's own template may still add one.
     public var system: String?
-    /// Put behind the problem, unless the problem names its own `prompt`.
+    /// Added after the problem, unless the problem has its own `prompt`.
     public var instruction = ""
     /// The response begins with this sentence (prompt hint).
     public var hint: String?
-    /// What the model's own template may read besides, such as `enable_thinking`.
+    /// More variables of the model's own template, such as `enable_thinking`.
     public var templateVariables: [String: TemplateValue] = [:]
     /// The day that the model's own template tells, as YYYY-MM-DD; nil: the one a run begins on.
     public var date: String?
@@ -144,22 +134,25 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// Hint engineering.
   public struct Hint: Codable, Sendable, Equatable {
+    /// Where hints are put.
     public enum Mode: String, Codable, Sendable, CaseIterable { case engineered, prompt }
     /// `engineered`: at delayed computation and result distrust; `prompt`: at the start of every response.
     public var mode = Mode.engineered
-    /// Examples to make; sampling ends when they are there.
+    /// How many examples to make.
     public var count = 30
-    /// Cuts one response may get.
+    /// The most cuts of one response.
     public var rounds = 3
-    /// The sentences.
+    /// The sentence against delayed computation: calculate with code from here on.
     public var delayed = HintFinder().delayed
+    /// The sentence against result distrust: do not check by hand what code has found.
     public var distrust = HintFinder().distrust
+    /// The sentence that every response begins with in mode `prompt`.
     public var prompt = HintFinder().prompt
     /// The longest example in model and hint tokens; 0: any.
     public var maxTokens = 0
     /// A file of spots and hints chosen by a person.
     public var edits: String?
-    /// The episodes `edits` speaks of; nil: they are sampled.
+    /// The episodes that `edits` refers to; nil: they are sampled.
     public var episodes: String?
 
     public init() {}
@@ -173,18 +166,20 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// Rejection fine-tuning's filter.
   public struct Rejection: Codable, Sendable, Equatable {
+    /// Which responses are kept.
     public enum Filter: String, Codable, Sendable, CaseIterable {
-      /// Correct, code ran without errors, nothing delayed, nothing distrusted.
+      /// Correct, with code that ran without errors, no delayed computation and no result distrust.
       case efficient
       /// Correct alone: the control.
       case correct
     }
+    /// Which responses are kept.
     public var filter = Filter.efficient
     /// The most samples kept of one problem, the shortest first.
     public var perProblem = 2
     /// The longest response kept, in model and hint tokens; 0: any.
     public var maxTokens = 0
-    /// Files of examples that are trained on beside what was kept.
+    /// Files of further training examples.
     public var mix: [String] = []
 
     public init() {}
@@ -199,12 +194,13 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// What `rl` does with groups before it learns from them.
   public struct Groups: Codable, Sendable, Equatable {
-    /// Dynamic sampling (DAPO): groups without a signal are dropped, and more prompts are sampled, at most this many
-    /// times the step's prompts; 0: every group is kept.
+    /// Dynamic sampling (DAPO): groups without a signal are dropped and more prompts are sampled, in all at most this
+    /// many times `prompts_per_step`; 0: every group is kept.
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false
-    /// Splits a step's samples by what is known of each problem: those solved sometimes get more (Knapsack RL).
+    /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
+    /// RL).
     public var knapsack = false
     /// With `knapsack`, the most samples of one prompt.
     public var knapsackMaximum = 128
@@ -244,13 +240,13 @@ public struct Configuration: Codable, Sendable, Equatable {
   }
 }
 
-/// What of a layer's forward pass is made again in the backward pass; the bits are the same either way.
+/// What of a layer's forward pass runs again in the backward pass. The bits are the same either way.
 public enum Recomputation: String, Codable, Sendable, CaseIterable {
-  /// `layers` where the plan of a run without it does not fit the memory that is free.
+  /// `layers` where the run's plan does not fit the free memory otherwise.
   case auto
   /// All activations are kept.
   case none
-  /// A layer's input alone is kept.
+  /// Only each layer's input is kept.
   case layers
 }
 

@@ -7,7 +7,7 @@ import Transformer
 
 /// The words that a configuration may choose between.
 enum ConfigurationChoices {
-  /// By the name that a decoding error gives the type.
+  /// The words, by the name that a decoding error gives the type.
   private static let words: [String: [String]] = {
     func choice<T: CaseIterable & RawRepresentable>(_ type: T.Type) -> (String, [String]) where T.RawValue == String {
       (String(describing: type), type.allCases.map(\.rawValue))
@@ -26,8 +26,8 @@ enum ConfigurationChoices {
       ])
   }()
 
-  /// What a decoding error says of a word that is no case of its type: "Cannot initialize T from invalid String value
-  /// w".
+  /// A better message for a word that is no case of its type. The decoder says: "Cannot initialize T from invalid
+  /// String value w".
   static func explain(_ description: String) -> String? {
     let parts = description.split(separator: " ", maxSplits: 7, omittingEmptySubsequences: false)
     guard parts.count == 8, parts[0] == "Cannot", parts[1] == "initialize", let known = words[String(parts[2])]

@@ -4,21 +4,21 @@ import Rollout
 import Support
 import Transformer
 
-/// Reads configurations: YAML over defaults, `--set` over both, unknown keys refused with the nearest name.
+/// Reads configurations: YAML over the defaults, `--set` over both. Unknown keys are refused with the nearest name.
 enum ConfigurationFile {
-  /// The tree of a file with `overrides` ("key.path=value") put in, its `@/` paths resolved.
+  /// The tree of a file with `overrides` ("key.path=value") applied and its `@/` paths resolved.
   static func tree(_ path: String, overrides: [String] = []) throws -> ConfigurationTree {
     var tree = try written(path)
     for override in overrides { try apply(override, to: &tree) }
     return resolved(tree, path)
   }
 
-  /// With `@/NAME` as NAME beside the file.
+  /// The tree with every `@/NAME` as NAME beside the file.
   static func resolved(_ tree: ConfigurationTree, _ path: String) -> ConfigurationTree {
     tree.mapTexts { PortablePath.resolve($0, in: RunFolder.parent(of: path)) }
   }
 
-  /// The tree of a file as it stands there.
+  /// The tree of a file as it is written.
   static func written(_ path: String) throws -> ConfigurationTree {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw MartletError(.configuration, "\(path): no such file; give the path of a YAML configuration")
@@ -50,7 +50,7 @@ enum ConfigurationFile {
     return (keys, try value(String(override[override.index(after: equal)...]), of: override))
   }
 
-  /// A `--set` value: YAML flow form (`[a, b]`, `{k: v}`), or a scalar as it stands.
+  /// A `--set` value: YAML's flow form (`[a, b]`, `{k: v}`), or one scalar.
   private static func value(_ text: String, of override: String) throws -> ConfigurationTree {
     if let first = text.first, "[{\"'".contains(first) {
       return try ConfigurationTree(yaml: "value: \(text)", path: "--set \(override)")["value"] ?? .null
@@ -75,8 +75,8 @@ enum ConfigurationFile {
     }
   }
 
-  /// Of a number that its type cannot hold (1.5, or -1 for a seed) the decoder does not say where it stands. It is the
-  /// one that decoding gets past when the numbers up to it that may not fit are 1.
+  /// The decoder does not say where a number is that its type cannot hold (1.5, or -1 for a seed). We look for the
+  /// first suspect such that decoding succeeds once it and those before it are replaced by 1.
   private static func misfit<T: Decodable>(_ type: T.Type, in tree: ConfigurationTree) -> String? {
     func isMisfit(_ tree: ConfigurationTree) -> Bool {
       do {
@@ -115,7 +115,7 @@ enum ConfigurationFile {
     }
   }
 
-  /// Counts are multiplied with each other: none may be so large that the product has no number.
+  /// Counts are multiplied with each other, so none may be so large that a product overflows.
   static func refuseHuge(_ tree: ConfigurationTree, at keys: [String], path: String) throws {
     switch tree {
     case .number(let value) where !value.isFinite:
@@ -180,8 +180,7 @@ extension Configuration {
   /// Reads and checks a configuration file.
   /// - Parameters:
   ///   - overrides: `key.path=value`, as given to `--set`.
-  ///   - stage: what it is to be used for: then keys that this stage does not use are refused. nil: values are checked
-  ///     alone.
+  ///   - stage: the stage that will run; keys that it does not use are refused. nil: only the values are checked.
   ///   - replays: whether `rl` is to learn from given episodes.
   /// - Throws: `MartletError` (configuration) naming the file and the key.
   public static func load(
@@ -201,7 +200,7 @@ extension Configuration {
     if case .text(let single)? = tree["rejection"]?["mix"] {
       tree.set(["rejection", "mix"], to: .list([.text(single)]))
     }
-    // The vocabulary is the tokenizer's: a place holder until that is read.
+    // The vocabulary is the tokenizer's; this holds its place until that is read.
     if tree["new_model"]?["shape"] != nil, tree["new_model"]?["shape"]?["vocabulary_size"] == nil {
       tree.set(["new_model", "shape", "vocabulary_size"], to: .integer(1))
     }
@@ -230,87 +229,13 @@ extension Configuration {
     all.hint.edits = ""
     all.hint.episodes = ""
     var tree = try ConfigurationTree(encoding: all)
-    // Its own keys depend on its kind; the decoder checks them.
+    // Its keys depend on its kind; the decoder checks them.
     tree.set(["new_model", "shape", "rope_scaling"], to: .map([]))
-    // Any name: the model's template knows them.
+    // Any name may be there: the model's template knows them.
     tree.set(["prompt", "template_variables"], to: .map([]))
     return tree
   }
 
   /// The whole configuration as YAML, for `config.yaml`.
   public func yaml() throws -> String { try ConfigurationTree(encoding: self).yaml() }
-
-  /// Throws a configuration error for the first value that makes no sense.
-  public func validate(path: String) throws {
-    func require(_ holds: Bool, _ key: CodingKeys, _ text: String) throws {
-      if !holds { throw MartletError(.configuration, "\(path): \(key.rawValue): \(text)") }
-    }
-    try require(steps >= 0, .steps, "\(steps) is not a number of steps")
-    try require(
-      saveMinutes >= 0 && saveMinutes.isFinite, .saveMinutes, "\(saveMinutes) is not a number of minutes")
-    try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
-    try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
-    try require(
-      evalEvery >= 0 && (evalEvery == 0 || !evalData.isEmpty), .evalEvery,
-      "\(evalEvery) is not a number of steps, or eval_data names no problems")
-    try require(keepEvery >= 0, .keepEvery, "\(keepEvery) is not a number of steps")
-    try require(gradientShards >= 1, .gradientShards, "\(gradientShards) must be at least 1")
-    if let problem = lora.problem { throw MartletError(.configuration, "\(path): lora: \(problem)") }
-    try require(lora.rank == 0 || matmul != .blas, .lora, "needs matmul mixed or exact")
-    try require(
-      (1...gradientShards).contains(ranks), .ranks, "\(ranks) must be from 1 to gradient_shards (\(gradientShards))")
-    try require(
-      !groups.knapsack || (samplesPerPrompt >= 2 && groups.knapsackMaximum >= 2), .groups,
-      "knapsack needs samples_per_prompt and knapsack_maximum of at least 2")
-    try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
-    try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
-    let responses = Double(promptsPerStep) * Double(samplesPerPrompt) * Double(max(1, groups.refill))
-    try require(
-      groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
-      "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")
-    // Else a step could make the adaptive coefficient negative, a reward for leaving the reference.
-    let fifth = 0.2 * Double(promptsPerStep) * Double(samplesPerPrompt)
-    try require(
-      loss.klTarget == 0 || loss.klHorizon > fifth, .loss,
-      "kl_horizon \(loss.klHorizon) must be above a fifth of a step's responses (\(fifth))")
-    try require(updateBatch >= 1, .updateBatch, "\(updateBatch) must be at least 1")
-    try require(microBatchTokens >= 1, .microBatchTokens, "\(microBatchTokens) must be at least 1")
-    try require(slots >= 1, .slots, "\(slots) must be at least 1")
-    try require(!trainAuthors.isEmpty, .trainAuthors, "name at least one of model, hint")
-    try require(
-      !trainAuthors.contains(.prompt) && !trainAuthors.contains(.tool), .trainAuthors,
-      "only tokens of model and hint can be trained on")
-    try require(
-      sampling.temperature == 0 || (sampling.temperature >= 0.001 && sampling.temperature.isFinite), .sampling,
-      "temperature \(sampling.temperature) must be 0 (greedy), or from 0.001 on")
-    try require(sampling.topP > 0 && sampling.topP <= 1, .sampling, "top_p \(sampling.topP) must be in (0, 1]")
-    try require(sampling.topK >= 0, .sampling, "top_k \(sampling.topK) must be 0 (off) or more")
-    try require(sampling.maxTokens >= 1, .sampling, "max_tokens \(sampling.maxTokens) must be at least 1")
-    try require(sampling.maxCalls >= 0, .sampling, "max_calls \(sampling.maxCalls) must be 0 or more")
-    try require(
-      (0...sampling.maxTokens).contains(reward.overlongBuffer), .reward,
-      "overlong_buffer \(reward.overlongBuffer) must be from 0 to sampling.max_tokens (\(sampling.maxTokens))")
-    try require(
-      hint.count >= 1 && hint.rounds >= 1 && hint.maxTokens >= 0, .hint,
-      "count and rounds must be at least 1, max_tokens 0 (any) or more")
-    try require(
-      rejection.perProblem >= 1 && rejection.maxTokens >= 0, .rejection,
-      "per_problem must be at least 1, max_tokens 0 (any) or more")
-    try require(
-      reward.overlongFactor >= 0, .reward, "overlong_factor \(reward.overlongFactor) must be 0 or more")
-    try require(
-      interpreter.timeLimit > 0 && interpreter.memoryBytes > 0 && interpreter.outputBytes > 0
-        && interpreter.outputLimit > 0 && interpreter.processLimit > 0, .interpreter,
-      "time_limit, memory, output, output_limit and processes must be above 0")
-    // A wait is counted in milliseconds, in 32 bits.
-    try require(interpreter.timeLimit <= 1_000_000, .interpreter, "time_limit must be at most 1000000 seconds")
-    try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
-    if let problem = prompt.problem { throw MartletError(.configuration, "\(path): prompt.\(problem)") }
-    if let problem = loss.problems.first { throw MartletError(.configuration, "\(path): loss: \(problem)") }
-    do {
-      try optimizer.validate()
-    } catch let error as MartletError {
-      throw MartletError(error.status, "\(path): \(error.message)")
-    }
-  }
 }

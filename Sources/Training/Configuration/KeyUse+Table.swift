@@ -141,7 +141,7 @@ extension KeyUse {
   ]
 
   private static let losses: [KeyUse] = [
-    // The supervised stages have one loss; to name it is no mistake.
+    // The supervised stages have one loss; naming it is no mistake.
     KeyUse(
       "loss.kind", in: training,
       also: [

@@ -2,8 +2,8 @@ import PPO
 import Rollout
 import Support
 
-/// Where a key of the configuration acts. One that is set and does nothing would be a silent mistake: it is refused by
-/// name.
+/// Where a key of the configuration takes effect. A key that is set and does nothing would be a silent mistake: it is
+/// refused by name.
 struct KeyUse: Sendable {
   /// A setting that a key depends on.
   struct Need: Sendable {
@@ -17,10 +17,10 @@ struct KeyUse: Sendable {
     }
   }
 
-  /// Paths of keys; a section stands for all keys in it that have no row of their own.
+  /// Paths of keys. A section stands for all of its keys that have no row of their own.
   let keys: [String]
   let stages: [StageKind]
-  /// What must hold in all of the stages, and in some of them besides.
+  /// What must hold in every stage, and what else in some of them.
   let needs: [Need]
   let stageNeeds: [StageKind: [Need]]
 
@@ -33,7 +33,7 @@ struct KeyUse: Sendable {
     self.stageNeeds = stageNeeds
   }
 
-  /// Why the keys do nothing in `stage`, and the remedy; nil: they act.
+  /// Why the keys do nothing in `stage`, with a remedy; nil: they take effect.
   func obstacle(_ configuration: Configuration, _ stage: StageKind) -> String? {
     guard stages.contains(stage) else {
       return "\(stage.rawValue) does not use it, \(stages.map(\.rawValue).joined(separator: ", ")) "
@@ -60,19 +60,19 @@ struct KeyUse: Sendable {
 public struct UnusedKey: Sendable, Equatable {
   /// Its path, such as `lora.alpha`.
   public var key: String
-  /// Why it does nothing, and what would let it act.
+  /// Why it does nothing, and what would change that.
   public var reason: String
 }
 
 extension Configuration {
-  /// Keys whose values are not the defaults although `stage` does not use them, in the order of their names.
+  /// Keys that are set although `stage` does not use them, sorted by name.
   public func unusedKeys(stage: StageKind) throws -> [UnusedKey] {
     let defaults = Dictionary(
       uniqueKeysWithValues: try ConfigurationTree(encoding: Configuration()).leaves.map { ($0.path, $0.value.json) })
     var found: [UnusedKey] = []
     for leaf in try ConfigurationTree(encoding: self).leaves where defaults[leaf.path] != leaf.value.json {
       guard let (key, use) = KeyUse.of(leaf.path), let reason = use.obstacle(self, stage) else { continue }
-      // A section that is not used at all is named once.
+      // A section that is not used at all is named once, not key by key.
       let name = key == leaf.path ? key : (use.stages.contains(stage) ? leaf.path : key)
       if !found.contains(where: { $0.key == name }) { found.append(UnusedKey(key: name, reason: reason)) }
     }

@@ -4,21 +4,22 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// One answer of a conversation: what stands before it, and what the model is to write.
+/// One answer of a conversation: the text before it, and the text that the model is to write.
 struct ChatTurn: Equatable {
   /// UTF-8, as the template renders it.
   var context: [UInt8]
   var answer: [UInt8]
-  /// Whether `answer` ends with the end of a turn; else the end of text is still to come.
+  /// Whether `answer` ends with the end of the turn; else the end of text must follow.
   var isEnded: Bool
 }
 
 extension ChatForm {
-  /// The answer `place` of a conversation as the template renders it: all that it adds to the prompt that asks for it.
+  /// The answer `place` of a conversation, as the template renders it: what it adds to the prompt that asks for it.
   ///
-  /// Templates of reasoning models open `<think>` in that prompt and drop the reasoning of answers that are over. There
-  /// the answer's own words follow the prompt, without a second `<think>`. Templates that rewrite what is further back
-  /// (Mistral shows the system message in the last question alone) leave the question: what follows it is the answer.
+  /// Templates of reasoning models open `<think>` in that prompt and drop the reasoning of earlier answers. The
+  /// answer's own words then follow the prompt, without a second `<think>`. Some templates rewrite earlier text
+  /// (Mistral shows the system message only in the last question). They leave the question: the answer is what follows
+  /// it.
   /// - Throws: `MartletError` (data) when prompt and answer do not fit together.
   func turn(
     _ place: Int, of messages: [ChatMessage], tools: JSONValue?, stopTexts: [[UInt8]]
@@ -40,7 +41,7 @@ extension ChatForm {
       return ChatTurn(context: before, answer: words + ending, isEnded: end != nil)
     }
     let body = whole[..<(end?.lowerBound ?? whole.endIndex)]
-    // A template that trims the answer shows its words alone.
+    // A template that trims the answer shows only its words.
     let words = [content, content.trimmingWhitespace].first { body.lastRange(of: $0) != nil } ?? []
     let found = words.isEmpty ? nil : body.lastRange(of: words)
     let asked = Array(try render(Array(messages[..<place]), tools: tools, addGenerationPrompt: false).utf8)
@@ -49,7 +50,7 @@ extension ChatForm {
     {
       return ChatTurn(context: before, answer: Array(whole[start...]), isEnded: end != nil)
     }
-    // What the template puts between the question and the answer's own words is not the model's to write.
+    // The model does not write what the template puts between the question and the answer's own words.
     let shared = zip(before, whole).prefix { $0 == $1 }.count
     guard let found, before[shared...].firstRange(of: close) == nil || content.firstRange(of: open) == nil else {
       throw MartletError(
@@ -63,7 +64,7 @@ extension ChatForm {
 }
 
 extension ChatForm {
-  /// Where an answer begins in `text`: behind the last message and all that the prompt writes after it.
+  /// Where an answer begins in `text`: after the last message and all that the prompt adds to it.
   /// - Parameter asked: the prompt without what `add_generation_prompt` adds.
   private static func behindQuestion(
     _ question: ChatMessage, _ asked: [UInt8], prompt: [UInt8], _ text: ArraySlice<UInt8>
@@ -76,7 +77,7 @@ extension ChatForm {
   private static let openThinking = Array("<think>".utf8)
   private static let closeThinking = Array("</think>".utf8)
 
-  /// A response behind a prompt that has opened `<think>`: without its own; nil where the prompt has opened none.
+  /// A response without its own `<think>`, because the prompt has opened one; nil where the prompt has not.
   static func behindOpenThinking(_ prompt: [UInt8], _ response: [UInt8]) -> [UInt8]? {
     guard let opened = prompt.lastRange(of: openThinking),
       prompt[opened.upperBound...].firstRange(of: closeThinking) == nil
@@ -100,7 +101,7 @@ extension Collection<UInt8> where Index == Int {
       .map { $0..<$0 + words.count }
   }
 
-  /// The last place where one of `texts` stands.
+  /// The last place where one of `texts` occurs.
   func lastEnd(of texts: [[UInt8]]) -> Range<Int>? {
     texts.filter { !$0.isEmpty }.compactMap(lastRange).max { $0.upperBound < $1.upperBound }
   }

@@ -5,16 +5,16 @@ import Support
 import Tokenization
 import Transformer
 
-/// A model's form of conversation: how messages become text, what ends an assistant's turn, which tokens end a
-/// response. Prompts, training examples and the sampler all ask this type.
+/// A model's chat format: how messages become text, what ends an assistant's turn, which tokens end a response.
+/// Prompts, training examples and the sampler all use this type.
 final class ChatForm {
-  /// What the model has to write at the end of an answer, as tokens. Found by rendering a conversation: what stands
-  /// behind the assistant's words, up to the first added token. A form that writes no such token there (plain text)
-  /// ends with the model's own end of text.
+  /// The tokens that the model writes at the end of an answer. They are found by rendering a conversation: the text
+  /// after the assistant's words, up to the first added token. A format without such a token (plain text) ends with the
+  /// model's own end of text.
   let endOfTurn: [Int32]
-  /// Ids that end a response: those of the model's configuration, and the end of a turn.
+  /// Ids that end a response: the model's stop tokens, and the end of a turn.
   let stopTokens: Set<Int32>
-  /// Whether the form itself writes the end of a turn.
+  /// Whether the format itself writes the end of a turn.
   let writesEnd: Bool
 
   private enum Form {
@@ -25,7 +25,7 @@ final class ChatForm {
   private let variables: [(key: String, value: JSONValue)]
   private let date: String?
 
-  /// Whether a prompt is the bare text.
+  /// Whether a prompt is the bare text, without a template.
   var isPlain: Bool { if case .builtin(.none) = form { true } else { false } }
 
   /// - Throws: `MartletError` (configuration) for settings that the template does not read.
@@ -70,7 +70,7 @@ final class ChatForm {
     }
   }
 
-  /// What the form writes behind an assistant's words; nil where it does not show them at all.
+  /// What the format writes after an assistant's words; nil where it does not show them.
   private static func textBehindAnAnswer(
     _ form: Form, _ variables: [(key: String, value: JSONValue)], _ date: String?
   ) throws -> String? {
@@ -85,7 +85,7 @@ final class ChatForm {
     }
   }
 
-  /// Variables and a date that nothing reads would change nothing, without a word.
+  /// Variables or a date that the template does not read would silently change nothing.
   private static func refuseUnread(_ settings: Configuration.Prompt, _ form: Form) throws {
     let given = settings.templateVariables.keys.sorted().map { (key: "prompt.template_variables.\($0)", names: [$0]) }
     let date = settings.date == nil ? [] : [(key: "prompt.date", names: ["strftime_now", "date_string"])]
@@ -104,7 +104,7 @@ final class ChatForm {
     }
   }
 
-  /// What the program itself gives to a template.
+  /// Variables that the program itself gives to a template.
   static let reservedVariables: Set<String> = [
     "messages", "tools", "documents", "add_generation_prompt", "strftime_now", "raise_exception",
   ]

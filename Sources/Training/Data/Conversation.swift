@@ -4,12 +4,12 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// A conversation of a data line: `messages` and `tools`, all that a chat template may read of them.
+/// The conversation of a data line: `messages` and `tools`, with all that a chat template may read.
 struct Conversation {
   var messages: [ChatMessage]
   /// A list of JSON schemas.
   var tools: JSONValue?
-  /// Places of the assistant's messages that are learnt: those whose `weight` is not 0.
+  /// Indices of the assistant's messages that are learnt: those whose `weight` is not 0.
   var trained: [Int]
 
   init(prompt: String, response: String) {
@@ -18,7 +18,7 @@ struct Conversation {
   }
 
   private static let roles = ["system", "developer", "user", "assistant", "tool", "ipython"]
-  /// What a message may hold. Other keys are refused: a template that read them would be the only one to know.
+  /// Keys that a message may have. Others are refused: we could not tell whether the template reads them.
   private static let keys = [
     "role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content", "reasoning", "thinking", "weight",
   ]
@@ -73,7 +73,7 @@ struct Conversation {
     }
   }
 
-  /// A tool's message answers a call: its id must be that of one, its name that of a function called.
+  /// A tool's message answers an earlier call: its id must be that call's, its name a called function's.
   private func checkLinks() throws {
     var ids: Set<String> = []
     var names: Set<String> = []
@@ -97,10 +97,11 @@ struct Conversation {
     }
   }
 
-  /// Refuses what the form leaves out of the text: a field must show in the rendering of the conversation up to it.
+  /// Refuses fields that the template leaves out: each must change the rendering of the conversation up to it.
+  /// - Throws: `MartletError` (data).
   /// - Parameters:
-  ///   - messages: as they are rendered.
-  ///   - added: how many of those stand before the line's own.
+  ///   - messages: the messages to render.
+  ///   - added: how many of them come before the line's own.
   func check(_ form: ChatForm, messages: [ChatMessage], added: Int) throws {
     func isDropped(_ keys: Set<String>, _ place: Int) -> Bool {
       let upTo = Array(messages[...place])
@@ -130,7 +131,7 @@ struct Conversation {
   private static let notRendered =
     "the chat template does not show it, so it would be lost; remove it, or use a model whose template has it"
 
-  /// What was asked and answered by tools must be in the text; a model's earlier reasoning need not.
+  /// Questions and tool results must be in the text; the model's earlier reasoning need not be.
   private func checkContents(_ form: ChatForm, messages: [ChatMessage], added: Int) throws {
     guard let last = trained.last else { return }
     let asked = Array(messages[..<(last + added)])
@@ -149,7 +150,7 @@ struct Conversation {
 }
 
 extension JSONValue {
-  /// An empty text or list, as tables write where a row has none: nothing is lost with it.
+  /// Whether the value is an empty text or list, as tables write for a missing one: nothing is lost with it.
   fileprivate var isNothing: Bool {
     switch self {
     case .string(let bytes): bytes.isEmpty

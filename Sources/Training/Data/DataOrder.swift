@@ -1,8 +1,8 @@
 import Support
 import Tensor
 
-/// Which examples or problems each step takes: every epoch is a permutation keyed by (seed, epoch), cut into steps that
-/// may cross its end. Without state, so a resumed run goes on where it was.
+/// Which examples or problems each step takes. Every epoch is a permutation keyed by (seed, epoch); a step may cross
+/// its end. There is no state, so a resumed run continues where it was.
 struct DataOrder: Sendable {
   let count: Int
   let seed: UInt64

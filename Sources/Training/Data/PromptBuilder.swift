@@ -26,23 +26,23 @@ final class PromptBuilder {
   /// Ids that end a response in this chat form.
   var stopTokens: Set<Int32> { form.stopTokens }
 
-  /// The tokens of `problem`'s prompt, up to where the response begins.
+  /// The tokens of the prompt for `problem`, up to the response.
   func prompt(_ problem: Problem) throws -> [Int32] {
     let text =
       problem.prompt ?? (settings.instruction.isEmpty ? problem.problem : problem.problem + "\n" + settings.instruction)
     return try prompt([ChatMessage(role: "user", content: text)])
   }
 
-  /// The tokens of a prompt that is given word by word.
+  /// The tokens of a prompt whose text is given.
   func prompt(text: String) throws -> [Int32] { try prompt([ChatMessage(role: "user", content: text)]) }
 
   private func prompt(_ messages: [ChatMessage]) throws -> [Int32] {
     encodePrompt(Array(try form.render(withSystem(messages), addGenerationPrompt: true).utf8))
   }
 
-  /// A conversation as sequences to train on: tokens and, for each, whether it is the model's to write. One sequence,
-  /// as long as the template leaves earlier turns as they were written. Where it rewrites them (reasoning that is
-  /// dropped once an answer is over), the next answer begins a sequence of its own: each is learnt in the context it is
+  /// A conversation as training sequences: tokens and, for each, whether the model writes it. It is one sequence as
+  /// long as the template leaves earlier turns as they were. Where the template rewrites them (it drops the reasoning
+  /// of earlier answers), the next answer begins a new sequence: each answer is learnt in the context that it is
   /// sampled in.
   /// - Throws: `MartletError` (data) for what the template does not render.
   func sequences(_ conversation: Conversation) throws -> [(tokens: [Int32], trained: [Bool])] {
@@ -68,7 +68,7 @@ final class PromptBuilder {
     return found
   }
 
-  /// The configured system message stands before conversations that have none.
+  /// The configured system message goes before conversations that have none.
   private func withSystem(_ messages: [ChatMessage]) -> [ChatMessage] {
     guard let system = settings.system, messages.first?.role != "system" else { return messages }
     return [ChatMessage(role: "system", content: system)] + messages
@@ -78,8 +78,7 @@ final class PromptBuilder {
     loaded.tokenizer.encode(String(decoding: text, as: UTF8.self))
   }
 
-  /// A template writes its begin token itself; a plain text gets it here, and ends its line as the training examples'
-  /// do.
+  /// A template writes its begin token itself. A plain text gets it here, with a line end as in the training examples.
   private func encodePrompt(_ text: [UInt8]) -> [Int32] {
     guard form.isPlain else { return encode(text[...]) }
     let plain = String(decoding: text, as: UTF8.self)

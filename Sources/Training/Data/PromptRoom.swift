@@ -4,7 +4,7 @@ import Rollout
 import Support
 import Transformer
 
-/// A problem and where it stands: `file:line`.
+/// A problem and its place: `file:line`.
 struct PlacedProblem {
   var problem: Problem
   var place: String
@@ -14,7 +14,7 @@ struct PlacedProblem {
 struct PromptRoom {
   let builder: PromptBuilder
   let contextLength: Int
-  /// Tokens that stand between prompt and response: the hint that every response begins with.
+  /// Tokens of the hint that every response begins with.
   let hintCount: Int
   let overlong: OverlongPrompts
 
@@ -49,7 +49,7 @@ struct PromptRoom {
     }
   }
 
-  /// Those of `problems` that cannot be asked.
+  /// The problems that cannot be asked, each with the reason.
   func find(_ problems: [PlacedProblem], counts: [Int]) -> [Overlong] {
     zip(problems, counts).compactMap { placed, count in
       count < contextLength
@@ -58,9 +58,9 @@ struct PromptRoom {
   }
 
   /// The problems that can be asked.
-  /// - Parameter list: the file where those left out are listed; nil: nowhere.
-  /// - Throws: `MartletError` (data) for the first that cannot, unless such problems are skipped; and where none is
-  ///   left.
+  /// - Parameter list: the file that lists the problems left out; nil: none.
+  /// - Throws: `MartletError` (data) for the first problem that cannot be asked, unless such problems are skipped, or
+  ///   when none is left.
   func admit(_ problems: [PlacedProblem], list: String?, onEvent: EventHandler) throws -> [Problem] {
     let out = try find(problems, counts: counts(problems))
     guard let first = out.first else { return problems.map(\.problem) }

@@ -6,12 +6,12 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// A sequence to learn from, and which of its tokens.
+/// A sequence to learn from, with a mask of its trained tokens.
 struct TrainingExample: Sendable, Equatable {
   var tokens: [Int32]
   /// Whether the log-prob of `tokens[i]` is in the loss; never the first.
   var trained: [Bool]
-  /// Who wrote some of it; `nil`: a prompt and the model, put together here with `prompt`'s settings.
+  /// The authors of its tokens; `nil`: a prompt and a response that were joined here, with the settings of `prompt`.
   var authors: Set<Author>?
 
   init(tokens: [Int32], trained: [Bool], authors: Set<Author>? = nil) {
@@ -22,7 +22,7 @@ struct TrainingExample: Sendable, Equatable {
     if !self.trained.isEmpty { self.trained[0] = false }
   }
 
-  /// An episode, trained on what `authors` wrote.
+  /// An episode whose tokens by `authors` are trained on.
   init(_ episode: Episode, authors: [Author]) {
     self.init(
       tokens: episode.tokens, trained: episode.authorsByToken.map { authors.contains($0) },
@@ -41,12 +41,12 @@ struct TrainingExamples {
   /// Any form an example may have in a file.
   private struct Line: Decodable {
     var tokens: [Int32]?
-    var authors: [AuthorPair]?
+    var authors: [Episode.Run]?
     var prompt: String?
     var response: String?
     var segments: [TraceSegment]?
 
-    /// The keys of each form; the first two tell the forms apart.
+    /// The keys of each form.
     static let forms = [
       ["tokens", "authors"] + Episode.fileKeys.filter { $0 != "tokens" && $0 != "authors" },
       ["prompt", "response"], ["prompt", "segments"], ["messages", "tools"],
@@ -67,21 +67,10 @@ struct TrainingExamples {
       }
       try DataKeys.check(decoder, known: there.isEmpty ? Array(Set(Self.forms.joined())) : form)
       tokens = try values.decodeIfPresent([Int32].self, forKey: .tokens)
-      authors = try values.decodeIfPresent([AuthorPair].self, forKey: .authors)
+      authors = try values.decodeIfPresent([Episode.Run].self, forKey: .authors)
       prompt = try values.decodeIfPresent(String.self, forKey: .prompt)
       response = try values.decodeIfPresent(String.self, forKey: .response)
       segments = try values.decodeIfPresent([TraceSegment].self, forKey: .segments)
-    }
-  }
-
-  /// `["model", 12]`
-  private struct AuthorPair: Decodable {
-    let author: Author
-    let count: Int
-    init(from decoder: any Decoder) throws {
-      var list = try decoder.unkeyedContainer()
-      author = try list.decode(Author.self)
-      count = try list.decode(Int.self)
     }
   }
 
@@ -112,7 +101,7 @@ struct TrainingExamples {
       guard runs.allSatisfy({ $0.count >= 0 }), runs.reduce(0, { $0 &+ $1.count }) == tokens.count else {
         throw MartletError(.data, "authors do not cover the \(tokens.count) tokens")
       }
-      let written = runs.flatMap { [Author](repeating: $0.author, count: $0.count) }
+      let written = runs.byToken
       return [
         TrainingExample(tokens: tokens, trained: written.map { authors.contains($0) }, authors: Set(written))
       ]
@@ -139,7 +128,7 @@ struct TrainingExamples {
     }
   }
 
-  /// A response of several authors behind a prompt.
+  /// A prompt with a response of several authors.
   private func traced(_ prompt: String, _ segments: [TraceSegment]) throws -> TrainingExample {
     var tokens = try builder.prompt(text: prompt)
     var trained = tokens.map { _ in false }

@@ -5,12 +5,12 @@ import Support
 import Tokenization
 import Transformer
 
-/// What transformers reads in an exported folder, beside what is read here.
+/// Compares how transformers and this program read an exported folder.
 public struct ExportCheck: Sendable {
-  /// One line: what was compared, or why nothing was.
+  /// What was compared, or why nothing was, in one line.
   public let text: String
 
-  /// Texts that tokenizers are compared on: what prompts, code and outputs are made of.
+  /// Texts on which the tokenizers are compared: pieces of prompts, code and outputs.
   static let texts = [
     "What is 12 times 345, and why?",
     "Let me see: 3.14159 \u{2248} \u{3C0}.\n\n```python\nfor i in range(10):\n\tprint(i ** 2)\n```\n",
@@ -27,9 +27,8 @@ public struct ExportCheck: Sendable {
   }
 
   /// Compares the ids of some texts and of the special tokens.
-  /// - Parameter python: the program that must have transformers; nil: the project's and those in PATH are tried.
-  /// - Throws: `MartletError` (data) when transformers reads other ids than are read here; (configuration) when
-  ///   `python` has no transformers.
+  /// - Parameter python: the Python that must have transformers; nil: the project's and those in PATH are tried.
+  /// - Throws: `MartletError`: data when transformers reads other ids; configuration when `python` has no transformers.
   public static func run(_ folder: String, model: StoredModel, path: String, python: String?) throws -> ExportCheck {
     guard let json = model.files.tokenizer, (try? Tokenizer(json: json, path: path)) != nil else {
       return ExportCheck(text: "\(folder): the tokenizer is not of a kind that is read here; it was not compared")
@@ -60,7 +59,7 @@ public struct ExportCheck: Sendable {
             + "folder with it")
       }
     }
-    // transformers 5 leaves add_bos_token aside where tokenizer.json has no post-processor.
+    // transformers 5 ignores add_bos_token where tokenizer.json has no post-processor.
     if loaded.tokenizer.beginTokens != nil || loaded.specialTokens.addsBegin != true,
       let begin = reply.begin, begin != loaded.beginTokens
     {

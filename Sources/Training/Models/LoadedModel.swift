@@ -5,22 +5,26 @@ import Tensor
 import Tokenization
 import Transformer
 
-/// A model with what stands around it: the tokenizer, the files it came with, its special tokens.
+/// A model with its tokenizer, the files that it came with, and its special tokens.
 public struct LoadedModel {
+  /// The weights.
   public private(set) var model: LanguageModel
+  /// Its tokenizer.
   public let tokenizer: Tokenizer
+  /// The texts that travel with the weights: tokenizer, templates, configurations.
   public let files: ModelFiles
+  /// The tokens that begin and end texts and turns.
   public let specialTokens: SpecialTokens
 
-  /// What stands before a text that no chat template renders: as the tokenizer's post-processor says, else
-  /// tokenizer_config.json's `add_bos_token`.
+  /// The tokens before a text that no chat template renders, from the tokenizer's post-processor, else from
+  /// `add_bos_token` of tokenizer_config.json.
   public var beginTokens: [Int32] {
     if let tokens = tokenizer.beginTokens { return tokens }
     guard specialTokens.addsBegin == true, let begin = specialTokens.begin.flatMap(tokenizer.token) else { return [] }
     return [begin]
   }
 
-  /// The tokens of a text that no chat template renders. Begin tokens that the text spells itself are not put twice.
+  /// The tokens of a text that no chat template renders. Begin tokens that the text already spells are not added again.
   public func encodePlain(_ text: String) -> [Int32] {
     let tokens = tokenizer.encode(text)
     return tokens.starts(with: beginTokens) ? tokens : beginTokens + tokens
@@ -53,16 +57,16 @@ public struct LoadedModel {
     }
   }
 
-  /// The same with adapters to be trained; this one's weights move there.
+  /// This model with adapters to train. Its weights move there.
   func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LoadedModel {
     var adapted = self
     adapted.model = try model.adapted(adapters, seed: seed, takesWeights: true)
     return adapted
   }
 
-  /// SHA-256 of what this model's samples depend on: its shape, its tokenizer and its weights, whatever file they came
+  /// SHA-256 of everything that this model's samples depend on: shape, tokenizer and weights, whatever file they came
   /// from.
-  /// - Parameter trained: whether those weights count that are trained; without them it stays the same for a whole run.
+  /// - Parameter trained: whether the trained weights count. Without them the identity stays the same for a whole run.
   func identity(trained: Bool = true, pool: WorkerPool) -> String {
     let weights = trained ? model.weights : FloatBuffer(sharing: model.weights, 0..<model.table.trainable.lowerBound)
     var hash = SHA256()
@@ -72,7 +76,7 @@ public struct LoadedModel {
     return hash.hexDigest()
   }
 
-  /// What `configuration` starts from: stored weights, or random ones keyed by its seed.
+  /// The model that `configuration` starts from: stored weights, or random ones keyed by its seed.
   static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
     if let path = configuration.model { return try load(path, valueHead: valueHead) }
     let loaded = try new(configuration, valueHead: valueHead)
@@ -80,7 +84,7 @@ public struct LoadedModel {
     return loaded
   }
 
-  /// The same without weights: they are zeros, whose memory nobody has touched.
+  /// The same model without weights: zeros in untouched memory.
   static func header(_ configuration: Configuration) throws -> LoadedModel {
     guard let path = configuration.model else { return try new(configuration, valueHead: nil) }
     let (shape, files) = try ModelSource.header(path)

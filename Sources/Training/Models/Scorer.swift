@@ -13,22 +13,9 @@ public enum Scorer {
 
     var tokens: [Int32]?
     var text: String?
-    var sampling: Sampling?
+    var sampling: SamplingSettings?
     var kept: [[Int32]?]?
-    var authors: [AuthorRun]?
-
-    struct Sampling: Decodable { var temperature: Float? }
-
-    /// `["model", 12]`
-    struct AuthorRun: Decodable {
-      let count: Int
-      let author: Author
-      init(from decoder: any Decoder) throws {
-        var list = try decoder.unkeyedContainer()
-        author = try list.decode(Author.self)
-        count = try list.decode(Int.self)
-      }
-    }
+    var authors: [Episode.Run]?
   }
 
   /// A line of output; `entropy[i]` is that of the distribution after token i.
@@ -95,18 +82,15 @@ public enum Scorer {
     }
     var kept = line.kept
     if let given = kept, given.count != tokens.count {
-      // One entry a model token.
-      guard let runs = line.authors, runs.allSatisfy({ $0.count >= 0 && $0.count <= tokens.count }) else {
+      guard let runs = line.authors else {
         throw MartletError(
           .data, "\(place): kept: \(given.count) entries for \(tokens.count) tokens; give one a token, null for none")
       }
-      let authors = runs.flatMap { [Author](repeating: $0.author, count: $0.count) }
-      guard authors.count == tokens.count, authors.count(where: { $0 == .model }) == given.count else {
+      kept = runs.spread(given, tokens: tokens.count)
+      if kept == nil {
         throw MartletError(
           .data, "\(place): kept: \(given.count) entries fit neither the tokens nor the model's tokens")
       }
-      var next = given.makeIterator()
-      kept = authors.map { $0 == .model ? next.next() ?? nil : nil }
     }
     for (index, set) in (kept ?? []).enumerated() {
       guard let set else { continue }

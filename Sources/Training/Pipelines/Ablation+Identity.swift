@@ -3,8 +3,8 @@ import Foundation
 import Support
 
 extension Ablation {
-  /// All that a run's result depends on: the resolved stages, the generated problems, and the hashes of files from
-  /// outside in place of their paths.
+  /// Everything that a run's result depends on: the resolved stages, the generated problems, and for files from outside
+  /// their hashes instead of their paths.
   static func identity(_ parts: PipelineFile.Parts, _ hashes: inout [String: String]) throws -> ConfigurationTree {
     func content(_ path: String) -> String {
       guard !PortablePath.contains(parts.root, path) else { return path }
@@ -23,12 +23,12 @@ extension Ablation {
     return .map([("stages", .map(stages)), ("problems", try ConfigurationTree(encoding: parts.problems))])
   }
 
-  /// Whether a key changes results; a free one does not, but for the number of steps.
+  /// Whether a key changes results. Keys that a resumed run may change freely do not, except for the number of steps.
   private static func counts(_ key: String, _ kind: StageKind) -> Bool {
     key == "steps" || Configuration.resumeRule(key, kind) != .free
   }
 
-  /// `case.json` in a run's folder: what it is made with, and whether it is done.
+  /// `case.json` in a run's folder: what the run is made with, and whether it is done.
   struct Mark {
     var identity: ConfigurationTree
     var isFinished: Bool
@@ -58,11 +58,11 @@ extension PipelineRequest {
     parts.stages == other.parts.stages && parts.problems == other.parts.problems
   }
 
-  /// With this seed for all stages that have none of their own.
+  /// The pipeline with this seed for all stages that have none of their own.
   func with(seed: UInt64, path: String) throws -> PipelineRequest {
     try putting(["defaults", "seed"], .unsigned(seed), path: path)
   }
 
-  /// In another folder.
+  /// The pipeline in another folder.
   func with(run: String, path: String) throws -> PipelineRequest { try putting(["run"], .text(run), path: path) }
 }

@@ -6,21 +6,21 @@ import Support
 import Tensor
 
 extension Ablation {
-  /// What became of a run in this process.
+  /// How a run ended in this process.
   enum Outcome {
     case finished
     case failed(MartletError)
-    /// Another process has it.
+    /// Another process works on it.
     case busy
   }
 
   /// Runs what is not finished and compares what is. Leaves `ablation.json`, `ablation.txt`, `ablation.svg` and
   /// `report.html`.
   ///
-  /// A run that another process has is left to it; this one waits for it at the end, and takes it over should that
-  /// process die. A failed run does not keep the others from going on.
+  /// A run that another process works on is left to it. This process waits for it at the end, and takes it over if the
+  /// other one dies. A failed run does not stop the others.
   /// - Parameter only: `CASE` or `CASE/seed-N`, with `*` and `?` for any characters; empty: all.
-  /// - Returns: the table of all cases that have results, and this process's failures.
+  /// - Returns: the table of all cases that have results, and the failures of this process.
   /// - Throws: `MartletError`: configuration when a run was made with something else and `context.anew` is false, or
   ///   `only` names nothing; `Interrupted`.
   public func run(only: [String] = [], context: StageContext) throws -> (table: String, failures: [MartletError]) {
@@ -74,7 +74,7 @@ extension Ablation {
     try writeFileAtomically(Data(tree.yaml().utf8), to: root + "/ablation.yaml")
   }
 
-  /// Where a run stands, without its lock.
+  /// How far a run has come; needs no lock.
   private func state(_ run: Run) throws -> Outcome? {
     guard let mark = try Mark.read(run.folder), mark.isFinished, mark.identity == run.identity,
       FileManager.default.fileExists(atPath: episodes(of: run))
@@ -82,7 +82,7 @@ extension Ablation {
     return .finished
   }
 
-  /// The episodes that the table is made of.
+  /// Reads the episodes that the table is made from.
   func episodes(of run: Run) -> String { "\(run.folder)/\(file.row)/episodes/eval.jsonl" }
 
   private func work(on run: Run, context: StageContext) throws -> Outcome {
@@ -104,7 +104,7 @@ extension Ablation {
     }
   }
 
-  /// Marks the folder, whose lock we hold, with what is made in it.
+  /// Marks the folder, whose lock we hold, with what the run is made with.
   private func claim(_ run: Run, _ folder: RunFolder, _ context: StageContext) throws {
     let isOther: Bool
     if let mark = try? Mark.read(run.folder) {
@@ -113,16 +113,16 @@ extension Ablation {
         let changes = run.identity.changes(from: mark.identity).prefix(4).map(\.text).joined(separator: "; ")
         throw MartletError(
           .configuration,
-          "\(run.folder): was made with something else (\(changes)); take the change back, name another run, or give --anew "
-            + "to make it again")
+          "\(run.folder): was made with something else (\(changes)); take the change back, name another run, or give "
+            + "--anew to make it again")
       }
     } else {
       isOther = !RunFolder.contents(run.folder).isEmpty
       if isOther, !context.anew {
         throw MartletError(
           .configuration,
-          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to make it again"
-        )
+          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to "
+            + "make it again")
       }
     }
     if isOther {
@@ -146,7 +146,7 @@ extension Ablation {
 }
 
 extension Ablation.Resolved {
-  /// What the case changes, a line a value.
+  /// What the case changes, one line for each value.
   var text: String {
     guard !effect.isEmpty else { return "case \(name): the pipeline as it stands" }
     return "case \(name):\n"

@@ -2,11 +2,11 @@ import Foundation
 import Rollout
 import Support
 
-/// The cases x seeds of one file: each is a pipeline run of its own, and a table compares them.
+/// The cases and seeds of one file. Each case with each seed is a pipeline run of its own, and a table compares them.
 ///
-/// A case changes values of named stages. One that changes nothing, or the same as another, is refused. A finished run
-/// counts only for the configuration, data and models that it was made with. Several processes may work on one ablation
-/// at a time.
+/// A case changes values of named stages. A case that changes nothing, or the same as another, is refused. A finished
+/// run counts only for the configuration, data and models that it was made with. Several processes may work on one
+/// ablation at the same time.
 public struct Ablation {
   struct File: Codable {
     var run: String
@@ -87,7 +87,7 @@ public struct Ablation {
     self.runs = runs
   }
 
-  /// Where the cases lie while they are compared, so that no path tells them apart.
+  /// The folder of all cases while they are compared, so that no path tells them apart.
   private static let nowhere = "./case"
 
   private static func read(_ path: String, overrides: [String]) throws -> File {

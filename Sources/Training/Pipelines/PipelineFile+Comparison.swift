@@ -7,7 +7,7 @@ import Support
 import Tokenization
 import Transformer
 
-/// Makes the table at the end from the stages' episodes.
+/// Makes the final table from the stages' episodes.
 struct Comparing {
   let parts: PipelineFile.Parts
   private var evaluations: [String: Evaluation] = [:]
@@ -36,13 +36,10 @@ struct Comparing {
   func summary(_ comparison: PipelineFile.Comparison) throws -> Summary {
     let rows = try comparison.rows.map { name -> Summary.Row in
       let evaluation = try evaluation(name)
-      let interval = evaluation.interval(.accuracy)
       let model = parts.stages.first { $0.name == name }?.configuration.model ?? ""
       return Summary.Row(
-        stage: name, model: model, accuracy: evaluation.value(.accuracy) ?? 0, accuracyLow: interval?.low,
-        accuracyHigh: interval?.high, problems: evaluation.problems.count, tokens: evaluation.value(.tokens) ?? 0,
-        codeRatio: evaluation.value(.codeRatio), calls: evaluation.value(.calls), execOK: evaluation.value(.execOK),
-        calcShare: evaluation.value(.calcShare), verifyShare: evaluation.value(.verifyShare))
+        stage: name, model: model, accuracy: evaluation.value(.accuracy) ?? 0,
+        interval: evaluation.interval(.accuracy), problems: evaluation.problems.count, figure: evaluation.value)
     }
     let last = try evaluation(comparison.of)
     let best = try comparison.over.map { try evaluation($0) }.max {

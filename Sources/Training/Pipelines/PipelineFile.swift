@@ -8,10 +8,10 @@ import Support
 import Tensor
 import Transformer
 
-/// Several stages in one file: problems to generate, values all stages share, the stages in order, the table at the
-/// end.
+/// Several stages in one file: problems to generate, values that all stages share, the stages in order, and the final
+/// table.
 ///
-/// `@name` in a stage's paths is the folder (or file) of that name inside the pipeline's own.
+/// `@name` in a stage's paths is the folder or file of that name inside the pipeline's own folder.
 public enum PipelineFile {
   /// Problems that are generated before the first stage.
   struct Generated: Codable, Equatable {
@@ -26,7 +26,7 @@ public enum PipelineFile {
   struct Comparison: Codable, Equatable {
     /// Stages that are its rows, in order.
     var rows: [String]
-    /// The stage whose gain over the better of `over` is given.
+    /// The stage whose gain over the best of `over` is given.
     var of: String
     var over: [String]
   }
@@ -63,7 +63,7 @@ public enum PipelineFile {
     _ = try PipelineRequest(path, overrides: overrides, resume: false)
   }
 
-  /// What its stages can hardly mean, each with the stage's name.
+  /// Settings of its stages that are probably mistakes, each with the stage's name.
   public static func warnings(_ path: String) throws -> [String] {
     try PipelineRequest(path, resume: false).parts.stages.flatMap { stage in
       stage.configuration.warnings(stage: stage.kind).map { "\(stage.name): \($0)" }
@@ -81,7 +81,7 @@ public enum PipelineFile {
   /// A finished stage counts as long as it was made with this configuration, these data and this model.
   /// - Throws: `MartletError`: configuration when a stage was begun with others and `context.anew` is false.
   public static func run(_ request: PipelineRequest, context: StageContext) throws -> Summary? {
-    // The stages hold locks of their own; this one keeps a second pipeline out.
+    // The stages have their own locks; this one keeps a second pipeline out.
     try run(request, in: RunFolder(request.parts.run, resume: context.resume), context: context)
   }
 
@@ -98,7 +98,7 @@ public enum PipelineFile {
         try Training.Stage.run(request, context: context.with(resume: true, root: root))
       }
     } catch let error as MartletError where error.status == .configuration {
-      // What a stage refuses is not the pipeline's configuration.
+      // A configuration that a stage refuses must not become the pipeline's own.
       for case (let name, let old?) in before { try writeFileAtomically(old, to: folder.file(name)) }
       throw error
     }
@@ -112,8 +112,8 @@ public enum PipelineFile {
     return summary
   }
 
-  /// Makes the problems that are missing.
-  /// - Throws: `MartletError` (configuration) when others are there and `context.anew` is false.
+  /// Generates the problem files that are missing.
+  /// - Throws: `MartletError` (configuration) when a file holds other problems and `context.anew` is false.
   private static func generate(_ problems: Generated, in root: String, context: StageContext) throws {
     let path = root + "/" + problems.file
     let bytes = try bytes(of: problems)
@@ -124,8 +124,8 @@ public enum PipelineFile {
     guard context.anew else {
       throw MartletError(
         .configuration,
-        "\(path): holds other problems than the pipeline asks for; take its change back, name another run, or give --anew"
-      )
+        "\(path): holds other problems than the pipeline asks for; take its change back, name another run, or give "
+          + "--anew")
     }
     context.onEvent(.note("\(path) is made anew"))
     try writeFileAtomically(bytes, to: path)
@@ -137,7 +137,7 @@ public enum PipelineFile {
     return Data(try generator.problems(count: problems.count).map { try JSONLines.line($0.problem) }.joined())
   }
 
-  /// Makes problems in a file of its own, with the folders above it.
+  /// Writes generated problems into a file of their own, with the folders above it.
   static func generate(_ problems: Generated, to path: String) throws {
     try FileManager.default.createDirectory(
       atPath: RunFolder.parent(of: path), withIntermediateDirectories: true)

@@ -5,27 +5,35 @@ import Support
 
 /// Memory and time of a pipeline, stage by stage, before anything is allocated.
 public struct PipelinePlan: Sendable {
+  /// The plan of one stage.
   public struct Stage: Sendable {
+    /// The stage's name in the file.
     public var name: String
+    /// What it does.
     public var kind: StageKind
+    /// Its memory and time.
     public var plan: Plan
-    /// As many steps and responses as the configuration asks for, each as long as allowed; nil when no speed was
-    /// measured.
+    /// Seconds for all steps, with every response as long as allowed; nil: no speed was measured.
     public var seconds: Double?
   }
 
+  /// The stages, in order.
   public var stages: [Stage] = []
 
-  /// What the stage that takes most needs: they run one after another.
+  /// What the largest stage needs: stages run one after another.
   public var peakBytes: Int { worst?.plan.peakBytes ?? 0 }
+  /// The stage that needs most memory.
   public var worst: Stage? { stages.max { $0.plan.peakBytes < $1.plan.peakBytes } }
+  /// All stages together, every response as long as allowed; nil: nothing was measured.
   public var seconds: Double? {
     stages.contains { $0.seconds == nil } ? nil : stages.reduce(0) { $0 + ($1.seconds ?? 0) }
   }
+  /// Why the pipeline cannot run, each with its stage; empty: it can.
   public var refusals: [String] { stages.flatMap { stage in stage.plan.refusals.map { "\(stage.name): \($0)" } } }
 
-  /// Plans the stages of a file. Models that earlier stages will leave have the shape of what they start from; problems
-  /// that will be generated are generated aside; other data that are not there yet count as the keys allow.
+  /// Plans the stages of a file. A model that an earlier stage will leave has the shape of the model that stage starts
+  /// from. Problems are generated in a temporary folder. Other data that is not there yet counts as long as the keys
+  /// allow.
   /// - Throws: `MartletError` when a model's header cannot be read.
   public init(_ request: PipelineRequest, threads: Int, speed: MachineSpeed?) throws {
     let parts = request.parts
@@ -69,14 +77,16 @@ public struct PipelinePlan: Sendable {
       text += "peak \(byteText(peakBytes)) in \(worst.name), \(byteText(worst.plan.availableBytes)) are free\n"
     }
     if let seconds {
-      text +=
-        "in all at most \(Self.time(seconds)): all responses as long as allowed, at the speed of a large matrix product\n"
+      text += "in all at most \(Self.time(seconds)): \(Self.assumption)\n"
     }
     for refusal in refusals { text += "refused: \(refusal)\n" }
     return text
   }
 
-  /// As `plan --json` gives it.
+  /// What the times take for granted.
+  static let assumption = "all responses as long as allowed, at the speed of a large matrix product"
+
+  /// The plan as one line of JSON.
   public var json: String { tree.json }
 
   var tree: ConfigurationTree {
@@ -108,9 +118,12 @@ public struct PipelinePlan: Sendable {
 
 /// The plans of an ablation's cases, each run once for every seed.
 public struct AblationPlan: Sendable {
+  /// The pipeline's plan in each case.
   public var cases: [(name: String, plan: PipelinePlan)]
+  /// Runs of each case.
   public var seeds: Int
 
+  /// - Throws: `MartletError` when a stage's model or data cannot be read.
   public init(_ ablation: Ablation, threads: Int, speed: MachineSpeed?) throws {
     seeds = ablation.file.seeds.count
     cases = try ablation.cases.map { item in
@@ -120,6 +133,7 @@ public struct AblationPlan: Sendable {
     }
   }
 
+  /// Why a case cannot run, each with its name; empty: all can.
   public var refusals: [String] { cases.flatMap { item in item.plan.refusals.map { "\(item.name): \($0)" } } }
   private var peakBytes: Int { cases.map(\.plan.peakBytes).max() ?? 0 }
   private var seconds: Double? {
@@ -137,15 +151,14 @@ public struct AblationPlan: Sendable {
     }
     var text = alignedTable(rows)
     if let seconds {
-      text +=
-        "\(cases.count * seeds) runs, one after another at most \(PipelinePlan.time(seconds)): all responses as long as "
-        + "allowed, at the speed of a large matrix product\n"
+      text += "\(cases.count * seeds) runs, one after another at most \(PipelinePlan.time(seconds)): "
+      text += PipelinePlan.assumption + "\n"
     }
     for refusal in refusals { text += "refused: \(refusal)\n" }
     return text
   }
 
-  /// As `plan --json` gives it.
+  /// The plan as one line of JSON.
   public var json: String {
     ConfigurationTree.map([
       ("peak_bytes", .integer(peakBytes)), ("runs", .integer(cases.count * seeds)),
@@ -163,7 +176,7 @@ public struct AblationPlan: Sendable {
 }
 
 extension Plan {
-  /// Of the whole stage; nil when no speed was measured.
+  /// Seconds for the whole stage; nil: no speed was measured.
   func seconds(_ configuration: Configuration, _ kind: StageKind) -> Double? {
     guard samplingSecondsPerStep != nil || updateSecondsPerStep != nil else { return nil }
     let (sampling, update) = (samplingSecondsPerStep ?? 0, updateSecondsPerStep ?? 0)
@@ -172,7 +185,7 @@ extension Plan {
     case .sft: return steps * update + sampling
     case .rl: return steps * (sampling + update)
     case .rft: return sampling + steps * update
-    // A batch of traces, and as many hinted ones in each round.
+    // Each batch has its traces, and as many hinted responses in each round.
     case .hint: return sampling * Double(1 + configuration.hint.rounds)
     case .eval: return sampling
     }

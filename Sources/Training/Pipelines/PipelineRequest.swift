@@ -5,10 +5,10 @@ import Support
 
 /// A pipeline to run, and the file that asked for it.
 public struct PipelineRequest {
-  /// The file with its stages by name, and what was `--set` put in.
+  /// The file with its stages by name, and with what was `--set`.
   let tree: ConfigurationTree
   let parts: PipelineFile.Parts
-  /// The file without what was `--set`; nil: the run's own is the whole of it.
+  /// The file without what was `--set`; nil: there is only the run's own.
   private let given: ConfigurationTree?
 
   /// What `train pipeline SOURCE [--set ...] [--resume]` asks for; the rules are those of ``StageRequest``.
@@ -35,7 +35,7 @@ public struct PipelineRequest {
     try self.init(base: base, given: written, overrides: overrides, path: source)
   }
 
-  /// The pipeline of `path` as it stands there, its run in `run`.
+  /// The pipeline of the file `path`, with its run in `run`.
   init(_ path: String, run: String) throws {
     var base = ConfigurationFile.resolved(
       try PipelineTree.named(ConfigurationFile.written(path), path: path), path)
@@ -50,7 +50,7 @@ public struct PipelineRequest {
     (self.tree, self.given) = (tree, given)
   }
 
-  /// This with one more override.
+  /// This request with one more override.
   /// - Throws: `MartletError` (configuration) when no stage's resolved configuration and no problems change.
   func setting(_ override: String, path: String) throws -> PipelineRequest {
     let changed = try PipelineRequest(base: tree, given: given, overrides: [override], path: path)
@@ -63,7 +63,7 @@ public struct PipelineRequest {
     return changed
   }
 
-  /// This with one value put in.
+  /// This request with one value changed.
   func putting(_ keys: [String], _ value: ConfigurationTree, path: String) throws -> PipelineRequest {
     var tree = tree
     tree.set(keys, to: value)
@@ -87,7 +87,7 @@ public struct PipelineRequest {
     return FileManager.default.fileExists(atPath: folder + "/pipeline.yaml") ? folder : nil
   }
 
-  /// Writes `pipeline.yaml`, the whole of it, and `given.yaml`.
+  /// Writes `pipeline.yaml`, which has every value, and `given.yaml`.
   func keep(in folder: RunFolder) throws {
     var portable = PipelineTree.listed(tree)
     portable.set(["run"], to: .text(PortablePath.prefix))

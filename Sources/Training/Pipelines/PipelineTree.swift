@@ -2,9 +2,10 @@ import Foundation
 import Rollout
 import Support
 
-/// A pipeline file's values: its list of stages as a section by name, so that `stages.rl-model.loss.kl_coef` is a key.
+/// The values of a pipeline file. Its list of stages is a section by name, so that `stages.rl-model.loss.kl_coef` is a
+/// key.
 enum PipelineTree {
-  /// With stages by name.
+  /// Turns the list of stages into a section by name.
   /// - Throws: `MartletError` (configuration) for an unknown key, or a stage without a name of its own.
   static func named(_ tree: ConfigurationTree, path: String) throws -> ConfigurationTree {
     guard case .map(let entries) = tree else { throw MartletError(.configuration, "\(path): is not a section") }
@@ -32,7 +33,7 @@ enum PipelineTree {
     return result
   }
 
-  /// As it stands in a file: stages as a list.
+  /// The form of the file: stages as a list.
   static func listed(_ tree: ConfigurationTree) -> ConfigurationTree {
     guard case .map(let stages)? = tree["stages"] else { return tree }
     var result = tree
@@ -46,8 +47,8 @@ enum PipelineTree {
     return result
   }
 
-  /// Puts an override in: `stages.NAME.key=value`, where NAME may hold `*` and `?`; `defaults.key=value`;
-  /// `problems.NAME.key=value` of the file of that name; or `key=value` for every stage that has the key.
+  /// Applies an override: `stages.NAME.key=value`, where NAME may contain `*` and `?`; `defaults.key=value`;
+  /// `problems.NAME.key=value` for the file of that name; or `key=value` for every stage that has the key.
   /// - Throws: `MartletError` (configuration) when it addresses nothing.
   static func apply(_ override: String, to tree: inout ConfigurationTree, path: String) throws {
     let (keys, value) = try ConfigurationFile.parse(override)
@@ -85,7 +86,7 @@ enum PipelineTree {
     return stages.map(\.key)
   }
 
-  /// Whether a stage has a key: by its own part of the file, or because its kind of stage makes use of it.
+  /// Whether a stage has a key: its part of the file sets it, or its kind of stage uses it.
   private static func has(_ keys: [String], stage name: String, in tree: ConfigurationTree) -> Bool {
     let path = keys.joined(separator: ".")
     if own(tree, stage: name).value(at: path) != nil { return true }
@@ -101,7 +102,7 @@ enum PipelineTree {
     return (file as NSString).deletingPathExtension
   }
 
-  /// Whether `name` is what `pattern` says, `*` and `?` standing for any characters and any one.
+  /// Whether `name` matches `pattern`, where `*` is any text and `?` any character.
   static func matches(_ name: String, _ pattern: String) -> Bool { fnmatch(pattern, name, 0) == 0 }
 
   /// A stage's own values, without its kind.

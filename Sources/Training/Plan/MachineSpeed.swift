@@ -3,12 +3,13 @@ import Reports
 import Support
 import Tensor
 
-/// What this machine can do at best: the limits that `bench` and `plan` measure against.
+/// The machine's limits, against which `bench` and `plan` measure.
 public struct MachineSpeed: Codable, Sendable, Equatable {
-  /// Multiply-adds times two a second of a large fp32 product by OpenBLAS, in 10^9.
+  /// Floating-point operations a second of a large fp32 matrix product by OpenBLAS, in 10^9.
   public var gflops: Double
-  /// Bytes a second all threads read from memory, in 10^9.
+  /// Bytes a second that all threads together read from memory, in 10^9.
   public var readGigabytes: Double
+  /// How many threads were measured.
   public var threads: Int
 
   enum CodingKeys: String, CodingKey {
@@ -17,13 +18,14 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
     case threads
   }
 
+  /// A speed that was measured before.
   public init(gflops: Double, readGigabytes: Double, threads: Int) {
     self.gflops = gflops
     self.readGigabytes = readGigabytes
     self.threads = threads
   }
 
-  /// Measures both, in about a second. The best of several repeats counts: a limit is what nothing disturbs.
+  /// Measures both, in about a second. The best of several repeats counts, since disturbances only slow down.
   public static func measure(pool: WorkerPool) -> MachineSpeed {
     MachineSpeed(gflops: sgemm(pool: pool), readGigabytes: reading(pool: pool), threads: pool.threadCount)
   }
@@ -41,7 +43,7 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
     return 2 * Double(size) * Double(size) * Double(size) / best / 1e9
   }
 
-  /// Reads a buffer that no cache holds. The sums go somewhere, so that the reads are not left out.
+  /// Reads a buffer that is larger than any cache. The sums are used, so that the compiler keeps the reads.
   private static func reading(pool: WorkerPool) -> Double {
     let bytes = max(64 << 20, min(384 << 20, MachineMemory.available() / 8))
     let buffer = FloatBuffer(count: bytes / 4)
@@ -72,20 +74,12 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
   }
 }
 
-/// Wall-clock seconds that `body` takes.
-package func elapsed(_ body: () throws -> Void) rethrows -> Double {
-  let start = ContinuousClock.now
-  try body()
-  return (ContinuousClock.now - start) / .seconds(1)
-}
-
 /// The memory this process may take.
 public enum MachineMemory {
-  /// Bytes of the machine, or of the control group when that allows less.
+  /// Bytes of the machine, or of the control group if that allows less.
   public static func total() -> Int { min(field("MemTotal:") ?? Int.max, groupLimit() ?? Int.max) }
 
-  /// Bytes that can still be taken without pushing anybody out: the machine's, the control group's, the address
-  /// space's.
+  /// Bytes that can be taken without swapping: the least of what machine, control group and address space allow.
   public static func available() -> Int {
     var least = field("MemAvailable:") ?? total()
     if let limit = groupLimit() { least = min(least, max(0, limit - groupUse())) }
@@ -121,7 +115,7 @@ public enum MachineMemory {
     return nil
   }
 
-  /// What the group holds; pages of files it has only read are given up when memory is asked for.
+  /// Bytes that the group uses. Cached pages of files do not count: they are given up when memory is needed.
   private static func groupUse() -> Int {
     let used =
       word("/sys/fs/cgroup/memory.current") ?? word("/sys/fs/cgroup/memory/memory.usage_in_bytes") ?? "0"
@@ -136,12 +130,4 @@ public enum MachineMemory {
   private static func word(_ path: String) -> String? {
     (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
   }
-}
-
-/// `bytes` as a person reads it: `3.2 GB` (10^9), `41 MB`, `7 kB`.
-package func byteText(_ bytes: Int) -> String {
-  let value = Double(bytes)
-  if value >= 1e9 { return decimals(value / 1e9, 1) + " GB" }
-  if value >= 1e6 { return decimals(value / 1e6, 0) + " MB" }
-  return decimals(value / 1e3, 0) + " kB"
 }

@@ -7,23 +7,23 @@ import Tokenization
 import Transformer
 
 extension Plan {
-  /// What of a stage's work is in memory at the same time.
+  /// A part of a stage's work that is in memory at the same time.
   private struct Phase {
     let name: String
     let trains, samples: Bool
     /// Its data, where that is not the stage's own.
     let configuration: Configuration
-    /// As what kind of data that is read.
+    /// The kind of stage that its data is read for.
     let kind: StageKind
   }
 
-  /// The plan of one stage, from its configuration alone: nothing is allocated, of the model only the header is read.
+  /// The plan of one stage, from its configuration alone: nothing is allocated, and only the model's header is read.
   ///
-  /// A stage that samples first and trains afterwards, or evaluates at its end, frees the one before it begins the
-  /// other: the plan is that of the phase that takes most.
+  /// A stage may sample first and train afterwards, or evaluate at its end. It frees one phase's memory before the next
+  /// begins, so the plan is that of the largest phase.
   /// - Parameters:
-  ///   - readsData: count the tokens of the stage's data, where it is there; else as many as the keys allow are
-  ///     assumed.
+  ///   - readsData: whether to count the tokens of the stage's data, if it is there. Otherwise sequences are as long as
+  ///     the keys allow.
   ///   - longest: tokens of the longest training example, where the data is not there yet.
   /// - Throws: `MartletError` when the model's header cannot be read.
   public static func of(
@@ -100,14 +100,17 @@ extension Plan {
     let prompts = try prompts(phase)
     let responses = phase.samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
     var input = PlanInput(
-      model: shape, trains: phase.trains, samples: phase.samples, optimizer: configuration.optimizer.kind,
-      optimizerState: configuration.optimizer.state, gradientShards: configuration.gradientShards,
-      microBatchTokens: configuration.microBatchTokens, slots: configuration.slots,
-      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance),
-      promptsPerStep: max(1, prompts), samplesPerPrompt: configuration.samplesPerPrompt,
-      updateBatch: configuration.updateBatch, responses: max(1, responses),
-      hasReferenceModel: stage == .rl && phase.trains && configuration.loss.requiresReference,
-      recompute: configuration.recompute, threads: threads)
+      model: shape, trains: phase.trains, samples: phase.samples,
+      maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance))
+    (input.optimizer, input.optimizerState) = (configuration.optimizer.kind, configuration.optimizer.state)
+    input.gradientShards = configuration.gradientShards
+    input.microBatchTokens = configuration.microBatchTokens
+    input.slots = configuration.slots
+    (input.promptsPerStep, input.samplesPerPrompt) = (max(1, prompts), configuration.samplesPerPrompt)
+    (input.updateBatch, input.responses) = (configuration.updateBatch, max(1, responses))
+    input.hasReferenceModel = stage == .rl && phase.trains && configuration.loss.requiresReference
+    input.recompute = configuration.recompute
+    input.threads = threads
     if let lengths {
       input.maxSequenceTokens = lengths.longest
       (input.rows, input.targets) = (lengths.rows, lengths.targets)
@@ -120,7 +123,7 @@ extension Plan {
     return input
   }
 
-  /// Prompts that are sampled together.
+  /// How many prompts are sampled together.
   private static func prompts(_ phase: Phase) throws -> Int {
     let configuration = phase.configuration
     switch phase.kind {
@@ -130,7 +133,7 @@ extension Plan {
     }
   }
 
-  /// Problems of the files that are there.
+  /// How many problems the files hold, as far as they are there.
   private static func count(_ paths: [String]) throws -> Int {
     try paths.reduce(0) { count, path in
       FileManager.default.fileExists(atPath: path) ? count + (try Problem.readFile(path).count) : count
@@ -146,7 +149,7 @@ extension Plan {
     }
   }
 
-  /// Tokens that a prompt is taken to have.
+  /// The length that a prompt is assumed to have.
   private static let promptAllowance = 1024
 
   private static func shape(of configuration: Configuration) throws -> ModelConfiguration {

@@ -4,15 +4,15 @@ import Transformer
 
 /// How long a stage's sequences are, from its own data.
 struct PlanLengths {
-  /// Tokens of the longest sequence; of a sampled one with the longest response.
+  /// Tokens of the longest sequence, with the longest response where it is sampled.
   var longest: Int
-  /// Packed rows of the largest micro-batch, and targets of the one that has most.
+  /// Rows of the largest micro-batch, and targets of the one with most.
   var rows: Int
   var targets: Int
   /// Prompts that leave no room for a response.
   var overlong: [PromptRoom.Overlong] = []
 
-  /// What the data of `configuration` makes; nil where it is not there yet.
+  /// The lengths of the data of `configuration`; nil where it is not there yet.
   /// - Throws: `MartletError` for data that cannot be used, with file and line.
   init?(_ configuration: Configuration, kind: StageKind) throws {
     let paths = configuration.data
@@ -85,7 +85,7 @@ struct PlanLengths {
     let response = configuration.sampling.maxTokens
     let longest = min(loaded.model.configuration.contextLength, prompt + response)
     let rows = min(max(configuration.microBatchTokens, longest), configuration.updateBatch * longest)
-    // Where responses share their prompt, all rows behind it may be targets.
+    // Where responses share their prompt, all rows after it may be targets.
     let targets = sharesPrompts ? rows - prompt + 1 : (rows / longest + 1) * response
     var found = PlanLengths(longest: longest, rows: rows, targets: min(rows, targets))
     found.overlong = overlong

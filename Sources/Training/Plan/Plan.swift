@@ -1,86 +1,86 @@
 import Reports
+import Support
 import Tensor
 import Transformer
 
 /// What a plan is made from: plain numbers of a configuration.
 public struct PlanInput: Sendable {
+  /// The model's shape.
   public var model: ModelConfiguration
   /// Whether weights are updated (sft, rft, rl).
   public var trains: Bool
   /// Whether responses are sampled (rl, eval, hint, rft).
   public var samples: Bool
-  public var optimizer: OptimizerKind
-  public var optimizerState: OptimizerState
-  public var gradientShards: Int
+  /// Tokens of the longest sequence, prompt included.
+  public var maxSequenceTokens: Int
+  /// Which optimizer steps the weights.
+  public var optimizer = OptimizerKind.adamw
+  /// How its moments are stored.
+  public var optimizerState = OptimizerState.float32
+  /// Parts that a gradient is summed in.
+  public var gradientShards = 1
   /// Packed rows of a micro-batch; one longer sequence is taken whole.
-  public var microBatchTokens: Int
+  public var microBatchTokens = 4096
   /// Packed rows of the largest micro-batch, and its targets, where they are known; nil: what the budget allows.
   public var rows, targets: Int?
-  /// Sequences the sampler has open at once.
-  public var slots: Int
-  /// The longest sequence, prompt included.
-  public var maxSequenceTokens: Int
-  public var promptsPerStep: Int
-  public var samplesPerPrompt: Int
-  /// Responses an optimizer step.
-  public var updateBatch: Int
-  /// Responses a step that are sampled anew: 0 for fine-tuning on given data.
-  public var responses: Int
-  public var hasReferenceModel: Bool
+  /// Sequences that the sampler has open at once.
+  public var slots = 64
+  /// Prompts of a rollout step.
+  public var promptsPerStep = 0
+  /// Responses to each prompt.
+  public var samplesPerPrompt = 1
+  /// Responses of one optimizer step.
+  public var updateBatch = 1
+  /// Responses sampled in one step: 0 for fine-tuning on given data.
+  public var responses = 0
+  /// Whether a frozen reference scores the samples.
+  public var hasReferenceModel = false
   /// Whether the reference's weights are the policy's own, without adapters.
   public var referenceSharesWeights = false
-  public var recompute: Recomputation
-  public var threads: Int
+  /// Whether layers are run again in the backward pass.
+  public var recompute = Recomputation.auto
+  /// Worker threads.
+  public var threads = WorkerPool.physicalCoreCount
 
-  public init(
-    model: ModelConfiguration, trains: Bool, samples: Bool, optimizer: OptimizerKind = .adamw,
-    optimizerState: OptimizerState = .float32, gradientShards: Int = 1, microBatchTokens: Int, slots: Int,
-    maxSequenceTokens: Int, promptsPerStep: Int = 0, samplesPerPrompt: Int = 1,
-    updateBatch: Int = 1, responses: Int = 0, hasReferenceModel: Bool = false,
-    recompute: Recomputation = .auto, threads: Int = WorkerPool.physicalCoreCount
-  ) {
+  /// Everything else has its default.
+  public init(model: ModelConfiguration, trains: Bool, samples: Bool, maxSequenceTokens: Int) {
     self.model = model
     self.trains = trains
     self.samples = samples
-    self.optimizer = optimizer
-    self.optimizerState = optimizerState
-    self.gradientShards = gradientShards
-    self.microBatchTokens = microBatchTokens
-    self.slots = slots
     self.maxSequenceTokens = maxSequenceTokens
-    self.promptsPerStep = promptsPerStep
-    self.samplesPerPrompt = samplesPerPrompt
-    self.updateBatch = updateBatch
-    self.responses = responses
-    self.hasReferenceModel = hasReferenceModel
-    self.recompute = recompute
-    self.threads = threads
   }
 }
 
 /// Memory and time of a run, before anything is allocated.
 public struct Plan: Codable, Sendable, Equatable {
+  /// The memory of one part of the work.
   public struct Part: Codable, Sendable, Equatable {
+    /// Which part.
     public var name: String
+    /// Bytes at most.
     public var bytes: Int
   }
 
   /// The stage it is for; nil: made from plain numbers.
   public var stage: StageKind?
-  /// What takes memory, and how much at most.
+  /// The parts that take memory, with their bytes at most.
   public var parts: [Part]
   /// The sum of the parts.
   public var peakBytes: Int
+  /// Bytes that may be taken.
   public var availableBytes: Int
   /// Whether layers are run again in the backward pass, because it was asked for or nothing else fits.
   public var recomputes: Bool
   /// Every response as long as allowed, at the speed of a large matrix product; null when nothing was measured.
   public var samplingSecondsPerStep: Double?
+  /// The same for the optimizer's part of a step.
   public var updateSecondsPerStep: Double?
   /// Why this cannot run, each with a remedy. Empty: it can.
   public var refusals: [String]
+  /// What else there is to know.
   public var notes: [String]
 
+  /// Whether the run is possible.
   public var fits: Bool { refusals.isEmpty }
 
   enum CodingKeys: String, CodingKey {
@@ -117,7 +117,7 @@ public struct Plan: Codable, Sendable, Equatable {
     guard let speed else { return }
     let flops = speed.gflops * 1e9
     let tokens = Double(input.maxSequenceTokens)
-    // A position sees half of its sequence on average.
+    // On average a position attends to half of its sequence.
     let each = scale.forwardOperations(contextLength: input.maxSequenceTokens / 2) + scale.headOperations
     if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
     if input.trains {

@@ -3,10 +3,10 @@ import Foundation
 import Rollout
 import Support
 
-/// What a stage has sampled so far, on disk: a run that ends, however that comes about, samples none of it again.
+/// What a stage has sampled so far, on disk. A run that was ended in any way samples none of it again.
 final class EpisodeJournal {
-  /// Which trajectory of the run, and what it goes on from: other weights, another prompt, hint, setting or interpreter
-  /// makes another trajectory, whatever the files are called.
+  /// Which trajectory of the run, and a hash of what it depends on: other weights, another prompt, hint, setting or
+  /// interpreter make another trajectory, whatever the files are called.
   private struct Key: Codable, Hashable {
     var step: Int
     var id: String
@@ -29,7 +29,7 @@ final class EpisodeJournal {
     }
   }
 
-  /// A call that came back, or an episode that ended.
+  /// A call that came back, or an episode that is finished.
   private struct Record: Codable {
     var of: Key
     var call: Episode.Call?
@@ -41,15 +41,17 @@ final class EpisodeJournal {
 
   private let place: String
   private let name: String
-  /// The identity of the model that samples; whoever changes its weights says so here.
-  var model: String
-  /// What is appended to: a file a step, so that a step's go when a later checkpoint is whole.
+  /// The identity of the model that samples, without the weights that are trained.
+  private let model: String
+  /// The identity of the trained weights; to be set whenever they change.
+  var weights = ""
+  /// The file that is appended to. Each step has a file, which is removed once a later checkpoint is whole.
   private var current: (step: Int, journal: Journal)?
   private var finished: [Key: Episode] = [:]
-  /// What was executed for unfinished ones, in order.
+  /// The calls of unfinished episodes, in order.
   private var executed: [Key: [Episode.Call]] = [:]
 
-  /// `journal/<name>-<step>.log`; what a run left there counts when `resume` is true, else it is removed.
+  /// Opens the files `journal/<name>-<step>.log`. With `resume` their records count, else the files are removed.
   /// - Parameter model: as ``LoadedModel/identity(trained:pool:)`` gives it.
   /// - Throws: `MartletError` (io).
   init(_ folder: RunFolder, name: String = "episodes", model: String, resume: Bool) throws {
@@ -78,7 +80,7 @@ final class EpisodeJournal {
 
   private func path(_ step: Int) -> String { "\(place)/\(name)-\(step).log" }
 
-  /// Of which there is a file, in order.
+  /// The steps that have a file, in order.
   private func steps() -> [Int] {
     RunFolder.contents(place).compactMap { file in
       guard file.hasPrefix(name + "-"), file.hasSuffix(".log") else { return nil }
@@ -95,13 +97,13 @@ final class EpisodeJournal {
     return opened
   }
 
-  /// Samples what is not here yet.
+  /// Samples the requests that have no finished episode yet.
   /// - Returns: judged episodes in the order of the requests.
   /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
     let journal = try journal(step: step)
     let (settings, means) = (engine.settings(step: step), engine.means)
-    let keys = requests.map { Key($0, settings, model: model, means: means) }
+    let keys = requests.map { Key($0, settings, model: model + weights, means: means) }
     var episodes = keys.map { finished[$0] }
     let open = requests.indices.filter { episodes[$0] == nil }
     var failure: (any Error)?
@@ -115,7 +117,7 @@ final class EpisodeJournal {
         return request
       }, step: step, what: what, onEpisode: { append(Record(of: keys[open[$0]], episode: $1)) },
       onCall: { place, call in
-        // The sandbox's own failure says nothing about the code.
+        // A failure of the sandbox says nothing about the code.
         if call.status != .sandboxError { append(Record(of: keys[open[place]], call: call)) }
       })
     if let failure { throw failure }
@@ -124,14 +126,14 @@ final class EpisodeJournal {
     return try engine.judged(episodes.compactMap(\.self))
   }
 
-  /// To be called when what was sampled before `step` is safe elsewhere.
+  /// Forgets the steps before `step`. Call it when a checkpoint has made them safe.
   func forget(before step: Int) {
     for old in steps() where old < step { unlink(path(old)) }
     finished = finished.filter { $0.key.step >= step }
     executed = executed.filter { $0.key.step >= step }
   }
 
-  /// Ends the journal; its files go.
+  /// Ends the journal and removes its files.
   func remove() {
     current?.journal.close()
     current = nil

@@ -2,14 +2,14 @@ import Foundation
 import PPO
 import Rollout
 
-/// A step's episodes: which problems, how many samples, dynamic sampling.
+/// Samples the episodes of a step: which problems, how many samples of each, and dynamic sampling.
 final class EpisodeSource {
   private let engine: RolloutEngine
   private let problems: [Problem]
   private let configuration: Configuration
   private let order: DataOrder
-  private let journal: EpisodeJournal
-  /// The problems that the last step asked for, told apart.
+  let journal: EpisodeJournal
+  /// The problems of the last step, with distinct ids.
   private var lastProblems: [Problem] = []
 
   init(
@@ -22,17 +22,17 @@ final class EpisodeSource {
     order = DataOrder(count: problems.count, seed: configuration.seed)
   }
 
-  /// Optimizer steps of a rollout step when no group is dropped.
+  /// How many optimizer steps a rollout step has when no group is dropped.
   static func updates(_ configuration: Configuration) -> Int {
     let responses = configuration.promptsPerStep * configuration.samplesPerPrompt
     return (responses + configuration.updateBatch - 1) / configuration.updateBatch
   }
 
-  /// Places of the endless order that belong to a step, whether its groups need them or not.
+  /// How many places of the endless order of problems belong to a step, whether it needs them or not.
   var span: Int { configuration.promptsPerStep * max(1, configuration.groups.refill) }
 
   /// All judged episodes of a step, and those to learn from. With dynamic sampling, groups without a signal are
-  /// replaced by groups of the next prompts in order until there are enough or the budget is spent.
+  /// replaced by groups of the next problems, until there are enough or the budget is spent.
   /// - Parameters:
   ///   - place: the step's first place in the endless order of problems.
   ///   - rates: success rates by problem, for the knapsack's budgets.
@@ -43,7 +43,7 @@ final class EpisodeSource {
     var groups = 0
     var taken = 0
     lastProblems = []
-    // A problem that comes twice in a step (a small file) is another one for the draws.
+    // A problem that comes twice in a step (a small file) gets another id, which keys other draws.
     var ids = DistinctIds(separator: "#")
     while groups < wanted, taken < span {
       let chosen = order.items(from: place + taken, count: min(wanted - groups, span - taken)).map {
@@ -53,7 +53,7 @@ final class EpisodeSource {
       lastProblems += chosen
       for group in try sample(chosen, step: step, rates: rates) {
         all += group
-        // By the verdicts: the reward may give a right answer any weight, or none.
+        // The verdicts tell, since the reward may give a right answer any weight, or none.
         let hasSignal = groupHasSignal(group.map { $0.isScorable ? ($0.verdict == .correct ? 1 : 0) : .nan })
         guard configuration.groups.refill == 0 || hasSignal else { continue }
         kept += group
@@ -64,25 +64,25 @@ final class EpisodeSource {
     return (all, kept)
   }
 
-  /// The reward of the greedy answer to each problem of the step (ReMax); NaN: nothing could score it.
-  func greedyRewards(step: Int) throws -> [String: Double] {
+  /// The reward of the greedy answer to each problem of the step (ReMax); NaN: it could not be scored.
+  func greedyRewards(_ step: Int) throws -> [String: Double] {
     var rewards: [String: Double] = [:]
     let requests = try engine.requests(lastProblems, samples: 0..<1)
     var settings = engine.settings(step: step)
-    settings.sampling.temperature = 0
+    settings.temperature = 0
     let episodes = try engine.judged(engine.sampler.run(requests, settings: settings))
     for episode in episodes { rewards[episode.id] = episode.reward?.total ?? .nan }
     return rewards
   }
 
-  /// The share of right answers by problem.
+  /// The share of right answers by problem id, without episodes that cannot be scored.
   static func successRates(_ episodes: [Episode]) -> [String: Double] {
     Dictionary(grouping: episodes.filter(\.isScorable), by: \.id).mapValues { group in
       Double(group.count { $0.verdict == .correct }) / Double(group.count)
     }
   }
 
-  /// How many samples each problem gets.
+  /// How many samples each problem gets: the same for all, or by the knapsack.
   private func budgets(_ chosen: [Problem], _ rates: [String: Double]) -> [Int] {
     let count = configuration.samplesPerPrompt
     guard configuration.groups.knapsack else { return chosen.map { _ in count } }
@@ -90,7 +90,7 @@ final class EpisodeSource {
       chosen.map { rates[$0.id] }, samplesPerPrompt: count)
   }
 
-  /// A group of episodes for each problem.
+  /// Samples a group of episodes for each problem.
   private func sample(_ chosen: [Problem], step: Int, rates: [String: Double]) throws -> [[Episode]] {
     let budgets = budgets(chosen, rates)
     let requests = try zip(chosen, budgets).flatMap { try engine.requests([$0], samples: 0..<$1) }

@@ -4,85 +4,44 @@ import PPO
 import Tensor
 import Transformer
 
-/// One sequence of an update batch, with all that its loss needs.
-package struct LearningSample {
-  var tokens: [Int32]
-  /// The response region begins here; the arrays of `policy`, `advantages` and `corrections` cover what follows.
-  var responseStart: Int
-  package var policy: PolicySample
-  package var advantages: [Double]
-  var corrections: [Double]?
-  /// What the value head is fitted to; nil without a critic.
-  var returns: [Double]?
-  var temperature: Float = 1
-  /// By response token, the ids a filter kept when it was drawn; nil: no filter.
-  var kept: [[Int32]?]?
-
-  package init(
-    tokens: [Int32], responseStart: Int, policy: PolicySample, advantages: [Double], corrections: [Double]? = nil,
-    returns: [Double]? = nil, temperature: Float = 1, kept: [[Int32]?]? = nil
-  ) {
-    self.tokens = tokens
-    self.responseStart = responseStart
-    self.policy = policy
-    self.advantages = advantages
-    self.corrections = corrections
-    self.returns = returns
-    self.temperature = temperature
-    self.kept = kept
-  }
-
-  /// How many tokens neighbours may have in common: the prompt without its last token, whose row is asked for the first
-  /// draw.
-  var prefixLength: Int { max(0, responseStart - 1) }
-
-  /// What the log-prob head is asked for; rows count from the sequence's first token.
-  var targets: [(place: Int, target: Target)] {
-    policy.responseMask.indices.filter { policy.responseMask[$0] }.map { t in
-      let position = responseStart + t
-      return (
-        t, Target(row: position - 1, token: tokens[position], temperature: temperature, kept: kept?[t])
-      )
-    }
-  }
-}
-
-/// What an update did.
+/// The result of one optimizer step.
 package struct UpdateResult {
   var metrics = PolicyMetrics()
   var valueLoss = 0.0
   var gradientNorm = 0.0
   var learningRate = 0.0
-  /// Tokens that went through the model.
+  /// How many tokens went through the model.
   var tokens = 0
-  /// By sample, the log-probs of its masked tokens in order, before the update.
+  /// For each sample, the log-probs of its masked tokens in order, before the update.
   var logProbs: [[Float]] = []
 }
 
 /// Computes gradients of update batches and steps the optimizer.
 ///
-/// The loss's denominators are counts over the whole update batch, fixed before the first backward pass, so it does not
-/// matter how the batch is cut into micro-batches (to the last bit with `matmul: exact`).
+/// The denominators of the loss are counts over the whole update batch, fixed before the first backward pass. So it
+/// does not matter how the batch is cut into micro-batches (to the last bit with `matmul: exact`).
 package final class Learner {
   let model: LanguageModel
   let pool: WorkerPool
   let pass: TrainingPass
+  /// One number for each trained weight.
   package let gradients: FloatBuffer
   let optimizer: Optimizer
   let loss: LossSettings
   let objective: PolicyObjective
   let microBatchTokens: Int
-  /// Whether a prompt that neighbours have in common goes through the model once. Sums over rows then depend on where a
-  /// batch is cut, which `exact` promises not to show.
+  /// Whether a prompt that neighbours share is computed once. Sums over rows then depend on where a batch is cut, which
+  /// `exact` must not show.
   let sharesPrompts: Bool
   let gradientShards: Int
-  /// Called before weights and moments change.
+  /// Is called before weights and moments change.
   var beforeUpdate: () throws -> Void = {}
   /// As in `TrainingPass`.
   package var timer: PartTimer? { didSet { pass.timer = timer } }
   private let cluster: any Cluster
   private let spareBuffers = SpareBuffers()
 
+  /// A learner of `model`, whose weights it changes.
   package init(model: LanguageModel, configuration: Configuration, pool: WorkerPool) {
     self.model = model
     self.pool = pool
@@ -99,8 +58,9 @@ package final class Learner {
     cluster = VirtualCluster(size: configuration.ranks)
   }
 
-  /// One optimizer step on `samples`. `weights`: each sample's token weight, from `Aggregation`.
-  /// - Throws: `MartletError` (data) when the gradient is not finite; the weights are then as before.
+  /// Takes one optimizer step on `samples`.
+  /// - Parameter weights: the weight of each sample's tokens, from `Aggregation`.
+  /// - Throws: `MartletError` (data) when the gradient is not finite. The weights are then as before.
   package func update(_ samples: [LearningSample], weights: [Double], totalSteps: Int) throws -> UpdateResult {
     precondition(samples.count == weights.count, "\(samples.count) samples, but \(weights.count) weights")
     var result = UpdateResult()
@@ -131,7 +91,7 @@ package final class Learner {
     return result
   }
 
-  /// How many tokens each sample has in common with the one before it.
+  /// How many leading tokens each sample shares with the sample before it.
   static func sharedCounts(_ samples: [LearningSample]) -> [Int] {
     samples.indices.map { index in
       guard index > 0 else { return 0 }
@@ -140,8 +100,8 @@ package final class Learner {
     }
   }
 
-  /// Neighbouring samples that take `budget` rows at most when packed; a longer sample stands alone.
-  /// - Parameter shared: how many rows each sample need not have because the one before it has them; nil: none.
+  /// Groups of neighbouring samples with at most `budget` rows when packed. A longer sample stands alone.
+  /// - Parameter shared: how many rows each sample shares with the one before it; nil: none.
   static func microBatches(_ lengths: [Int], shared: [Int]? = nil, _ range: Range<Int>, budget: Int) -> [Range<Int>] {
     var batches: [Range<Int>] = []
     var start = range.lowerBound
@@ -160,12 +120,12 @@ package final class Learner {
     return batches
   }
 
-  /// The tokens of neighbouring samples, laid out for the model.
+  /// Packs the tokens of neighbouring samples for the model.
   private static func pack(_ samples: ArraySlice<LearningSample>, sharing: Bool) -> PackedTokens {
     PackedTokens(samples.map(\.tokens), prefixLengths: samples.map { sharing ? $0.prefixLength : 0 })
   }
 
-  /// Forward and backward of one micro-batch; adds to the gradients.
+  /// Runs forward and backward of one micro-batch, and adds to the gradients.
   private func accumulate(
     _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
   ) {
@@ -201,7 +161,7 @@ package final class Learner {
     pass.backward()
   }
 
-  /// The critic's part of the loss, at the rows whose next token the policy wrote.
+  /// The critic's part of the loss, at the rows that predict a token of the policy.
   private func fitValues(
     _ targets: MicroBatchTargets, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
   ) {
@@ -229,7 +189,7 @@ package final class Learner {
   ) -> (logProbs: [[Float]], values: [[Float]]) {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
-    // Sharing changes no bit of a forward pass.
+    // Sharing prompts changes no bit of a forward pass.
     let (lengths, shared) = (samples.map(\.tokens.count), sharedCounts(samples))
     for batch in microBatches(lengths, shared: shared, samples.indices, budget: microBatchTokens) {
       let packed = pack(samples[batch], sharing: true)
@@ -243,5 +203,61 @@ package final class Learner {
       }
     }
     return (logProbs, values)
+  }
+}
+
+/// The targets of one micro-batch, and the samples that they belong to.
+struct MicroBatchTargets {
+  /// A target's sample in the update batch, and its index in that sample's response.
+  struct Place {
+    let sample: Int
+    let token: Int
+  }
+
+  var all: [Target] = []
+  var places: [Place] = []
+
+  init(_ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens) {
+    for (sequence, index) in batch.enumerated() {
+      for (place, target) in samples[index].targets {
+        var target = target
+        target.row = packed.row(sequence, target.row)
+        all.append(target)
+        places.append(Place(sample: index, token: place))
+      }
+    }
+  }
+
+  /// The coefficients of a loss that needs whole responses (GSPO, GMPO, ...).
+  func coefficients(
+    _ scores: TargetScores, _ samples: [LearningSample], _ weights: [Double], _ objective: PolicyObjective,
+    _ metrics: inout PolicyMetrics
+  ) -> [TargetCoefficients] {
+    var result: [TargetCoefficients] = []
+    var start = 0
+    while start < places.count {
+      let index = places[start].sample
+      let sample = samples[index]
+      var end = start
+      var logProbs = [Float](repeating: 0, count: sample.policy.responseMask.count)
+      var entropies = logProbs
+      while end < places.count, places[end].sample == index {
+        logProbs[places[end].token] = scores.logProbs[end]
+        entropies[places[end].token] = scores.entropies[end]
+        end += 1
+      }
+      let tokens = objective.sequence(
+        sample.policy, logProbs: logProbs, entropies: entropies, advantages: sample.advantages, weight: weights[index],
+        corrections: sample.corrections)
+      for place in places[start..<end] {
+        let token = tokens[place.token]
+        metrics.add(
+          token, logProb: logProbs[place.token], entropy: entropies[place.token],
+          oldLogProb: sample.policy.oldLogProbs[place.token])
+        result.append(TargetCoefficients(logProb: Float(token.dLogProb), entropy: Float(token.dEntropy)))
+      }
+      start = end
+    }
+    return result
   }
 }

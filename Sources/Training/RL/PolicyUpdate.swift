@@ -2,8 +2,20 @@ import PPO
 import Rollout
 import Support
 import Tensor
+import Transformer
 
-/// From judged episodes to optimizer steps: reference and old log-probs, advantages over the whole rollout batch, then
+/// The judged episodes of one rollout step, ready for the loss.
+struct RolloutBatch {
+  let episodes: [Episode]
+  /// One for each episode.
+  var samples: [LearningSample]
+  /// Whether the very weights that learn now have sampled the episodes.
+  let isOnPolicy: Bool
+  /// The mean KL that was taken off the rewards; nil: the loss takes none.
+  var rewardKL: Double?
+}
+
+/// From judged episodes to optimizer steps: log-probs of the reference, advantages over the whole rollout batch, then
 /// one update after the other.
 struct PolicyUpdate {
   let run: TrainingRun
@@ -18,92 +30,95 @@ struct PolicyUpdate {
       ? try ReferenceModel(run.configuration, current: run.loaded, context: run.context) : nil
   }
 
+  /// Gives the episodes all that the loss reads: masks, old and reference log-probs, values, advantages.
   /// - Parameters:
-  ///   - own: the episodes were sampled from these very weights, so the first update's log-probs must be the stored
-  ///     ones.
-  ///     Others' may be corrected for: see `loss.correction`.
-  ///   - greedy: reward of the greedy answer by problem id (ReMax); NaN: nothing could score it, and its group leaves
-  ///     the loss.
-  /// - Returns: the results of the updates and the KL that was taken off the rewards, if any.
-  func learn(
-    _ episodes: [Episode], own: Bool, greedy: [String: Double] = [:], maskTruncated: Bool = false, totalSteps: Int
-  ) throws -> (updates: [UpdateResult], rewardKL: Double?, samples: [LearningSample]) {
-    var samples = Experience.samples(episodes)
+  ///   - isOnPolicy: these very weights sampled the episodes, so the first update must find the stored log-probs. Those
+  ///     of another sampler may be corrected for: see `loss.correction`.
+  ///   - greedyRewards: the reward of the greedy answer by problem id (ReMax). NaN: nothing could score it, and its
+  ///     group leaves the loss.
+  ///   - maskTruncated: whether responses that were cut off leave the loss.
+  func batch(
+    _ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:], maskTruncated: Bool = false
+  ) -> RolloutBatch {
+    var samples = LearningSample.samples(episodes)
     for (index, episode) in episodes.enumerated() {
-      let baseline = greedy[episode.id]
+      let baseline = greedyRewards[episode.id]
       samples[index].policy.greedyReward = baseline
       if baseline?.isNaN == true || (maskTruncated && episode.finish == .length) {
         samples[index].policy.leaveLoss()
       }
     }
-    if !own, loss.correction.kind != .none { correct(&samples) }
-    reference?.score(&samples)
-    if loss.advantage.requiresValues { scoreValues(&samples) }
-    let rewardKL = prepare(&samples)
-    var updates: [UpdateResult] = []
-    let size = run.configuration.updateBatch
-    for start in stride(from: 0, to: samples.count, by: size) {
-      let batch = Array(samples[start..<min(start + size, samples.count)])
-      let weights = loss.aggregation.weights(batch.map(\.policy), length: loss.aggregationLength)
-      let result = try run.learner.update(batch, weights: weights, totalSteps: totalSteps)
-      if own, start == 0 { try check(result, batch, episodes) }
-      updates.append(result)
-    }
-    return (updates, rewardKL, samples)
+    if !isOnPolicy, loss.correction.kind != .none { correctForSampler(&samples) }
+    reference?.addLogProbs(to: &samples)
+    if loss.advantage.requiresValues { addValues(to: &samples) }
+    let rewardKL = loss.klInReward ? takeKLOffRewards(&samples) : nil
+    addAdvantages(to: &samples)
+    return RolloutBatch(episodes: episodes, samples: samples, isOnPolicy: isOnPolicy, rewardKL: rewardKL)
   }
 
-  /// The stored log-probs are another sampler's. The policy's own take their place; the two give the factors.
-  private func correct(_ samples: inout [LearningSample]) {
+  /// One optimizer step for each `update_batch` samples, in order.
+  /// - Throws: `MartletError` (data) when a gradient is not finite, or when the first update does not find the
+  ///   log-probs that the sampler stored.
+  func learn(_ batch: RolloutBatch, totalSteps: Int) throws -> [UpdateResult] {
+    let size = run.configuration.updateBatch
+    return try stride(from: 0, to: batch.samples.count, by: size).map { start in
+      let samples = Array(batch.samples[start..<min(start + size, batch.samples.count)])
+      let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
+      let result = try run.learner.update(samples, weights: weights, totalSteps: totalSteps)
+      if batch.isOnPolicy, start == 0 { try checkLogProbs(result, samples, batch.episodes) }
+      return result
+    }
+  }
+
+  /// The stored log-probs are another sampler's. The policy's own take their place; both together give the importance
+  /// weights.
+  private func correctForSampler(_ samples: inout [LearningSample]) {
     let found = Learner.score(
       samples, pass: run.learner.pass, microBatchTokens: run.configuration.microBatchTokens
     ).logProbs
     for index in samples.indices {
       samples[index].policy.samplerLogProbs = samples[index].policy.oldLogProbs
-      samples[index].policy.oldLogProbs = Experience.spread(found[index], over: samples[index].policy.responseMask)
+      samples[index].policy.oldLogProbs = samples[index].spread(found[index])
     }
     for (index, factors) in loss.correction.factors(samples.map(\.policy)).enumerated() {
       samples[index].corrections = factors
     }
   }
 
-  /// KL in the reward, advantages and returns, in this order: each reads what the one before it wrote.
-  private func prepare(_ samples: inout [LearningSample]) -> Double? {
-    var policies = samples.map(\.policy)
-    var rewardKL: Double?
-    if loss.klInReward {
-      let coefficient = run.state.kl?.coefficient ?? loss.klCoef
-      let applied = KLInReward(loss.klPenalty).apply(policies, coefficient: coefficient)
-      policies = applied.samples
-      rewardKL = applied.kl
-      if loss.klTarget > 0 {
-        var controller =
-          run.state.kl
-          ?? AdaptiveKLController(coefficient: loss.klCoef, target: loss.klTarget, horizon: loss.klHorizon)
-        controller.update(kl: applied.kl, sequences: policies.count)
-        run.state.kl = controller
-      }
-    }
-    let advantages = loss.advantages(PolicyBatch(policies))
-    for index in samples.indices {
-      samples[index].policy = policies[index]
-      samples[index].advantages = advantages.perToken[index]
-      samples[index].returns = advantages.returns?[index]
-    }
-    return rewardKL
-  }
-
-  private func scoreValues(_ samples: inout [LearningSample]) {
+  private func addValues(to samples: inout [LearningSample]) {
     let scores = Learner.score(
       samples, pass: run.learner.pass, microBatchTokens: run.configuration.microBatchTokens, values: true)
+    for index in samples.indices { samples[index].policy.values = samples[index].spread(scores.values[index]) }
+  }
+
+  /// Takes the KL to the reference off the rewards, and adapts its coefficient where `kl_target` asks for that.
+  /// - Returns: the mean KL.
+  private func takeKLOffRewards(_ samples: inout [LearningSample]) -> Double {
+    let coefficient = run.state.kl?.coefficient ?? loss.klCoef
+    let applied = KLInReward(loss.klPenalty).apply(samples.map(\.policy), coefficient: coefficient)
+    for index in samples.indices { samples[index].policy = applied.samples[index] }
+    if loss.klTarget > 0 {
+      var controller =
+        run.state.kl
+        ?? AdaptiveKLController(coefficient: loss.klCoef, target: loss.klTarget, horizon: loss.klHorizon)
+      controller.update(kl: applied.kl, sequences: samples.count)
+      run.state.kl = controller
+    }
+    return applied.kl
+  }
+
+  private func addAdvantages(to samples: inout [LearningSample]) {
+    let advantages = loss.advantages(PolicyBatch(samples.map(\.policy)))
     for index in samples.indices {
-      samples[index].policy.values = Experience.spread(scores.values[index], over: samples[index].policy.responseMask)
+      samples[index].advantages = advantages.perToken[index]
+      samples[index].returns = advantages.returns?[index]
     }
   }
 
   /// The sampler's log-probs are the trainer's, bit for bit; `blas` alone gives that up.
-  private func check(_ result: UpdateResult, _ batch: [LearningSample], _ episodes: [Episode]) throws {
+  private func checkLogProbs(_ result: UpdateResult, _ samples: [LearningSample], _ episodes: [Episode]) throws {
     guard run.configuration.matmul != .blas else { return }
-    for (index, sample) in batch.enumerated() {
+    for (index, sample) in samples.enumerated() {
       for (place, (token, _)) in sample.targets.enumerated() {
         let now = result.logProbs[index][place]
         let drawn = sample.policy.oldLogProbs[token]
@@ -111,10 +126,53 @@ struct PolicyUpdate {
           let episode = episodes[index]
           throw MartletError(
             .data,
-            "episode \(episode.id), sample \(episode.sample), token \(sample.responseStart + token): drawn with log-prob "
-              + "\(drawn), but the trainer finds \(now); this is a bug of ours: please report it with config.yaml")
+            "episode \(episode.id), sample \(episode.sample), token \(sample.responseStart + token): drawn with "
+              + "log-prob \(drawn), but the trainer finds \(now); this is a bug of ours: please report it with "
+              + "config.yaml")
         }
       }
     }
+  }
+}
+
+/// The frozen model of the KL term, or the teacher of a distillation.
+final class ReferenceModel {
+  private let pass: TrainingPass
+  private let microBatchTokens: Int
+
+  /// Whether the reference needs no weights of its own: it is the policy without its adapters, which began at zero.
+  static func sharesWeights(_ configuration: Configuration) -> Bool {
+    configuration.refModel == nil && configuration.lora.rank > 0 && configuration.lora.start == .orthogonal
+  }
+
+  /// - Parameter current: the policy as it is now. Its weights are copied where no file holds them: without `ref_model`
+  ///   and `model`.
+  /// - Throws: `MartletError` when the model cannot be read, or has another vocabulary.
+  init(_ configuration: Configuration, current: LoadedModel, context: StageContext) throws {
+    let model: LanguageModel
+    if Self.sharesWeights(configuration), current.model.configuration.adapters != nil {
+      model = current.model.base(valueHead: false)
+    } else if let path = configuration.refModel ?? configuration.model {
+      model = try LoadedModel.load(path, valueHead: false).model
+    } else {
+      let plain = current.model.merged(pool: context.pool)
+      var shape = plain.configuration
+      shape.valueHead = false
+      model = LanguageModel(configuration: shape)
+      model.weights.pointer.update(from: plain.weights.pointer, count: model.weights.count)
+    }
+    let (own, policy) = (model.configuration.vocabularySize, current.model.configuration.vocabularySize)
+    guard own == policy else {
+      throw MartletError(.configuration, "ref_model: has \(own) words, the model \(policy)")
+    }
+    pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
+    pass.timer = context.timer
+    microBatchTokens = configuration.microBatchTokens
+  }
+
+  /// Fills in `refLogProbs`.
+  func addLogProbs(to samples: inout [LearningSample]) {
+    let scores = Learner.score(samples, pass: pass, microBatchTokens: microBatchTokens)
+    for index in samples.indices { samples[index].policy.refLogProbs = samples[index].spread(scores.logProbs[index]) }
   }
 }

@@ -5,68 +5,110 @@ import Reports
 import Rollout
 import Support
 
-/// Reinforcement learning with the interpreter in the rollouts: sample, judge, learn.
-enum RLStage {
+/// Reinforcement learning with the interpreter in the rollouts: GRPO, or what the `loss` section makes of it.
+struct RLStage {
+  private let configuration: Configuration
+  private let run: TrainingRun
+  private let engine: RolloutEngine
+  private let rollouts: EpisodeSource
+  private let update: PolicyUpdate
+  private let heldOut: [Problem]
+
+  /// Runs the stage, or what is left of it.
+  /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
   static func run(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     if folder.isFinished(configuration) { return context.onEvent(.note("\(folder.path) is finished")) }
+    let stage = try RLStage(configuration, folder: folder, context: context)
+    while !stage.run.isDone { try stage.step() }
+    try stage.run.finish()
+    stage.rollouts.journal.remove()
+  }
+
+  private init(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
+    self.configuration = configuration
     let placed = try Stage.problems(configuration.data, key: "data")
-    let run = try TrainingRun(configuration, folder: folder, context: context)
+    run = try TrainingRun(configuration, folder: folder, context: context)
     let placedHeldOut =
       try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
-    let engine = try RolloutEngine(
+    engine = try RolloutEngine(
       run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
     let problems = try engine.admit(placed, folder: folder)
-    let heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
-    let update = try PolicyUpdate(run)
-    // The weights that change are told apart by the state's hash, which every step's metrics hold anyway.
-    let fixed = run.loaded.identity(trained: false, pool: context.pool)
-    let journal = try EpisodeJournal(folder, model: fixed, resume: context.resume)
-    let source = EpisodeSource(engine, problems: problems, journal: journal, configuration: configuration)
-    while !run.isDone {
-      let started = ContinuousClock.now
-      engine.sampler.weightsChanged()
-      journal.model = fixed + (run.lastHash ?? run.hash())
-      let place = run.state.place ?? run.state.step * source.span
-      let (episodes, filtered): ([Episode], [Episode])
-      do {
-        (episodes, filtered) = try source.episodes(
-          step: run.state.step, from: place, rates: run.state.successRates ?? [:])
-      } catch let interruption as Interrupted {
-        // Finished episodes of this step are in the journal; the weights are as the step before left them.
-        try run.saveNow()
-        throw interruption
-      }
-      let sampled = ContinuousClock.now
-      if configuration.groups.knapsack {
-        run.state.successRates = (run.state.successRates ?? [:]).merging(EpisodeSource.successRates(episodes)) { $1 }
-      }
-      let greedy =
-        configuration.loss.advantage.requiresGreedyReward ? try source.greedyRewards(step: run.state.step) : [:]
-      let (updates, rewardKL, samples) = try update.learn(
-        filtered, own: true, greedy: greedy, maskTruncated: configuration.groups.maskTruncated,
-        totalSteps: configuration.steps * EpisodeSource.updates(configuration))
-      try EpisodeFile.write(episodes, to: folder.episodeFile(step: run.state.step + 1))
-      var line = Metrics()
-      line["step"] = .int(run.state.step + 1)
-      describe(&line, episodes, engine)
-      describe(&line, updates, samples, rewardKL)
-      line["groups"] = .int(Set(filtered.map(\.id)).count)
-      if !greedy.isEmpty { line["greedy_unscorable"] = .int(greedy.values.count { $0.isNaN }) }
-      line["sampling_seconds"] = .double(Double((sampled - started) / .microseconds(1)) / 1e6)
-      line["seconds"] = .double(Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6)
-      run.state.place = place + source.span
-      let isBest = try isTimeToEvaluate(run) && evaluate(heldOut, &line, run, engine)
-      try run.finishStep(line, saves: isBest)
-      journal.forget(before: run.savedStep)
-      context.onEvent(
-        .progress(
-          Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
+    heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
+    update = try PolicyUpdate(run)
+    rollouts = EpisodeSource(
+      engine, problems: problems,
+      journal: try EpisodeJournal(
+        folder, model: run.loaded.identity(trained: false, pool: context.pool), resume: context.resume),
+      configuration: configuration)
+  }
+
+  /// One step: sample G responses to each prompt, judge them, work out advantages, update the weights, evaluate, save.
+  private func step() throws {
+    let started = ContinuousClock.now
+    let place = run.state.place ?? run.state.step * rollouts.span
+    let (episodes, kept) = try sampleAndJudge(from: place)
+    let samplingSeconds = started.secondsSince
+
+    let greedy = try configuration.loss.advantage.requiresGreedyReward ? rollouts.greedyRewards(run.state.step) : [:]
+    let batch = update.batch(
+      kept, isOnPolicy: true, greedyRewards: greedy, maskTruncated: configuration.groups.maskTruncated)
+    let updates = try update.learn(batch, totalSteps: configuration.steps * EpisodeSource.updates(configuration))
+    run.state.place = place + rollouts.span
+
+    try EpisodeFile.write(episodes, to: run.folder.episodeFile(step: run.state.step + 1))
+    var metrics = Metrics(step: run.state.step + 1)
+    metrics.add(episodes, engine.evaluation(of: episodes))
+    metrics.add(updates, of: batch)
+    metrics["groups"] = .int(Set(kept.map(\.id)).count)
+    if !greedy.isEmpty { metrics["greedy_unscorable"] = .int(greedy.values.count { $0.isNaN }) }
+    metrics["sampling_seconds"] = .double(samplingSeconds)
+    metrics["seconds"] = .double(started.secondsSince)
+
+    let isBest = try isTimeToEvaluate && evaluate(&metrics)
+    try run.finishStep(metrics, saves: isBest)
+    rollouts.journal.forget(before: run.savedStep)
+    run.context.onEvent(
+      .progress(Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
+  }
+
+  /// The step's judged episodes, sampled from the weights as they are, and those of them to learn from.
+  private func sampleAndJudge(from place: Int) throws -> (all: [Episode], kept: [Episode]) {
+    engine.sampler.weightsChanged()
+    rollouts.journal.weights = run.lastHash ?? run.hash()
+    let (episodes, kept): ([Episode], [Episode])
+    do {
+      (episodes, kept) = try rollouts.episodes(step: run.state.step, from: place, rates: run.state.successRates ?? [:])
+    } catch let interruption as Interrupted {
+      // Finished episodes of this step are in the journal; the weights are as the step before left them.
+      try run.saveNow()
+      throw interruption
     }
-    try run.finish()
-    journal.remove()
+    if configuration.groups.knapsack {
+      run.state.successRates = (run.state.successRates ?? [:]).merging(EpisodeSource.successRates(episodes)) { $1 }
+    }
+    return (episodes, kept)
+  }
+
+  private var isTimeToEvaluate: Bool {
+    configuration.evalEvery > 0 && (run.state.step + 1) % configuration.evalEvery == 0
+  }
+
+  /// Evaluates the weights that the step leaves, always with the same draws, and adds the figures as `eval_...`.
+  /// - Returns: whether these weights are the best so far.
+  private func evaluate(_ metrics: inout Metrics) throws -> Bool {
+    engine.sampler.weightsChanged()
+    let episodes = try engine.run(engine.requests(heldOut, samples: 0..<1), step: 0, what: "eval")
+    let evaluation = engine.evaluation(of: episodes)
+    metrics.add(evaluation, prefix: "eval_")
+    let accuracy = evaluation.value(.accuracy) ?? 0
+    let isBest = accuracy > run.state.best?.accuracy ?? -1
+    if isBest { run.state.best = TrainingState.Best(step: run.state.step + 1, accuracy: accuracy) }
+    metrics["best_step"] = run.state.best.map { .int($0.step) }
+    return isBest
   }
 
   /// One update on given episodes: groups by id, rewards from `reward.total`, old log-probs from the file.
+  /// - Throws: `MartletError` (data) naming file and line of an episode that cannot be learnt from.
   static func replay(
     _ path: String, _ configuration: Configuration, folder: RunFolder, context: StageContext
   ) throws {
@@ -80,74 +122,55 @@ enum RLStage {
     configuration.steps = max(1, configuration.steps)
     let run = try TrainingRun(configuration, folder: folder, context: context)
     for (index, episode) in episodes.enumerated() {
-      if let defect = Experience.defect(episode, model: run.loaded.model.configuration) {
+      if let defect = episode.defect(for: run.loaded.model.configuration) {
         throw MartletError(.data, "\(path):\(index + 1): \(defect)")
       }
     }
-    let (updates, rewardKL, samples) = try PolicyUpdate(run).learn(
-      episodes, own: false, totalSteps: configuration.steps)
-    var line = Metrics()
-    line["step"] = .int(run.state.step + 1)
-    describe(&line, updates, samples, rewardKL)
-    try run.finishStep(line)
+    let update = try PolicyUpdate(run)
+    let batch = update.batch(episodes, isOnPolicy: false)
+    var metrics = Metrics(step: run.state.step + 1)
+    metrics.add(try update.learn(batch, totalSteps: configuration.steps), of: batch)
+    try run.finishStep(metrics)
     try run.finish()
   }
+}
 
-  private static func isTimeToEvaluate(_ run: TrainingRun) -> Bool {
-    let every = run.configuration.evalEvery
-    return every > 0 && (run.state.step + 1) % every == 0
+extension Metrics {
+  /// The figures of `evaluation`, each under its name behind `prefix`; null where there is none.
+  fileprivate mutating func add(_ evaluation: Evaluation, prefix: String = "") {
+    for figure in Evaluation.figures { self[prefix + figure.rawValue] = Value(evaluation.value(figure)) }
   }
 
-  /// Evaluates the weights that the step leaves, always with the same draws; figures go into the line as `eval_...`.
-  /// - Returns: whether they are the best so far.
-  private static func evaluate(
-    _ problems: [Problem], _ line: inout Metrics, _ run: TrainingRun, _ engine: RolloutEngine
-  ) throws -> Bool {
-    engine.sampler.weightsChanged()
-    let episodes = try engine.run(engine.requests(problems, samples: 0..<1), step: 0, what: "eval")
-    let figures = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
-    for figure in Evaluation.figures {
-      line["eval_" + figure.rawValue] = figures.value(figure).map { .double($0) } ?? .null
-    }
-    let step = run.state.step + 1
-    let accuracy = figures.value(.accuracy) ?? 0
-    let isBest = accuracy > run.state.best?.accuracy ?? -1
-    if isBest { run.state.best = TrainingState.Best(step: step, accuracy: accuracy) }
-    line["best_step"] = run.state.best.map { .int($0.step) }
-    return isBest
-  }
-
-  private static func describe(_ line: inout Metrics, _ episodes: [Episode], _ engine: RolloutEngine) {
-    let figures = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
+  /// What a step's sampled episodes came to.
+  fileprivate mutating func add(_ episodes: [Episode], _ evaluation: Evaluation) {
     let rewards = episodes.compactMap { $0.reward?.total }
-    line["reward"] = .double(rewards.reduce(0, +) / Double(max(1, rewards.count)))
-    line["unscorable"] = .int(episodes.count - rewards.count)
-    for figure in Evaluation.figures { line[figure.rawValue] = figures.value(figure).map { .double($0) } ?? .null }
-    line["cut_off"] = .double(
+    self["reward"] = .double(rewards.reduce(0, +) / Double(max(1, rewards.count)))
+    self["unscorable"] = .int(episodes.count - rewards.count)
+    add(evaluation)
+    self["cut_off"] = .double(
       Double(episodes.count { $0.finish == .length }) / Double(max(1, episodes.count)))
   }
 
-  private static func describe(
-    _ line: inout Metrics, _ updates: [UpdateResult], _ samples: [LearningSample], _ rewardKL: Double?
-  ) {
-    func mean(_ value: (UpdateResult) -> Double) -> Metrics.Value {
+  /// Means over a step's optimizer updates, and what share of the samples they could learn from.
+  fileprivate mutating func add(_ updates: [UpdateResult], of batch: RolloutBatch) {
+    func mean(_ value: (UpdateResult) -> Double) -> Value {
       .double(updates.isEmpty ? 0 : updates.map(value).reduce(0, +) / Double(updates.count))
     }
-    line["updates"] = .int(updates.count)
-    line["loss"] = mean(\.metrics.loss)
-    line["value_loss"] = mean(\.valueLoss)
-    line["grad_norm"] = mean(\.gradientNorm)
-    line["learning_rate"] = mean(\.learningRate)
-    line["entropy"] = mean(\.metrics.entropy)
-    line["kl"] = mean(\.metrics.refKL)
-    line["approx_kl"] = mean(\.metrics.approxKL3)
-    line["clip_fraction"] = mean(\.metrics.clipFraction)
-    line["ratio_mean"] = mean(\.metrics.ratioMean)
-    line["ratio_max"] = .double(updates.map(\.metrics.ratioMax).max() ?? 1)
-    line["ratio_first"] = .double(updates.first?.metrics.ratioMax ?? 1)
-    if let rewardKL { line["reward_kl"] = .double(rewardKL) }
-    let active = samples.count { sample in sample.advantages.contains { $0 != 0 } }
-    line["advantage_share"] = .double(Double(active) / Double(max(1, samples.count)))
-    line["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
+    self["updates"] = .int(updates.count)
+    self["loss"] = mean(\.metrics.loss)
+    self["value_loss"] = mean(\.valueLoss)
+    self["grad_norm"] = mean(\.gradientNorm)
+    self["learning_rate"] = mean(\.learningRate)
+    self["entropy"] = mean(\.metrics.entropy)
+    self["kl"] = mean(\.metrics.refKL)
+    self["approx_kl"] = mean(\.metrics.approxKL3)
+    self["clip_fraction"] = mean(\.metrics.clipFraction)
+    self["ratio_mean"] = mean(\.metrics.ratioMean)
+    self["ratio_max"] = .double(updates.map(\.metrics.ratioMax).max() ?? 1)
+    self["ratio_first"] = .double(updates.first?.metrics.ratioMax ?? 1)
+    if let rewardKL = batch.rewardKL { self["reward_kl"] = .double(rewardKL) }
+    let active = batch.samples.count { sample in sample.advantages.contains { $0 != 0 } }
+    self["advantage_share"] = .double(Double(active) / Double(max(1, batch.samples.count)))
+    self["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
   }
 }

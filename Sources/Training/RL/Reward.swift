@@ -1,21 +1,23 @@
 import PPO
 import Rollout
 
-/// What a response is worth.
+/// The section `reward`: what a response is worth.
 public struct RewardSettings: Codable, Sendable, Equatable {
   /// Weight of a right answer.
   public var accuracy: Double
-  /// Added when every executed block failed: an error, or no output (CoRT: -0.1).
+  /// Added when every executed block failed, by an error or without output (CoRT: -0.1).
   public var codePenalty: Double
-  /// Whether an answer without any executed block is penalised too, as upstream does by accident.
+  /// Whether an answer without any executed block gets the penalty too, as CoRT's code does by accident.
   public var withoutCode: Bool
   /// Added for a response that stopped and has a boxed answer.
   public var formatReward: Double
-  /// Soft overlong punishment (DAPO, eq. 13) over this many last tokens before the limit, tool tokens counted; 0: none.
+  /// Soft overlong punishment (DAPO, eq. 13): it grows over this many tokens before the limit, tool tokens included; 0:
+  /// none.
   public var overlongBuffer: Int
-  /// The punishment at the limit.
+  /// The size of the punishment at the limit.
   public var overlongFactor: Double
 
+  /// The defaults are the configuration's.
   public init(
     accuracy: Double = 1, codePenalty: Double = -0.1, withoutCode: Bool = false, formatReward: Double = 0,
     overlongBuffer: Int = 0, overlongFactor: Double = 1
@@ -36,23 +38,12 @@ public struct RewardSettings: Codable, Sendable, Equatable {
     case overlongBuffer = "overlong_buffer"
     case overlongFactor = "overlong_factor"
   }
-
-  /// Absent keys have their defaults.
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    let normal = RewardSettings()
-    accuracy = try values.decodeIfPresent(Double.self, forKey: .accuracy) ?? normal.accuracy
-    codePenalty = try values.decodeIfPresent(Double.self, forKey: .codePenalty) ?? normal.codePenalty
-    withoutCode = try values.decodeIfPresent(Bool.self, forKey: .withoutCode) ?? normal.withoutCode
-    formatReward = try values.decodeIfPresent(Double.self, forKey: .formatReward) ?? normal.formatReward
-    overlongBuffer = try values.decodeIfPresent(Int.self, forKey: .overlongBuffer) ?? normal.overlongBuffer
-    overlongFactor = try values.decodeIfPresent(Double.self, forKey: .overlongFactor) ?? normal.overlongFactor
-  }
 }
 
 extension RewardSettings {
-  /// The reward's parts, each with its weight, and their sum; all nil for what cannot be scored.
-  /// - Parameter maxTokens: the limit that the overlong punishment leads up to, at least `overlongBuffer`.
+  /// The weighted parts of the reward and their sum; all nil where the episode cannot be scored.
+  /// - Parameter maxTokens: the limit of a response, at which the overlong punishment is largest; at least
+  ///   `overlongBuffer`.
   public func reward(for episode: Episode, maxTokens: Int) -> Episode.Reward {
     guard episode.isScorable else { return Episode.Reward() }
     var reward = Episode.Reward(accuracy: episode.verdict == .correct ? accuracy : 0)

@@ -16,7 +16,7 @@ final class RolloutEngine {
   private let configuration: Configuration
   private let context: StageContext
 
-  /// - Parameter packedStorage: memory for the packed weights, such as the gradients'.
+  /// - Parameter packedStorage: memory for the packed weights, such as that of the gradients.
   init(
     _ loaded: LoadedModel, configuration: Configuration, context: StageContext, packedStorage: FloatBuffer? = nil
   ) throws {
@@ -37,12 +37,14 @@ final class RolloutEngine {
   /// How long a prompt may be.
   var room: PromptRoom { PromptRoom(loaded, builder: builder, configuration: configuration) }
 
-  /// Those of `problems` that can be asked; the others are refused, or listed in `folder`.
+  /// The problems that can be asked. The others are refused, or skipped and listed in `folder`.
+  /// - Throws: `MartletError` (data) for a problem that leaves no room for a response, unless such problems are
+  ///   skipped.
   func admit(_ problems: [PlacedProblem], folder: RunFolder, list: String = "skipped.jsonl") throws -> [Problem] {
     try room.admit(problems, list: folder.file(list), onEvent: context.onEvent)
   }
 
-  /// The requests of `samples` responses to each problem.
+  /// Requests for `samples` responses to each problem.
   func requests(_ problems: [Problem], samples: Range<Int>) throws -> [SampleRequest] {
     let prefix = configuration.prompt.hint.map { hint in
       Prefix(
@@ -54,8 +56,8 @@ final class RolloutEngine {
     }
   }
 
-  /// What an episode depends on beside its model, its tokens and ``settings(step:)``: the arithmetic, the interpreter's
-  /// settings, and what it turned out to be on this machine.
+  /// What else an episode depends on, besides model, prompt and ``settings(step:)``: the arithmetic, and the
+  /// interpreter's settings, sandbox and versions on this machine.
   var means: String {
     guard let interpreter else { return "\(configuration.matmul)" }
     let report = interpreter.report
@@ -63,16 +65,15 @@ final class RolloutEngine {
     return "\(configuration.matmul) \(interpreter.settings) \(report.tier) \(report.python) \(modules)"
   }
 
+  /// The `sampling` section with the keys of a step's draws.
   func settings(step: Int) -> SamplerSettings {
-    let sampling = configuration.sampling
-    return SamplerSettings(
-      sampling: SamplingSettings(temperature: sampling.temperature, topP: sampling.topP, topK: sampling.topK),
-      seed: configuration.seed, step: UInt64(step), maxTokens: sampling.maxTokens, maxCalls: sampling.maxCalls,
-      tools: sampling.tools)
+    var settings = configuration.sampling
+    (settings.seed, settings.step) = (configuration.seed, UInt64(step))
+    return settings
   }
 
-  /// Episodes in request order, graded and rewarded.
-  /// - Throws: `Interrupted` when asked to stop; the finished ones have been given to `onEpisode` by then.
+  /// Samples and judges: the episodes in request order, graded and rewarded.
+  /// - Throws: `Interrupted` when asked to stop. Finished episodes have been given to `onEpisode` by then.
   func run(
     _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil,
     onCall: ((Int, Episode.Call) -> Void)? = nil, onToken: ((Int, [Int32], Author) -> Void)? = nil
@@ -99,7 +100,7 @@ final class RolloutEngine {
         let now = ContinuousClock.now
         guard now - shown > .milliseconds(200) || finished == requests.count else { return }
         shown = now
-        let seconds = Double((now - started) / .milliseconds(1)) / 1000
+        let seconds = (now - started).seconds
         context.onEvent(
           .progress(
             Progress(
@@ -118,7 +119,13 @@ final class RolloutEngine {
     }
   }
 
-  /// What the model does with its interpreter.
+  /// The figures of judged episodes.
+  /// - Parameter looks: the second look at each episode; nil: votes are counted by spelling.
+  func evaluation(of episodes: [Episode], looks: [Evaluation.SecondLook]? = nil) -> Evaluation {
+    Evaluation(episodes, labels: episodes.map { analysis($0).blocks.map(\.label) }, looks: looks)
+  }
+
+  /// What the model does with its interpreter in `episode`.
   func analysis(_ episode: Episode) -> BehaviourAnalysis {
     episode.analysis(loaded.tokenizer, tools: configuration.sampling.tools)
   }

@@ -5,13 +5,13 @@ import Rollout
 import Support
 import Tensor
 
-/// A run that goes on from a step of another one, in a folder of its own.
+/// A run that continues from a step of another one, in a folder of its own.
 public struct Branch {
   /// The run's folder.
   let source: String
   let stage: StageKind
   private let record: RunRecord
-  /// The step it goes on from.
+  /// The step that it continues from.
   let step: Int
   private let stepFolder: String
 
@@ -35,10 +35,9 @@ public struct Branch {
     stage = record.stage
   }
 
-  /// Makes the folder `new`, with the optimizer's state: the steps before are the old run's, those to come the new
-  /// one's.
+  /// Makes the folder `new`, with the optimizer's state. Earlier steps are the old run's, later ones the new run's.
   ///
-  /// Keys that make another run may change, but for those that the state was made with.
+  /// Keys that a resumed run may not change may change here, except those that the state depends on.
   /// - Returns: the new folder and the stage to resume it with.
   /// - Throws: `MartletError`: configuration for such keys, or when `new` is not empty; data when the checkpoint is
   ///   damaged.
@@ -59,7 +58,7 @@ public struct Branch {
     return (RunFolder.path(new), stage)
   }
 
-  /// Makes the folder `new` from the weights alone: they are its model, and it begins at step 0.
+  /// Makes the folder `new` from the weights alone. They are its model, and it begins at step 0.
   /// - Returns: as ``make(_:overrides:)``.
   public func makeFromWeights(_ new: String, overrides: [String]) throws -> (folder: String, stage: StageKind) {
     try fill(new) { folder in
@@ -94,7 +93,7 @@ public struct Branch {
     return try Configuration(tree: ConfigurationFile.resolved(tree, path), path: path)
   }
 
-  /// The lines of `history.jsonl` that were in force by the step.
+  /// The lines of `history.jsonl` up to that step.
   private func history() throws -> [ConfigurationTree] {
     let path = source + "/history.jsonl"
     let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
@@ -129,7 +128,7 @@ public struct Branch {
     try record.write(folder.path)
   }
 
-  /// The checkpoint, and what the steps up to it left.
+  /// Copies the checkpoint, and what the steps up to it have left.
   private func copySteps(to folder: RunFolder) throws {
     let name = (stepFolder as NSString).lastPathComponent
     try Self.copyFolder(stepFolder, to: folder.file(name))
@@ -148,7 +147,7 @@ public struct Branch {
     }
   }
 
-  /// Checkpoints never change, so that a hard link is as good as a copy.
+  /// Checkpoints never change, so a hard link is as good as a copy.
   private static func copyFolder(_ old: String, to new: String) throws {
     let manager = FileManager.default
     try manager.createDirectory(atPath: new, withIntermediateDirectories: true)
@@ -158,7 +157,7 @@ public struct Branch {
     }
   }
 
-  /// The folder gets its name when all is in it.
+  /// The folder gets its name once everything is in it.
   private func fill(_ new: String, _ body: (RunFolder) throws -> Void) throws {
     let target = RunFolder.path(new)
     guard RunFolder.contents(target).isEmpty else {

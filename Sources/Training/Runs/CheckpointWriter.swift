@@ -5,20 +5,20 @@ import Support
 import Tensor
 import Transformer
 
-/// Writes checkpoints beside the training, one at a time.
+/// Writes checkpoints in the background, one at a time.
 ///
-/// Weights and moments are read where they lie, without a copy: nothing changes them between one optimizer step and the
-/// next, and ``finish()`` is called before each. So a checkpoint is written while the next step samples and works out
-/// its gradients.
+/// Weights and moments are read in place, without a copy: nothing changes them between two optimizer steps, and
+/// ``finish()`` is called before each. So a checkpoint is written while the next step samples and computes its
+/// gradients.
 final class CheckpointWriter {
-  /// What a checkpoint holds; the weights and moments must stay as they are until it is written.
+  /// What a checkpoint holds. Weights and moments must not change until it is written.
   struct Contents: @unchecked Sendable {
     var step: Int
     var model: LanguageModel
     var files: ModelFiles
     var optimizer: Optimizer
     var state: Data
-    /// A step whose folder is kept in any case.
+    /// A step whose checkpoint is always kept.
     var best: Int?
   }
 
@@ -44,10 +44,10 @@ final class CheckpointWriter {
     self.onEvent = onEvent
   }
 
-  // Nobody may free what is still read.
+  // Nothing may be freed while it is still read.
   deinit { underWay?.done.wait() }
 
-  /// Begins to write, after the checkpoint before is done.
+  /// Begins to write, once the checkpoint before is done.
   /// - Throws: as ``finish()``.
   func start(_ contents: Contents) throws {
     try finish()
@@ -60,7 +60,8 @@ final class CheckpointWriter {
     }
   }
 
-  /// Waits until what was begun is on the disk. A failed save is reported and training goes on; three in a row end it.
+  /// Waits until the checkpoint that was begun is on the disk. A failed save is reported and training continues; three
+  /// in a row end it.
   /// - Throws: `MartletError` (io) for the third.
   func finish() throws {
     guard let writing = underWay else { return }

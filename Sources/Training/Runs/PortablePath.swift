@@ -1,19 +1,19 @@
 import Foundation
 import Support
 
-/// `@/NAME` in a configuration file is NAME beside that very file, wherever it lies: so a run's folder can be moved and
+/// `@/NAME` in a configuration file is NAME beside that file, wherever it is. So a run's folder can be moved and
 /// copied.
 enum PortablePath {
   static let prefix = "@/"
 
-  /// What `text` means in a file of `folder`; other texts stay as they are.
+  /// The path that `text` means in a file of `folder`. Other texts stay as they are.
   static func resolve(_ text: String, in folder: String) -> String {
     guard text.hasPrefix(prefix) else { return text }
     let path = normalize(folder + "/" + text.dropFirst(prefix.count))
     return path.contains("/") ? path : "./" + path
   }
 
-  /// `path` as it is to be written in a file of `folder`: relative to it when it lies in `root`, else as it is.
+  /// `path` in the form for a file of `folder`: relative to the folder if it is inside `root`, else unchanged.
   /// - Parameter root: `folder` or one above it.
   static func portable(_ path: String, in folder: String, root: String) -> String {
     guard contains(root, path) else { return path }
@@ -26,7 +26,7 @@ enum PortablePath {
     return prefix + (up.map { _ in ".." } + down.map(String.init)).joined(separator: "/")
   }
 
-  /// Whether `path` lies in `root`.
+  /// Whether `path` is inside `root`.
   static func contains(_ root: String, _ path: String) -> Bool {
     let (root, path) = (absolute(root), absolute(path))
     return path == root || path.hasPrefix(root + "/")
@@ -36,7 +36,7 @@ enum PortablePath {
     normalize(path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path)
   }
 
-  /// Without empty parts, `.`, and `..` behind a name.
+  /// The path without empty parts, `.`, and `..` after a name.
   static func normalize(_ path: String) -> String {
     var parts: [Substring] = []
     for part in path.split(separator: "/") where part != "." {

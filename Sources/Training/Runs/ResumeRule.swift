@@ -1,13 +1,13 @@
 import Rollout
 import Support
 
-/// What becomes of a key whose value is another one when a run is resumed. `docs/resume.md` lists all keys.
+/// What happens to a key whose value differs when a run is resumed. `docs/resume.md` lists all keys.
 public enum ResumeRule: String, Sendable, CaseIterable {
-  /// Changes no result of the steps that are done or to come, but for how many there are: taken over.
+  /// Changes no result, except how many steps there are: taken over.
   case free
-  /// Changes the steps to come: taken over, and written to `history.jsonl` with the first step that it holds for.
+  /// Changes the steps to come: taken over, and written to `history.jsonl` with the first step that it applies to.
   case recorded
-  /// Without it, it would be another run: refused.
+  /// Would make another run: refused.
   case identity
 }
 
@@ -39,7 +39,7 @@ extension Configuration {
     "prompts_per_step", "samples_per_prompt", "sampling", "prompt", "reward", "groups", "interpreter",
   ]
 
-  /// The files and models that the result depends on, by the key that names them.
+  /// The files and models that the result depends on, by key.
   var files: [(key: String, path: String)] {
     var files: [(key: String, path: String)] = []
     func add(_ key: String, _ path: String?) { if let path { files.append((key, path)) } }
@@ -54,7 +54,7 @@ extension Configuration {
     return files
   }
 
-  /// With every path of ``files`` passed through `transform`.
+  /// This configuration with every path of ``files`` passed through `transform`.
   func mapPaths(_ transform: (String) -> String) -> Configuration {
     var mapped = self
     mapped.model = model.map(transform)

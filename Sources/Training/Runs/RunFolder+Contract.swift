@@ -3,9 +3,9 @@ import Foundation
 import Rollout
 import Support
 
-/// What a resumed run is held to. Each key has a ``ResumeRule``; files and models count by their content.
+/// What a resumed run may change. Each key has a ``ResumeRule``; files and models are compared by their content.
 extension RunFolder {
-  /// A configuration that goes on from another one.
+  /// A configuration that continues another one.
   struct Pending {
     var configuration: Configuration
     var given: ConfigurationTree?
@@ -14,7 +14,7 @@ extension RunFolder {
     var root: String
   }
 
-  /// Begins a run, or compares `configuration` with the one it was begun with.
+  /// Begins a run, or compares `configuration` with the one that it was begun with.
   /// - Parameter given: the configuration file without what was `--set`.
   /// - Throws: `MartletError` (configuration) when it would be another run; the folder is then as it was.
   func begin(
@@ -69,24 +69,24 @@ extension RunFolder {
     if changes.contains(where: { $0.key == "eval_data" }) { removeEvaluation() }
   }
 
-  /// Whether `rft` has not chosen yet what it trains on: its filter may still change.
+  /// Whether `rft` has not yet selected its examples, so that its filter may still change.
   private var isStillSampling: Bool {
     record?.stage == .rft && !FileManager.default.fileExists(atPath: file("kept.jsonl"))
   }
 
-  /// Whether there is nothing left to do but the evaluation at the end.
+  /// Whether only the final evaluation is left to do.
   func isFinished(_ configuration: Configuration) -> Bool {
     guard let done = record?.finishedStep else { return false }
     return done >= configuration.steps && FileManager.default.fileExists(atPath: modelFile)
   }
 
-  /// Remembers that all steps are done and the model is there.
+  /// Records that all steps are done and the model is written.
   func finish(step: Int) throws {
     record?.finishedStep = step
     try record?.write(path)
   }
 
-  /// Writes the accepted configuration, and a line of `history.jsonl` when it is new or another one.
+  /// Writes the accepted configuration, and a line of `history.jsonl` if it is new or has changed.
   /// - Parameter step: the first step that it holds for, from 1.
   func commit(fromStep step: Int, context: StageContext) throws {
     guard let pending else { return }
@@ -114,14 +114,14 @@ extension RunFolder {
       ("from_step", .integer(step)), ("changes", ConfigurationChange.tree(changes)), ("configuration", tree),
     ]).json
     let old = FileManager.default.contents(atPath: file("history.jsonl")) ?? Data()
-    // A run that was killed between this and the next file says it again.
+    // A run that is killed between this file and the next writes the line again.
     guard !old.split(separator: 0x0A).contains(where: { $0.elementsEqual(line.utf8) }) else { return }
     try writeFileAtomically(old + Data((line + "\n").utf8), to: file("history.jsonl"))
   }
 
   // MARK: - Comparing
 
-  /// What `configuration` has otherwise than the run: values by their keys, files by their contents.
+  /// How `configuration` differs from the run's: values by key, files by content.
   private func changes(
     to configuration: Configuration, from own: Configuration, _ record: RunRecord, _ context: StageContext
   ) throws -> [ConfigurationChange] {
@@ -157,7 +157,7 @@ extension RunFolder {
       }
       guard !same else { return nil }
       func list(_ paths: [String]) -> ConfigurationTree { .list(paths.map { .text($0) }) }
-      // The same names with other contents.
+      // Files whose names are the same and whose contents differ.
       let isNamed = paths.map(PortablePath.absolute) == known.map(PortablePath.absolute)
       return ConfigurationChange(
         key: key, from: list(known), to: isNamed ? .text("other contents of the same name") : list(paths))
@@ -176,7 +176,7 @@ extension RunFolder {
     throw refusal("\(first.text)\(others): that would be another run; take it back, \(remedy)")
   }
 
-  /// Steps may be added to a run, also to one that is finished; what is done stays done.
+  /// Steps may be added to a run, even a finished one. Finished steps stay.
   private func settleSteps(
     _ configuration: Configuration, _ own: Configuration, _ changes: [ConfigurationChange]
   ) throws {
@@ -198,8 +198,8 @@ extension RunFolder {
     }
     guard saved == finished else {
       throw refusal(
-        "steps: \(configuration.steps), but the run ended at \(finished) without a checkpoint of that step (save_every and "
-          + "save_minutes were 0); start a new run with model=\(path)")
+        "steps: \(configuration.steps), but the run ended at \(finished) without a checkpoint of that step "
+          + "(save_every and save_minutes were 0); start a new run with model=\(path)")
     }
     record?.finishedStep = nil
     try record?.write(path)
@@ -213,8 +213,8 @@ extension RunFolder {
 }
 
 extension Configuration {
-  /// The configuration of the run in `folder`. A path that the run's move has broken is the one it was begun with,
-  /// where that is still there.
+  /// The configuration of the run in `folder`. Where moving the run has broken a path, the original path is used if it
+  /// still exists.
   static func own(_ folder: String, overrides: [String] = []) throws -> Configuration {
     let configuration = try load(folder + "/config.yaml", overrides: overrides)
     let begun = try RunRecord.read(folder)?.files.map(\.path) ?? []

@@ -3,15 +3,15 @@ import Foundation
 import Support
 import Tensor
 
-/// A run's folder: who owns it, its configuration, its episodes, its model.
+/// A run's folder: its lock, configuration, episodes and model.
 package final class RunFolder {
   let path: String
   private let lock: RunLock
-  /// Whether nothing was there when it was opened.
+  /// Whether the folder was empty when it was opened.
   let isNew: Bool
-  /// What the run was begun with; nil before ``begin(_:_:given:context:)``.
+  /// The record of the run; nil before ``begin(_:_:given:context:)``.
   var record: RunRecord?
-  /// A configuration that is accepted and not yet written, and what it changes.
+  /// A configuration that is accepted but not yet written, with its changes.
   var pending: Pending?
 
   /// Opens the folder for writing.
@@ -26,7 +26,7 @@ package final class RunFolder {
       throw MartletError(.io, "\(path): cannot be made: \(error.localizedDescription); check the folder above it")
     }
     lock = try RunLock(run: path)
-    // We hold the lock: files under temporary names are those of a process that was killed.
+    // We hold the lock, so files with temporary names belong to a process that was killed.
     for name in Self.contents(path) where name.hasPrefix(".") && name.contains(".tmp-") {
       try? manager.removeItem(atPath: path + "/" + name)
     }
@@ -41,12 +41,12 @@ package final class RunFolder {
 
   deinit { lock.release() }
 
-  /// What is in the folder, its lock apart.
+  /// Names in the folder, without its lock.
   static func contents(_ path: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).filter { $0 != "LOCK" }
   }
 
-  /// Whether the run ended before anything came about that a later start could use.
+  /// Whether the run has made nothing yet that a later start could use.
   var isFruitless: Bool {
     func isBeginning(_ name: String) -> Bool {
       Self.beginnings.contains(name) || name.hasPrefix("events.out.") || (name == "journal" && journalIsEmpty)
@@ -62,8 +62,8 @@ package final class RunFolder {
     "skipped.jsonl", "skipped-eval.jsonl",
   ]
 
-  /// To be called when the stage failed: a new folder in which nothing came about is emptied, so that the mended
-  /// command can be given again as it was.
+  /// Call it when the stage failed. A new folder without results is emptied, so that the corrected command can be given
+  /// again.
   func discardIfFruitless() {
     guard isNew, isFruitless else { return }
     for name in Self.contents(path) { try? FileManager.default.removeItem(atPath: file(name)) }
@@ -72,7 +72,7 @@ package final class RunFolder {
   /// `checkpoints/<run>` for a bare name; anything with a slash is a path.
   package static func path(_ run: String) -> String { run.contains("/") ? run : "checkpoints/" + run }
 
-  /// The folder of a run that is there, by its name or path; nil: there is none.
+  /// The folder of an existing run, by its name or path; nil: there is none.
   static func existing(_ run: String) -> String? {
     [path(run), run].first { folder in
       ["config.yaml", "pipeline.yaml", "ablation.yaml", RunRecord.name].contains {

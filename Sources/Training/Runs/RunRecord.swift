@@ -2,13 +2,13 @@ import Checkpoint
 import Foundation
 import Support
 
-/// `run.json`: what a run was begun with, and how far it came. Whoever resumes it is held to it.
+/// `run.json`: what a run was begun with, and how far it has come. A resumed run is compared with it.
 struct RunRecord: Codable, Equatable {
   /// A file or model that the run's result depends on.
   struct File: Codable, Equatable {
     /// The configuration's key that names it.
     var key: String
-    /// As it was named when the run began.
+    /// The path when the run began.
     var path: String
     /// ``ContentHash``; nil: it could not be read.
     var sha256: String?
@@ -18,7 +18,7 @@ struct RunRecord: Codable, Equatable {
   struct Parent: Codable, Equatable {
     var run: String
     var step: Int
-    /// Whether the optimizer came along, or the weights alone.
+    /// Whether the optimizer's state came along, or only the weights.
     var hasOptimizer: Bool
 
     enum CodingKeys: String, CodingKey {
@@ -31,10 +31,10 @@ struct RunRecord: Codable, Equatable {
 
   var format = 1
   var stage: StageKind
-  /// Of the program that began it.
+  /// The version of the program that began the run.
   var version = Martlet.version
   var files: [File]
-  /// Steps done when the run ended; nil: it has not.
+  /// The step that the run ended at; nil: it has not ended.
   var finishedStep: Int?
   var parent: Parent?
 

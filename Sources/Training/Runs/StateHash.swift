@@ -1,8 +1,8 @@
 import Support
 import Tensor
 
-/// SHA-256 over buffers and counters: what a training state is, in 64 digits. Blocks of 1 Mi floats are hashed side by
-/// side, and their digests in order, so the thread count does not matter.
+/// SHA-256 over buffers and counters: the identity of a training state. Blocks of 1 Mi floats are hashed in parallel
+/// and their digests in order, so the thread count does not matter.
 func stateHash(_ buffers: [FloatBuffer], counters: [Int], pool: WorkerPool) -> String {
   let block = 1 << 20
   var outer = SHA256()

@@ -6,7 +6,7 @@ import Rollout
 import Support
 import Transformer
 
-/// What a training stage must remember beside weights and moments.
+/// What a training stage remembers besides weights and moments.
 struct TrainingState: Codable, Equatable {
   /// Steps done.
   var step = 0
@@ -14,9 +14,9 @@ struct TrainingState: Codable, Equatable {
   var place: Int?
   /// Adaptive KL coefficient, where there is one.
   var kl: AdaptiveKLController?
-  /// The share of right answers a problem had when it was sampled last, by id; nil: nobody asks for it.
+  /// Each problem's success rate when it was last sampled, by id; nil: not needed.
   var successRates: [String: Double]?
-  /// The best evaluation so far; nil: none was made.
+  /// The best evaluation so far; nil: there was none.
   var best: Best?
 
   struct Best: Codable, Equatable {
@@ -25,7 +25,7 @@ struct TrainingState: Codable, Equatable {
   }
 }
 
-/// The part that all training stages share: the model with its optimizer, the folder, metrics, checkpoints.
+/// What all training stages share: the model with its optimizer, the run's folder, metrics, checkpoints.
 final class TrainingRun {
   let configuration: Configuration
   let context: StageContext
@@ -34,7 +34,7 @@ final class TrainingRun {
   let learner: Learner
   let metrics: MetricsWriter
   var state = TrainingState()
-  /// ``hash()`` after the last step; nil: this process has made none yet.
+  /// ``hash()`` after the last step; nil: this process has not made a step yet.
   private(set) var lastHash: String?
   private let saver: CheckpointWriter
   private var lastSave = ContinuousClock.now
@@ -89,7 +89,7 @@ final class TrainingRun {
   private static func costOfKill(_ configuration: Configuration) -> String {
     let steps = configuration.saveEvery
     let pauses =
-      (configuration.saveMinutes > 0 ? ["\(HTML.short(configuration.saveMinutes)) minutes"] : [])
+      (configuration.saveMinutes > 0 ? ["\(shortNumber(configuration.saveMinutes)) minutes"] : [])
       + (steps > 0 ? [steps == 1 ? "step" : "\(steps) steps"] : [])
     guard !pauses.isEmpty else {
       return "nothing is saved before the end (save_minutes and save_every are 0): a kill costs all"
@@ -99,14 +99,15 @@ final class TrainingRun {
 
   var isDone: Bool { state.step >= configuration.steps }
 
-  /// The state's identity: what is trained, moments, counters.
+  /// The identity of the training state: trained weights, moments, counters.
   func hash() -> String {
     let buffers = [loaded.model.trainableWeights] + learner.optimizer.stateBuffers
     return stateHash(buffers, counters: [state.step, learner.optimizer.step], pool: context.pool)
   }
 
-  /// Ends a step: counts it, writes its metrics, saves when it is time, stops when somebody asked to.
-  /// - Parameter saves: whether it is time in any case.
+  /// Ends a step: counts it, writes its metrics, saves if it is time, and stops if somebody asked to.
+  /// - Throws: `Interrupted` after saving; `MartletError` (io).
+  /// - Parameter saves: whether to save in any case.
   func finishStep(_ line: Metrics, saves: Bool = false) throws {
     state.step += 1
     var line = line
@@ -133,14 +134,14 @@ final class TrainingRun {
     return ContinuousClock.now - lastSave >= .seconds(60 * configuration.saveMinutes)
   }
 
-  /// Returns when what there is now is on the disk.
+  /// Saves, and returns when the checkpoint is on the disk.
   func saveNow() throws {
     try saver.finish()
     if savedStep != state.step { try saver.write(contents()) }
   }
 
   private func contents() throws -> CheckpointWriter.Contents {
-    // In a fixed order, so that the same run leaves the same bytes.
+    // Sorted keys, so that the same run leaves the same bytes.
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     return CheckpointWriter.Contents(
@@ -148,8 +149,8 @@ final class TrainingRun {
       state: try encoder.encode(state), best: state.best?.step)
   }
 
-  /// Leaves the last step's checkpoint, from which more steps can be made, and model.h5: without the optimizer,
-  /// adapters merged into the weights. Nothing can be trained by this object afterwards.
+  /// Leaves the last step's checkpoint, from which more steps can be made, and model.h5: without optimizer state, with
+  /// adapters merged. This object cannot train afterwards.
   func finish() throws {
     if configuration.saveEvery > 0 || configuration.saveMinutes > 0 { try saveNow() } else { try saver.finish() }
     try ModelFile.write(loaded.model.mergedInPlace(pool: context.pool), files: loaded.files, to: folder.modelFile)

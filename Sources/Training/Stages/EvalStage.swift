@@ -22,8 +22,7 @@ enum EvalStage {
       context: context)
   }
 
-  /// What a training stage ends with: its model on `eval_data`. A run that was killed in between makes up for it on
-  /// resume.
+  /// Evaluates a training stage's final model on `eval_data`. A run that was killed before does it on resume.
   static func runAtEnd(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     guard !FileManager.default.fileExists(atPath: folder.file("eval.json")) else { return }
     let problems = try Stage.problems(configuration.evalData, key: "eval_data")
@@ -68,8 +67,7 @@ enum EvalStage {
     _ episodes: [Episode], engine: RolloutEngine, folder: RunFolder, context: StageContext
   ) throws {
     let looks = try Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer)
-    let evaluation = Evaluation(
-      episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) }, looks: looks)
+    let evaluation = engine.evaluation(of: episodes, looks: looks)
     let data = try JSONSerialization.data(
       withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))

@@ -26,7 +26,7 @@ enum RFTStage {
       LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
     let problems = try engine.admit(placed, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
-    // A mistake in what is read after the sampling must not cost it.
+    // Find mistakes in files that are read after the sampling before it begins.
     let mix = configuration.rejection.mix
     if !mix.isEmpty || !configuration.evalData.isEmpty {
       _ = try SFTStage.read(mix, for: engine.loaded, configuration, folder: folder) { _ in }
@@ -39,20 +39,23 @@ enum RFTStage {
     let kept = selection(episodes, settings: configuration.rejection) { engine.analysis($0) }
     context.onEvent(
       .note(
-        "kept \(kept.count) of \(episodes.count) episodes, of \(Set(kept.map(\.id)).count) of \(problems.count) problems"
+        "kept \(kept.count) of \(episodes.count) episodes, of \(Set(kept.map(\.id)).count) of "
+          + "\(problems.count) problems"
       ))
     guard !kept.isEmpty else {
       throw MartletError(
         .data,
-        "\(folder.path): none of \(episodes.count) episodes passed the filter \(configuration.rejection.filter.rawValue); "
-          + "look at \(folder.path)/episodes; go on with --resume and another filter, or start a new run with more samples"
+        "\(folder.path): none of \(episodes.count) episodes passed the filter "
+          + "\(configuration.rejection.filter.rawValue); look at \(folder.path)/episodes; go on with --resume and "
+          + "another filter, or start a new run with more samples"
       )
     }
     try EpisodeFile.write(kept, to: keptFile)
     journal.remove()
   }
 
-  /// What is trained on: the filter, then without repeats, then the shortest few of each problem, in input order.
+  /// The episodes to train on: those that pass the filter, without repeats, the shortest few of each problem, in input
+  /// order.
   static func selection(
     _ episodes: [Episode], settings: Configuration.Rejection, analysis: (Episode) -> BehaviourAnalysis
   ) -> [Episode] {

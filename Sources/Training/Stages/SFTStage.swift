@@ -23,7 +23,7 @@ enum SFTStage {
     try run.finish()
   }
 
-  /// The examples in `files`. The problems of `eval_data` are looked at too: what is wrong with them is found now.
+  /// The examples in `files`. The problems of `eval_data` are checked too, so that their mistakes show now.
   static func read(
     _ files: [String], for loaded: LoadedModel, _ configuration: Configuration, folder: RunFolder,
     onEvent: EventHandler
@@ -43,7 +43,7 @@ enum SFTStage {
     return examples
   }
 
-  /// Settings that have nothing to act on in these examples.
+  /// Warns of settings that have nothing to act on in these examples.
   private static func report(
     on examples: [TrainingExample], _ configuration: Configuration, _ context: StageContext
   ) {
@@ -60,7 +60,7 @@ enum SFTStage {
     }
   }
 
-  /// What of the loss section counts here: how tokens are weighed.
+  /// The part of the `loss` section that counts here: how tokens are weighed.
   private static func maximumLikelihood(_ given: LossSettings) -> LossSettings {
     var loss = LossSettings()
     loss.kind = .sft
@@ -69,7 +69,7 @@ enum SFTStage {
     return loss
   }
 
-  /// Steps until `steps` are done.
+  /// Takes optimizer steps until `steps` are done.
   static func train(_ run: TrainingRun, on examples: [TrainingExample]) throws {
     let configuration = run.configuration
     let order = DataOrder(count: examples.count, seed: configuration.seed)
@@ -81,9 +81,8 @@ enum SFTStage {
       let samples = items.enumerated().map { sample(examples[$1], group: $0) }
       let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
       let result = try run.learner.update(samples, weights: weights, totalSteps: configuration.steps)
-      let seconds = Double((ContinuousClock.now - started) / .microseconds(1)) / 1e6
-      var line = Metrics()
-      line["step"] = .int(run.state.step + 1)
+      let seconds = started.secondsSince
+      var line = Metrics(step: run.state.step + 1)
       line["loss"] = .double(result.metrics.loss)
       line["entropy"] = .double(result.metrics.entropy)
       line["grad_norm"] = .double(result.gradientNorm)

@@ -7,7 +7,7 @@ import Transformer
 
 /// Runs one stage of the recipe from its configuration.
 public enum Stage {
-  /// Runs `kind`. Finished runs are left as they are when resumed.
+  /// Runs the requested stage. A finished run that is resumed stays as it is.
   /// - Throws: `MartletError`; `Interrupted` when asked to stop, after saving.
   public static func run(_ request: StageRequest, context: StageContext) throws {
     let request = try request.settled()
@@ -26,10 +26,9 @@ public enum Stage {
       if [.sft, .rft, .rl].contains(kind), !configuration.evalData.isEmpty {
         try EvalStage.runAtEnd(configuration, folder: folder, context: context)
       }
-      // What a finished run takes over, such as another number of checkpoints to keep.
+      // A finished run still takes over some keys, such as the number of checkpoints to keep.
       try folder.commit(fromStep: (folder.record?.finishedStep ?? 0) + 1, context: context)
-      context.onEvent(
-        .stageEnded(name: kind.rawValue, seconds: Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000))
+      context.onEvent(.stageEnded(name: kind.rawValue, seconds: started.secondsSince))
     }
   }
 
@@ -50,7 +49,7 @@ public enum Stage {
     }
   }
 
-  /// Opens the run's folder for `body`; when that fails before anything came about, the folder is left empty.
+  /// Opens the run's folder for `body`. If that fails before it has written anything of use, the folder is left empty.
   private static func inFolder(
     of request: StageRequest, context: StageContext, _ body: (RunFolder, Configuration) throws -> Void
   ) throws {
@@ -68,14 +67,15 @@ public enum Stage {
     }
   }
 
-  /// Episodes of a file's problems without a run folder (`generate`), in input order, then by sample.
+  /// Episodes for the problems of a file, without a run's folder (`generate`), in input order, then by sample.
   public static func generate(
     file: String, loaded: LoadedModel, _ configuration: Configuration, context: StageContext
   ) throws -> [Episode] {
     try generate(placed(file), loaded: loaded, configuration, context: context)
   }
 
-  /// The same of one problem (`ask`).
+  /// Episodes for one problem (`ask`).
+  /// - Parameter onText: is given each stretch of text as it is written.
   public static func generate(
     _ problem: Problem, loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
     onText: @escaping (Author, String) -> Void
@@ -98,7 +98,7 @@ public enum Stage {
       onToken: onToken)
   }
 
-  /// The problems of several files with their places; ids that occur twice get a number.
+  /// The problems of several files with their places. An id that occurs again gets a number.
   static func problems(_ paths: [String], key: String) throws -> [PlacedProblem] {
     guard !paths.isEmpty else { throw MartletError(.configuration, "\(key): names no file of problems") }
     let problems = try paths.flatMap(placed)
@@ -118,7 +118,7 @@ public enum Stage {
   }
 }
 
-/// Problems told apart by their ids, which are the keys of their draws: one that comes again gets a number.
+/// Makes ids distinct, since they key the draws: an id that comes again gets a number.
 struct DistinctIds {
   let separator: String
   private var times: [String: Int] = [:]
@@ -128,7 +128,7 @@ struct DistinctIds {
   mutating func distinct(_ problem: Problem) -> Problem {
     var problem = problem
     let id = problem.id
-    // A numbered id may itself be one that was there.
+    // A numbered id may itself be in the files.
     while true {
       times[id, default: 0] += 1
       let count = times[id] ?? 1
@@ -142,7 +142,7 @@ struct DistinctIds {
   }
 }
 
-/// Tokens to text as they come: characters whole, and nothing of the token that ends a response.
+/// Turns tokens into text as they come: only whole characters, and without the token that ends a response.
 private struct TokenPrinter {
   private let stops: Set<Int32>
   private let show: (Author, String) -> Void

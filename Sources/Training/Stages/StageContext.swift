@@ -4,21 +4,24 @@ import Rollout
 import Synchronization
 import Tensor
 
-/// What all stages of one program share: threads, where events go, whether somebody asked to stop.
+/// What all stages of one process share: threads, the receiver of events, and whether somebody asked to stop.
 public final class StageContext: @unchecked Sendable {
+  /// The worker threads.
   public let pool: WorkerPool
+  /// Where progress, notes and warnings go.
   public let onEvent: EventHandler
+  /// Whether a run goes on in a folder that is not empty.
   public let resume: Bool
-  /// Whether a run that was begun with another configuration is removed and made anew instead of refused.
+  /// Whether a run that was begun with another configuration is made anew instead of refused.
   let anew: Bool
-  /// The folder of the pipeline that a stage belongs to: paths in it are written relative to the stage's. nil: none.
+  /// The folder of the stage's pipeline; nil: none. Paths inside it are written relative to the stage's folder.
   let root: String?
-  /// Times the parts of training and sampling; nil: nobody asks.
+  /// Times the parts of training and sampling; nil: nothing is timed.
   public let timer: PartTimer?
   private let cancelled: @Sendable () -> Bool
   private let hosts: Hosts
 
-  /// The interpreters that were started, shared by all that come of one context.
+  /// The interpreters that were started, shared by all copies of one context.
   private final class Hosts: Sendable {
     let known = Mutex<[(settings: InterpreterSettings, host: InterpreterHost)]>([])
   }
@@ -26,7 +29,7 @@ public final class StageContext: @unchecked Sendable {
   /// - Parameters:
   ///   - threads: worker threads; nil: the physical cores.
   ///   - resume: whether a run goes on in a folder that is not empty.
-  ///   - timer: told what part of a step begins; each step's times go into its metrics as `profile_...`, in seconds.
+  ///   - timer: times the parts of each step. The times go into the step's metrics as `profile_...`, in seconds.
   ///   - isCancelled: asked between steps, and between tokens while sampling.
   public init(
     threads: Int? = nil, resume: Bool = false, anew: Bool = false, timer: PartTimer? = nil,
@@ -54,22 +57,23 @@ public final class StageContext: @unchecked Sendable {
     self.resume = resume
   }
 
-  /// The same with another answer to whether runs are resumed, and for the stages of a pipeline its folder.
+  /// This context with another `resume`, and for the stages of a pipeline with its folder.
   func with(resume: Bool, root: String? = nil) -> StageContext {
     StageContext(self, resume: resume, root: root)
   }
 
-  /// The same threads, its events going to `onEvent`.
+  /// This context with events going to `onEvent`.
   func listening(_ onEvent: @escaping EventHandler) -> StageContext {
     StageContext(self, resume: resume, onEvent: onEvent)
   }
 
+  /// Whether somebody asked to stop.
   public var isCancelled: Bool { cancelled() }
 
   /// Throws `Interrupted` when somebody asked to stop.
   func checkCancelled() throws { if isCancelled { throw Interrupted() } }
 
-  /// The interpreter with these settings, started when first asked for and kept.
+  /// The interpreter with these settings. It is started on first use and kept.
   public func interpreter(_ settings: InterpreterSettings) throws -> InterpreterHost {
     try hosts.known.withLock { hosts in
       if let known = hosts.first(where: { $0.settings == settings }) { return known.host }
@@ -80,7 +84,8 @@ public final class StageContext: @unchecked Sendable {
   }
 }
 
-/// Somebody asked to stop; what could be saved was.
+/// Somebody asked to stop. Everything that could be saved is saved.
 public struct Interrupted: Error, Sendable {
+  /// Thrown once everything is saved.
   public init() {}
 }

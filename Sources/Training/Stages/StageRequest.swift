@@ -3,18 +3,20 @@ import Support
 
 /// A stage to run, and the file that asked for it.
 public struct StageRequest {
+  /// What to do.
   public var kind: StageKind
+  /// With what settings.
   public var configuration: Configuration
-  /// The configuration file without what was `--set`; nil: the run's own configuration is the whole of it.
+  /// The configuration file without what was `--set`; nil: there is only the run's own configuration.
   var given: ConfigurationTree?
 
-  /// A configuration that comes from no file.
+  /// A request whose configuration comes from no file.
   public init(_ kind: StageKind, _ configuration: Configuration) {
     self.kind = kind
     self.configuration = configuration
   }
 
-  /// This with a configuration that is this stage's, or refused.
+  /// This request with its configuration checked for the stage.
   /// - Throws: `MartletError` (configuration) for a key that the stage does not use, or lacks.
   func settled(replays: Bool = false) throws -> StageRequest {
     var settled = self
@@ -25,8 +27,8 @@ public struct StageRequest {
 
   /// What `train STAGE SOURCE [--set ...] [--resume]` asks for.
   ///
-  /// A resumed run goes on with its own configuration. Over it go, if `source` is a file, what that file now says
-  /// otherwise than when the run began, then `overrides`; so nothing that was once `--set` is lost.
+  /// A resumed run keeps its own configuration. If `source` is a file, the changes of that file since the run began go
+  /// over it, then `overrides`. So nothing that was once `--set` is lost.
   /// - Parameter source: a configuration file; with `resume` also a run's folder, or its name under `checkpoints/`.
   /// - Throws: `MartletError` naming file and key.
   public init(
@@ -57,14 +59,14 @@ public struct StageRequest {
     try configuration.settle(on: kind, path: source)
   }
 
-  /// The folder that `source` names; nil: it is a file, or nothing.
+  /// The run's folder that `source` names; nil: it is a file, or nothing is there.
   public static func run(_ source: String) -> String? {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), !isFolder.boolValue { return nil }
     return RunFolder.existing(source)
   }
 
-  /// The configuration of the run in `folder`, wherever that lies now.
+  /// The configuration of the run in `folder`, which may have been moved.
   static func resumed(_ folder: String, overrides: [String]) throws -> Configuration {
     if let override = overrides.first(where: { $0.hasPrefix("run=") }) {
       throw MartletError(

@@ -15,9 +15,12 @@ import Transformer
     vocabularySize: 151_936, contextLength: 32_768)
 
   static func reinforcement(_ model: ModelConfiguration) -> PlanInput {
-    PlanInput(
-      model: model, trains: true, samples: true, microBatchTokens: 4096, slots: 64, maxSequenceTokens: 512,
-      promptsPerStep: 16, samplesPerPrompt: 8, updateBatch: 64, responses: 128, hasReferenceModel: true, threads: 2)
+    var input = PlanInput(model: model, trains: true, samples: true, maxSequenceTokens: 512)
+    (input.promptsPerStep, input.samplesPerPrompt) = (16, 8)
+    (input.updateBatch, input.responses) = (64, 128)
+    input.hasReferenceModel = true
+    input.threads = 2
+    return input
   }
 
   @Test func partsAddUpToThePeak() {
@@ -186,10 +189,9 @@ import Transformer
 
   /// The bound on full fine-tuning of the 0.5B model at 1,024 packed tokens.
   @Test func halfABillionFitsInItsBudget() {
-    let plan = Plan(
-      PlanInput(
-        model: Self.half, trains: true, samples: false, microBatchTokens: 1024, slots: 0, maxSequenceTokens: 512),
-      availableBytes: 10_500_000_000)
+    var input = PlanInput(model: Self.half, trains: true, samples: false, maxSequenceTokens: 512)
+    (input.microBatchTokens, input.slots) = (1024, 0)
+    let plan = Plan(input, availableBytes: 10_500_000_000)
     #expect(plan.fits, "\(plan.text)")
   }
 

@@ -19,18 +19,20 @@ import Transformer
 
   /// Seven tokens: two of the prompt, two of the model, one of a tool, one of a hint, one of the model.
   private func episode(sample: Int = 0, reward: Double = 1) -> Episode {
-    Episode(
+    var episode = Episode(
       id: "a", sample: sample, tokens: [1, 2, 3, 4, 5, 6, 7 + Int32(sample)],
       authors: [
         .init(author: .prompt, count: 2), .init(author: .model, count: 2), .init(author: .tool, count: 1),
         .init(author: .hint, count: 1), .init(author: .model, count: 1),
       ],
-      logProbs: [nil, nil, -1, -2, nil, nil, -3], kept: sample > 0 ? nil : [nil, nil, [3, 9], nil, nil, nil, [7, 8]],
-      sampling: .init(temperature: 0.5), reward: .init(total: reward))
+      logProbs: [nil, nil, -1, -2, nil, nil, -3], kept: sample > 0 ? nil : [nil, nil, [3, 9], nil, nil, nil, [7, 8]])
+    episode.sampling = .init(temperature: 0.5)
+    episode.reward = .init(total: reward)
+    return episode
   }
 
   @Test func onlyTheModelsTokensAreLearntFrom() {
-    let sample = Experience.sample(episode(), group: 3)
+    let sample = LearningSample(episode(), group: 3)
     #expect(sample.responseStart == 2 && sample.policy.group == 3 && sample.policy.reward == 1)
     #expect(sample.policy.responseMask == [true, true, false, false, true])
     #expect(sample.policy.oldLogProbs == [-1, -2, 0, 0, -3])
@@ -79,7 +81,7 @@ import Transformer
   }
 
   @Test func numbersGoToTheTokensTheyBelongTo() {
-    #expect(Experience.spread([1, 2], over: [false, true, false, true]) == [0, 1, 0, 2])
+    #expect(LearningSample(episode(), group: 0).spread([1, 2, 3]) == [1, 2, 0, 0, 3])
   }
 
   @Test func whatCannotBeScoredHasNoSayInASuccessRate() {
@@ -96,7 +98,7 @@ import Transformer
       configuration.matmul = .exact
       configuration.loss.kind = kind
       let learner = learner(configuration)
-      var sample = Experience.sample(episode(sample: 1), group: 0)
+      var sample = LearningSample(episode(sample: 1), group: 0)
       sample.advantages = [1, 1, 1, 1, 1]
       sample.corrections = correction.map { [Double](repeating: $0, count: 5) }
       _ = try learner.update([sample], weights: [weight], totalSteps: 1)
@@ -125,7 +127,7 @@ import Transformer
     var configuration = Configuration()
     configuration.gradientShards = shards
     configuration.sharePrompts = false
-    let samples = Experience.samples((0..<5).map { episode(sample: $0) })
+    let samples = LearningSample.samples((0..<5).map { episode(sample: $0) })
     let result = try learner(configuration).update(samples, weights: [1, 1, 1, 1, 1], totalSteps: 1)
     #expect(result.tokens == 35 && result.metrics.tokens == 15)
     #expect(result.logProbs.map(\.count) == [3, 3, 3, 3, 3])
@@ -137,7 +139,7 @@ import Transformer
     configuration.matmul = .exact
     configuration.loss.advantage = .gae
     let learner = learner(configuration, valueHead: true)
-    var sample = Experience.sample(episode(), group: 0)
+    var sample = LearningSample(episode(), group: 0)
     sample.policy.values = [Float](repeating: 0, count: 5)
     sample.returns = [0.5, -0.25, .nan, .nan, 1]
     _ = try learner.update([sample], weights: [weight], totalSteps: 1)
@@ -166,13 +168,15 @@ import Transformer
     let run = try TrainingRun(
       configuration(), folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
     var episodes = [episode(), episode(sample: 1, reward: 0)]
-    let found = Learner.score(Experience.samples(episodes), pass: run.learner.pass, microBatchTokens: 64).logProbs
+    let found = Learner.score(LearningSample.samples(episodes), pass: run.learner.pass, microBatchTokens: 64).logProbs
     for (index, logProbs) in found.enumerated() {
       for (place, logProb) in zip([2, 3, 6], logProbs) { episodes[index].logProbs[place] = logProb }
     }
     change(&episodes)
-    return try PolicyUpdate(run).learn(episodes, own: true, maskTruncated: maskTruncated, totalSteps: 1).samples
-      .map(\.policy.tokenCount)
+    let update = try PolicyUpdate(run)
+    let batch = update.batch(episodes, isOnPolicy: true, maskTruncated: maskTruncated)
+    _ = try update.learn(batch, totalSteps: 1)
+    return batch.samples.map(\.policy.tokenCount)
   }
 
   @Test func cutOffResponsesAreTakenOutWhereAskedFor() throws {
@@ -190,8 +194,9 @@ import Transformer
       configuration, folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
     var episodes = [episode(), episode(sample: 1)]
     episodes[1].id = "b"
-    let (updates, _, samples) = try PolicyUpdate(run).learn(
-      episodes, own: false, greedy: ["a": .nan, "b": 0.5], totalSteps: 1)
+    let update = try PolicyUpdate(run)
+    let batch = update.batch(episodes, isOnPolicy: false, greedyRewards: ["a": .nan, "b": 0.5])
+    let (updates, samples) = (try update.learn(batch, totalSteps: 1), batch.samples)
     #expect(samples.map(\.policy.tokenCount) == [0, 3])
     #expect(samples.map { $0.advantages.contains { $0 != 0 } } == [false, true])
     #expect(updates.count == 1 && updates[0].gradientNorm.isFinite && updates[0].gradientNorm > 0)

@@ -7,10 +7,11 @@ import Testing
 @Suite struct HintMakerTests {
   private func episode(_ pieces: [(Author, String)], calls: Int, tokens: Int = 20) -> (Episode, BehaviourAnalysis) {
     let call = Episode.Call(code: "4", status: .ok, detail: "ok", output: "4\n", ms: 1)
-    let episode = Episode(
+    var episode = Episode(
       id: "a", tokens: [Int32](repeating: 1, count: tokens), authors: [.init(author: .model, count: tokens)],
-      logProbs: [Float?](repeating: -1, count: tokens), calls: [Episode.Call](repeating: call, count: calls),
-      verdict: .correct)
+      logProbs: [Float?](repeating: -1, count: tokens))
+    episode.calls = [Episode.Call](repeating: call, count: calls)
+    episode.verdict = .correct
     let segments = pieces.map { TraceSegment(author: $0.0, text: $0.1) }
     return (episode, BehaviourAnalysis(segments, calls: episode.traceCalls))
   }

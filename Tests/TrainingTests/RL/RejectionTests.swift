@@ -11,12 +11,13 @@ import Testing
     _ id: String, sample: Int = 0, tokens: [Int32], calls: [CallResult.Status] = [.ok], verdict: Verdict = .correct,
     finish: Episode.Finish = .stop
   ) -> Episode {
-    Episode(
+    var episode = Episode(
       id: id, sample: sample, problem: "p", gold: "1", tokens: [1] + tokens,
       authors: [.init(author: .prompt, count: 1), .init(author: .model, count: tokens.count)],
-      logProbs: [nil] + tokens.map { _ in -1 }, kept: nil, sampling: nil, hints: [],
-      calls: calls.map { Episode.Call(code: "import math", status: $0, detail: "", output: "2\n", ms: 1) },
-      finish: finish, answer: "1", verdict: verdict, reward: nil)
+      logProbs: [nil] + tokens.map { _ in -1 })
+    episode.calls = calls.map { Episode.Call(code: "import math", status: $0, detail: "", output: "2\n", ms: 1) }
+    (episode.finish, episode.answer, episode.verdict) = (finish, "1", verdict)
+    return episode
   }
 
   private let nothing: (Episode) -> BehaviourAnalysis = { _ in BehaviourAnalysis([]) }

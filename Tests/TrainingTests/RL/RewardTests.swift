@@ -10,12 +10,14 @@ import Testing
   }
 
   private func episode(_ verdict: Verdict?, _ calls: [Episode.Call] = [], tokens: Int = 10) -> Episode {
-    Episode(
+    var episode = Episode(
       id: "a", gold: "1", tokens: [Int32](repeating: 1, count: tokens + 1),
       authors: [
         .init(author: .prompt, count: 1), .init(author: .model, count: tokens - 4), .init(author: .tool, count: 4),
       ],
-      logProbs: [], calls: calls, answer: "1", verdict: verdict)
+      logProbs: [])
+    (episode.calls, episode.answer, episode.verdict) = (calls, "1", verdict)
+    return episode
   }
 
   private func total(_ episode: Episode, _ settings: RewardSettings = RewardSettings()) -> Double? {
@@ -58,7 +60,7 @@ import Testing
   }
 
   @Test func settingsHaveDefaults() throws {
-    let read = try JSONDecoder().decode(RewardSettings.self, from: Data("{\"code_penalty\": -0.5}".utf8))
-    #expect(read == RewardSettings(codePenalty: -0.5))
+    let tree = ConfigurationTree.map([("reward", .map([("code_penalty", .number(-0.5))]))])
+    #expect(try Configuration(tree: tree, path: "a test").reward == RewardSettings(codePenalty: -0.5))
   }
 }

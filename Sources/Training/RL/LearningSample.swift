@@ -1,0 +1,98 @@
+import PPO
+import Rollout
+import Transformer
+
+/// One sequence of an update batch, with everything that its loss reads.
+package struct LearningSample {
+  var tokens: [Int32]
+  /// Index of the first response token. `policy`, `advantages` and `corrections` have one entry for each token from
+  /// here on.
+  var responseStart: Int
+  /// Group, reward, mask and log-probs of the response.
+  package var policy: PolicySample
+  /// For each response token.
+  package var advantages: [Double]
+  /// Importance weights for log-probs of another sampler; nil: 1 everywhere.
+  var corrections: [Double]?
+  /// What the value head is fitted to; nil without a critic.
+  var returns: [Double]?
+  var temperature: Float = 1
+  /// For each response token, the ids that top-k or top-p kept when it was drawn; nil: nothing was filtered.
+  var kept: [[Int32]?]?
+
+  /// - Precondition: the arrays have one entry for each token from `responseStart` on.
+  package init(
+    tokens: [Int32], responseStart: Int, policy: PolicySample, advantages: [Double], corrections: [Double]? = nil,
+    returns: [Double]? = nil, temperature: Float = 1, kept: [[Int32]?]? = nil
+  ) {
+    self.tokens = tokens
+    self.responseStart = responseStart
+    self.policy = policy
+    self.advantages = advantages
+    self.corrections = corrections
+    self.returns = returns
+    self.temperature = temperature
+    self.kept = kept
+  }
+
+  /// How many leading tokens neighbours may share: the prompt without its last token, whose row gives the first draw.
+  var prefixLength: Int { max(0, responseStart - 1) }
+
+  /// What the log-prob head is asked for: each masked token's index in the response, with its target. Rows count from
+  /// the sequence's first token.
+  var targets: [(place: Int, target: Target)] {
+    policy.responseMask.indices.filter { policy.responseMask[$0] }.map { t in
+      let position = responseStart + t
+      return (
+        t, Target(row: position - 1, token: tokens[position], temperature: temperature, kept: kept?[t])
+      )
+    }
+  }
+
+  /// `values`, one for each masked token in order, as one for each response token; 0 outside the mask.
+  func spread(_ values: [Float]) -> [Float] {
+    var next = values.makeIterator()
+    return policy.responseMask.map { $0 ? next.next() ?? 0 : 0 }
+  }
+}
+
+extension LearningSample {
+  /// An episode as the loss sees it: the model's tokens are in the mask, advantages are still 0.
+  /// - Parameter group: the number that all samples of its prompt share.
+  init(_ episode: Episode, group: Int) {
+    let start = episode.promptCount
+    let mask = episode.authorsByToken[start...].map { $0 == .model }
+    self.init(
+      tokens: episode.tokens, responseStart: start,
+      policy: PolicySample(
+        group: group, reward: episode.reward?.total ?? .nan, responseMask: mask,
+        oldLogProbs: episode.logProbs[start...].map { $0 ?? 0 }),
+      advantages: [Double](repeating: 0, count: mask.count), temperature: episode.sampling?.temperature ?? 1,
+      kept: episode.kept.map { Array($0[start...]) })
+  }
+
+  /// One sample for each episode. Episodes of one problem form a group; groups are numbered as they first occur.
+  static func samples(_ episodes: [Episode]) -> [LearningSample] {
+    var groups: [String: Int] = [:]
+    return episodes.map { episode in
+      let group = groups[episode.id] ?? groups.count
+      groups[episode.id] = group
+      return LearningSample(episode, group: group)
+    }
+  }
+}
+
+extension Episode {
+  /// Why `model` cannot learn from this episode; nil: it can.
+  func defect(for model: ModelConfiguration) -> String? {
+    if let defect { return defect }
+    if tokens.count > model.contextLength {
+      return "\(tokens.count) tokens, but the model's context holds \(model.contextLength)"
+    }
+    if let bad = tokens.first(where: { $0 < 0 || $0 >= model.vocabularySize }) {
+      return "token \(bad) is outside of the vocabulary of \(model.vocabularySize)"
+    }
+    if promptCount == 0 { return "there is no prompt" }
+    return nil
+  }
+}
