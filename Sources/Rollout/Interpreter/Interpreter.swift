@@ -26,8 +26,8 @@ public final class InterpreterHost: @unchecked Sendable {
   }
 
   /// Starts the processes and waits until they are warm and confined.
-  /// - Throws: `MartletError` (configuration) when no Python is found, none of the asked tiers holds on this machine, or
-  ///   a limit or a readable folder makes no sense.
+  /// - Throws: `MartletError` (configuration) when no Python is found, none of the asked tiers holds on this machine,
+  ///   or a limit or a readable folder makes no sense.
   public init(settings: InterpreterSettings = InterpreterSettings()) throws {
     guard settings.timeLimit > 0, settings.timeLimit <= 1e6 else {
       throw MartletError(
