@@ -8,6 +8,8 @@ public struct PipelineRequest {
   /// The file with its stages by name, and what was `--set` put in.
   let tree: ConfigurationTree
   let parts: PipelineFile.Parts
+  /// The pipeline's folder.
+  package var folder: String { parts.root }
   /// The file without what was `--set`; nil: the run's own is the whole of it.
   private let given: ConfigurationTree?
 

@@ -78,6 +78,8 @@ package final class Learner {
   let gradientShards: Int
   /// Called before weights and moments change.
   var beforeUpdate: () throws -> Void = {}
+  /// Called after each micro-batch with the number of its samples.
+  var onMicroBatch: (Int) -> Void = { _ in }
   /// As in `TrainingPass`.
   package var timer: PartTimer? { didSet { pass.timer = timer } }
   private let cluster: any Cluster
@@ -114,6 +116,7 @@ package final class Learner {
         let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
         for batch in Self.microBatches(lengths, shared: shared, range, budget: microBatchTokens) {
           accumulate(batch, samples, weights, &result)
+          onMicroBatch(batch.count)
         }
         pass.finishGradients()
         if gradientShards > 1 { tree.push(gradients, index: shard) }

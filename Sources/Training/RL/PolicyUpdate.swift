@@ -37,7 +37,10 @@ struct PolicyUpdate {
       }
     }
     if !own, loss.correction.kind != .none { correct(&samples) }
-    reference?.score(&samples)
+    if let reference {
+      run.context.onEvent(.phase("reference log-probs"))
+      reference.score(&samples)
+    }
     if loss.advantage.requiresValues { scoreValues(&samples) }
     let rewardKL = prepare(&samples)
     var updates: [UpdateResult] = []
@@ -45,6 +48,7 @@ struct PolicyUpdate {
     for start in stride(from: 0, to: samples.count, by: size) {
       let batch = Array(samples[start..<min(start + size, samples.count)])
       let weights = loss.aggregation.weights(batch.map(\.policy), length: loss.aggregationLength)
+      run.announceUpdate(from: start, of: samples.count)
       let result = try run.learner.update(batch, weights: weights, totalSteps: totalSteps)
       if own, start == 0 { try check(result, batch, episodes) }
       updates.append(result)

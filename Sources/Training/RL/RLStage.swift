@@ -58,9 +58,6 @@ enum RLStage {
       let isBest = try isTimeToEvaluate(run) && evaluate(heldOut, &line, run, engine)
       try run.finishStep(line, saves: isBest)
       journal.forget(before: run.savedStep)
-      context.onEvent(
-        .progress(
-          Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
     }
     try run.finish()
     journal.remove()
@@ -104,7 +101,7 @@ enum RLStage {
     _ problems: [Problem], _ line: inout Metrics, _ run: TrainingRun, _ engine: RolloutEngine
   ) throws -> Bool {
     engine.sampler.weightsChanged()
-    let episodes = try engine.run(engine.requests(problems, samples: 0..<1), step: 0, what: "eval")
+    let episodes = try engine.run(engine.requests(problems, samples: 0..<1), step: 0, what: "evaluating")
     let figures = Evaluation(episodes, labels: episodes.map { engine.analysis($0).blocks.map(\.label) })
     for figure in Evaluation.figures {
       line["eval_" + figure.rawValue] = figures.value(figure).map { .double($0) } ?? .null
@@ -114,6 +111,7 @@ enum RLStage {
     let isBest = accuracy > run.state.best?.accuracy ?? -1
     if isBest { run.state.best = TrainingState.Best(step: step, accuracy: accuracy) }
     line["best_step"] = run.state.best.map { .int($0.step) }
+    run.context.onEvent(.evaluated(figures, step: step))
     return isBest
   }
 

@@ -69,10 +69,10 @@ enum HintStage {
         try maker.improve(traces(of: batch))
         try write(maker, folder: folder)
         context.onEvent(
-          .progress(
+          .steps(
             Progress(
               what: "hints", done: min(maker.kept.count, configuration.hint.count), total: configuration.hint.count,
-              unit: "examples", rate: nil)))
+              unit: "examples")))
       }
     }
     try write(maker, folder: folder)

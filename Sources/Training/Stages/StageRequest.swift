@@ -8,6 +8,9 @@ public struct StageRequest {
   /// The configuration file without what was `--set`; nil: the run's own configuration is the whole of it.
   var given: ConfigurationTree?
 
+  /// The run's folder.
+  package var folder: String { RunFolder.path(configuration.run) }
+
   /// A configuration that comes from no file.
   public init(_ kind: StageKind, _ configuration: Configuration) {
     self.kind = kind
