@@ -85,8 +85,8 @@ let package = Package(
     tests(
       "Training",
       [
-        "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "PPO", "Checkpoint", "Transformer",
-        "Tokenization", "Tensor", "Support",
+        "Commands", "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "PPO", "Checkpoint",
+        "Transformer", "Tokenization", "Tensor", "Support",
       ], fixtures: true),
     tests("Diagnostics", ["Diagnostics", "Training", "Tensor", "Support"]),
   ],
