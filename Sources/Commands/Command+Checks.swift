@@ -14,7 +14,7 @@ func oneLine(_ value: some Encodable) throws -> String { String(decoding: try JS
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check", abstract: "Decode configurations; say what cannot work and what can hardly be meant.")
-  @Argument(help: "Stage, pipeline or ablation files.") var configs: [String]
+  @Argument(help: "Stage, pipeline or ablation files.", completion: .configuration) var configs: [String]
   @Option(help: "The stage that they are for; that of each file's own key `stage` if not given.") var stage: StageKind?
 
   func run() throws {
@@ -43,7 +43,7 @@ struct VerifyResume: ParsableCommand {
       Runs the configuration once to its end, then with SIGKILL after random times and --resume, and compares weights,
       metrics and episodes. Works in RUN-verify, which is removed when all is equal.
       """)
-  @Argument(help: "The configuration (YAML) of a stage or a pipeline.") var config: String
+  @Argument(help: "The configuration (YAML) of a stage or a pipeline.", completion: .configuration) var config: String
   @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
   var overrides: [String] = []
   @Option(help: "How often to kill.") var kills = 3
@@ -82,7 +82,8 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract: "Memory and time of a stage, pipeline or ablation before anything is allocated; refuses what cannot fit.")
-  @Argument(help: "The configuration of a stage, a pipeline or an ablation.") var config: String
+  @Argument(help: "The configuration of a stage, a pipeline or an ablation.", completion: .configuration)
+  var config: String
   @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
   var overrides: [String] = []
   @Option(help: "sft, hint, rft, rl or eval; the file's own key `stage` if not given.") var stage: StageKind?
@@ -120,7 +121,7 @@ extension StageKind: ExpressibleByArgument {}
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "report", abstract: "Write a run's report.html.")
-  @Argument(help: "A run's folder.") var name: String
+  @Argument(help: "A run's folder.", completion: .directory) var name: String
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -134,7 +135,7 @@ struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Check the machine: libraries, processor, sandbox, disk; a remedy a line.")
   @Flag(help: "One JSON object.") var json = false
-  @Option(help: "Where runs will be written.") var folder = "."
+  @Option(help: "Where runs will be written.", completion: .directory) var folder = "."
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -150,7 +151,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Measure kernels, sampling, training and the interpreter beside this machine's limits.")
-  @Option(help: "A model; the demo's shape with random weights if not given.") var model: String?
+  @Option(help: "A model; the demo's shape with random weights if not given.", completion: .model)
+  var model: String?
   @Option(help: "Measure this alone; may be given several times.") var only: [Benchmark.Part] = []
   @Option(help: "decode: sequences together; may be given several times. 1, 8, 32 and 64 if not given.")
   var rows: [Int] = []

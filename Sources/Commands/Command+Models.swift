@@ -12,9 +12,11 @@ import Transformer
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import", abstract: "Turn a Hugging Face folder or a GGUF file into a model file.")
-  @Argument(help: "A folder with config.json, *.safetensors, tokenizer.json; or a .gguf file (F32, F16, BF16, Q8_0).")
+  @Argument(
+    help: "A folder with config.json, *.safetensors, tokenizer.json; or a .gguf file (F32, F16, BF16, Q8_0).",
+    completion: .file(extensions: ["gguf"]))
   var source: String
-  @Argument(help: "The model file to write.") var model: String
+  @Argument(help: "The model file to write.", completion: .file(extensions: ["h5"])) var model: String
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -66,10 +68,12 @@ extension StoredType: ExpressibleByArgument {}
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a Hugging Face folder that transformers and vLLM load.")
-  @Argument(help: "A model file, run or step folder.") var model: String
-  @Argument(help: "The folder to write.") var folder: String
+  @Argument(help: "A model file, run or step folder.", completion: .model) var model: String
+  @Argument(help: "The folder to write.", completion: .directory) var folder: String
   @Option(help: "f32 or bf16.") var dtype: StoredType = .float32
-  @Option(help: "A Python with transformers, to read the folder with; the project's, then python3, if not given.")
+  @Option(
+    help: "A Python with transformers, to read the folder with; the project's, then python3, if not given.",
+    completion: .file())
   var python: String?
   @OptionGroup var threads: Threads
 
@@ -84,7 +88,8 @@ struct Export: ParsableCommand {
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show what a model file or a step folder holds.")
-  @Argument(help: "A model file, a run's folder that holds one, or a step folder.") var model: String
+  @Argument(help: "A model file, a run's folder that holds one, or a step folder.", completion: .model)
+  var model: String
   @Flag(help: "Only the weights' hash.") var hash = false
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup var threads: Threads
@@ -146,7 +151,8 @@ struct Inspect: ParsableCommand {
 struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize", abstract: "Texts to token ids: {\"text\"} to {\"ids\", \"text\"}, the latter decoded.")
-  @Argument(help: "A model file, a run or Hugging Face folder, or a tokenizer.json.") var model: String
+  @Argument(help: "A model file, a run or Hugging Face folder, or a tokenizer.json.", completion: .file())
+  var model: String
   @OptionGroup var files: LineFiles
   @OptionGroup var threads: Threads
 
@@ -175,7 +181,7 @@ struct Score: ParsableCommand {
     commandName: "score",
     abstract:
       "Log-probs and entropies of {\"tokens\"}, {\"text\"} or episodes: {\"tokens\", \"logprobs\", \"entropy\"}.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
+  @Argument(help: "A model file, run folder or Hugging Face folder.", completion: .model) var model: String
   @OptionGroup var files: LineFiles
   @Option(help: "What logits are divided by; that of the episode, or 1, if not given.") var temperature: Float?
   @OptionGroup var threads: Threads

@@ -56,7 +56,7 @@ struct SamplingArguments: ParsableArguments {
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate", abstract: "Sample responses to problems with the interpreter, and judge them.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
+  @Argument(help: "A model file, run folder or Hugging Face folder.", completion: .model) var model: String
   @OptionGroup var files: LineFiles
   @Option(help: "Responses a problem.") var samples = 1
   @OptionGroup var sampling: SamplingArguments
@@ -75,7 +75,7 @@ struct Generate: ParsableCommand {
 struct Ask: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ask", abstract: "One problem on the terminal: reasoning, code and outputs as they come.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
+  @Argument(help: "A model file, run folder or Hugging Face folder.", completion: .model) var model: String
   @Argument(help: "The problem.") var problem: String
   @OptionGroup var sampling: SamplingArguments
 

@@ -6,7 +6,9 @@ import Training
 
 /// The arguments of a stage.
 struct StageArguments: ParsableArguments {
-  @Argument(help: "The configuration (YAML); with --resume also a run: its folder, or its name under checkpoints/.")
+  @Argument(
+    help: "The configuration (YAML); with --resume also a run: its folder, or its name under checkpoints/.",
+    completion: .configuration)
   var config: String
 
   @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
@@ -36,7 +38,7 @@ struct StageArguments: ParsableArguments {
 /// How a run is gone back on.
 struct FromStep: ParsableArguments {
   @Option(help: "With --resume: go on from this older step, in a folder of its own.") var fromStep: Int?
-  @Option(help: "The folder for --from-step; RUN-from-N if not given.") var into: String?
+  @Option(help: "The folder for --from-step; RUN-from-N if not given.", completion: .directory) var into: String?
 
   /// Runs the stage, or its branch.
   func run(_ kind: StageKind, _ arguments: StageArguments) throws {
@@ -63,9 +65,10 @@ struct HintCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "hint", abstract: "Make hint-engineered examples from a model's own responses.")
   @OptionGroup var arguments: StageArguments
-  @Option(help: "Spots and hints chosen by a person: {\"id\", \"sample\", \"token\", \"hint\"} a line.")
+  @Option(
+    help: "Spots and hints chosen by a person: {\"id\", \"sample\", \"token\", \"hint\"} a line.", completion: .lines)
   var edits: String?
-  @Option(help: "The episodes that --edits speaks of; sampled if not given.")
+  @Option(help: "The episodes that --edits speaks of; sampled if not given.", completion: .lines)
   var episodes: String?
 
   func run() throws {
@@ -87,7 +90,7 @@ struct RL: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rl", abstract: "Reinforcement learning with the interpreter in the rollouts.")
   @OptionGroup var arguments: StageArguments
-  @Option(help: "One update on these episodes instead of sampling.")
+  @Option(help: "One update on these episodes instead of sampling.", completion: .lines)
   var replay: String?
   @OptionGroup var start: FromStep
 
@@ -104,7 +107,7 @@ struct RL: ParsableCommand {
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "eval", abstract: "Evaluate a model on problems.")
   @OptionGroup var arguments: StageArguments
-  @Option(help: "Judge these episodes again instead of sampling.")
+  @Option(help: "Judge these episodes again instead of sampling.", completion: .lines)
   var regrade: String?
 
   func run() throws {
@@ -139,7 +142,7 @@ struct Ablate: ParsableCommand {
       What is finished is left as it is; what was killed goes on. Several processes may work on one ablation: each takes what
       no other has.
       """)
-  @Argument(help: "The ablation file (YAML).") var config: String
+  @Argument(help: "The ablation file (YAML).", completion: .configuration) var config: String
   @Option(name: .customLong("set"), help: "key=value, put over the file; may be repeated.")
   var overrides: [String] = []
   @Option(help: "CASE or CASE/seed-N, with * and ?: run and compare these alone; may be repeated.") var only: [String] =

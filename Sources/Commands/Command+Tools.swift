@@ -18,7 +18,7 @@ struct Problems: ParsableCommand {
     commandName: "problems", abstract: "The demo's problem generator.")
   @Option(help: "The seed of all draws.") var seed: UInt64
   @Option(help: "How many.") var count: Int
-  @Option(help: "Where they go, one JSON object a line.") var output: String
+  @Option(help: "Where they go, one JSON object a line.", completion: .lines) var output: String
   @Option(help: "Only this family.") var family: ProblemFamily?
   @Option(help: "training, held_out or any.") var split: ProblemGenerator.Split?
   @Flag(help: "Write solutions in the manner of the demo's base model, to train it on.") var texts = false
@@ -198,7 +198,9 @@ struct Analyze: ParsableCommand {
     commandName: "analyze",
     abstract: "What a model does with its interpreter: block labels, delayed computation, distrust.")
   @OptionGroup var files: LineFiles
-  @Option(help: "The model whose tokenizer reads the episodes; that of their run, or the demo's, if not given.")
+  @Option(
+    help: "The model whose tokenizer reads the episodes; that of their run, or the demo's, if not given.",
+    completion: .model)
   var model: String?
   @Option(help: "python, tool_call, code or none, for episodes that do not say; by their outputs if not given.")
   var tools: ToolFormats?
@@ -232,8 +234,8 @@ struct Analyze: ParsableCommand {
       }
       folder.deleteLastPathComponent()
     }
-    let demo = "configs/demo/tokenizer.json"
-    guard manager.fileExists(atPath: demo) else {
+    let configs = ["configs"] + PythonRuntime.programFolders.map { $0 + "/share/martlet/configs" }
+    guard let demo = configs.map({ $0 + "/demo/tokenizer.json" }).first(where: manager.fileExists) else {
       throw MartletError(
         .usage, "\(files.input): belongs to no run, so its tokens cannot be read; name the model with --model")
     }

@@ -35,8 +35,8 @@ func asUsage<T>(_ body: () throws -> T) throws -> T {
 
 /// A file to read lines from and one to write lines to.
 struct LineFiles: ParsableArguments {
-  @Option(help: "One JSON object a line.") var input: String
-  @Option(help: "Where results go, one JSON object a line.") var output: String
+  @Option(help: "One JSON object a line.", completion: .lines) var input: String
+  @Option(help: "Where results go, one JSON object a line.", completion: .lines) var output: String
 
   func validate() throws {
     func place(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardized.path }

@@ -7,7 +7,7 @@ import Training
 public struct Train: ParsableCommand {
   public static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Teaches small language models to reason with a Python interpreter.",
-    version: Martlet.version,
+    version: Martlet.versionAndCommit,
     groupedSubcommands: [
       CommandGroup(
         name: "Stages",

@@ -33,13 +33,15 @@ struct RunRecord: Codable, Equatable {
   var stage: StageKind
   /// Of the program that began it.
   var version = Martlet.version
+  /// Of the program that began it; nil in records of programs that did not know theirs.
+  var commit: String? = Martlet.commit
   var files: [File]
   /// Steps done when the run ended; nil: it has not.
   var finishedStep: Int?
   var parent: Parent?
 
   enum CodingKeys: String, CodingKey {
-    case format, stage, version, files
+    case format, stage, version, commit, files
     case finishedStep = "finished_step"
     case parent
   }
