@@ -20,8 +20,8 @@ extension Tokenizer {
       }
       folder.deleteLastPathComponent()
     }
-    let demo = "configs/demo/tokenizer.json"
-    guard manager.fileExists(atPath: demo) else {
+    let configs = ["configs"] + PythonRuntime.programFolders.map { $0 + "/share/martlet/configs" }
+    guard let demo = configs.map({ $0 + "/demo/tokenizer.json" }).first(where: manager.fileExists) else {
       throw MartletError(
         .usage, "\(path): belongs to no run, so its tokens cannot be read; name the model with --model")
     }

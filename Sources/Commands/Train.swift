@@ -10,7 +10,7 @@ public struct Train: ParsableCommand {
     discussion: """
       A run is named by its folder, or by its name under checkpoints/: train report demo, train ask demo/rl-model '...'.
       """,
-    version: Martlet.version,
+    version: Martlet.versionAndCommit,
     groupedSubcommands: [
       CommandGroup(
         name: "Train", subcommands: [SFT.self, HintCommand.self, RFT.self, RL.self, PipelineCommand.self, Ablate.self]),
