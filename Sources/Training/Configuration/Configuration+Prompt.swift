@@ -75,9 +75,9 @@ public enum OverlongPrompts: String, Codable, Sendable, CaseIterable {
 extension Configuration.Prompt {
   /// The first value that makes no sense, as "key: why".
   var problem: String? {
-    if let date, Self.day(date) == nil { return "date: \"\(date)\" is no day; write it as YYYY-MM-DD" }
+    if let date, Self.day(date) == nil { return "date: \"\(date)\" is not a date; write it as YYYY-MM-DD" }
     if let name = templateVariables.keys.sorted().first(where: ChatForm.reservedVariables.contains) {
-      return "template_variables.\(name): is what the program itself gives to the template; choose another name"
+      return "template_variables.\(name): is set by the program itself; choose another name"
     }
     return nil
   }
