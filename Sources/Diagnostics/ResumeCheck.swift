@@ -136,7 +136,8 @@ public struct ResumeCheck {
     let lines = (try? String(contentsOfFile: run + ".log", encoding: .utf8))?.split(separator: "\n") ?? []
     let last = lines.last { $0.hasPrefix("error: ") } ?? lines.last ?? "nothing was written"
     throw MartletError(
-      .data, "\(run): ended with status \(process.terminationStatus) (\(last)); see \(run).log and correct what it names")
+      .data,
+      "\(run): ended with status \(process.terminationStatus) (\(last)); see \(run).log and correct what it names")
   }
 }
 
