@@ -5,7 +5,7 @@ extension Duration {
 
 extension ContinuousClock.Instant {
   /// Seconds from this moment until now.
-  package var secondsSince: Double { (ContinuousClock.now - self).seconds }
+  package var secondsSince: Double { (.now - self).seconds }
 }
 
 /// Wall-clock seconds that `body` takes.
