@@ -18,7 +18,8 @@ public struct PipelineRequest {
     if resume, let folder = StageRequest.run(source) {
       let path = folder + "/pipeline.yaml"
       guard FileManager.default.fileExists(atPath: path) else {
-        throw MartletError(.configuration, "\(folder): is not a pipeline's run; resume it with the command of its stage")
+        throw MartletError(
+          .configuration, "\(folder): is not a pipeline's run; resume it with the command of its stage")
       }
       try self.init(base: Self.own(folder), given: nil, overrides: overrides, path: path)
       return

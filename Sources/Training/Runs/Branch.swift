@@ -48,11 +48,11 @@ public struct Branch {
     for change in try ConfigurationTree(encoding: after).changes(from: ConfigurationTree(encoding: before))
     where bound.contains(where: { change.key == $0 || change.key.hasPrefix($0 + ".") }) {
       throw MartletError(
-        .configuration, "\(change.text): the optimizer's state belongs to the old value; branch with only --weights")
+        .configuration, "\(change.text): the optimizer's state belongs to the old value; branch with --weights")
     }
     guard after.loss.advantage.requiresValues == before.loss.advantage.requiresValues else {
       throw MartletError(
-        .configuration, "loss.advantage: one has a critic and the other has none; branch with only --weights")
+        .configuration, "loss.advantage: one has a critic and the other has none; branch with --weights")
     }
     try build(new, after, files: nil)
     return (RunFolder.path(new), stage)
