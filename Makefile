@@ -33,8 +33,8 @@ FUZZ_READERS ?= safetensors config gguf tokenizer yaml jsonl model journal manif
 FUZZ_SECONDS ?= 60
 FIXTURES = Tests/CheckpointTests/Fixtures
 
-.PHONY: help deps swift packages build test demo demo-base demo-cut kills attack fuzz install lint format check-configs bench compare \
-  check-mutants mutate architecture clean
+.PHONY: help deps swift packages build commit test demo demo-base demo-cut kills attack fuzz install lint format \
+  check-configs bench compare check-mutants mutate architecture clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,15 +84,30 @@ packages:
 	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements.txt; \
 	cp requirements.txt $@
 
-build: deps $(SNAPSHOT)  ## build .build/release/train
-	swift build -c release --product train
+# Swift's runtime is linked in: the program then runs where no Swift is.
+BUILD = swift build -c release --static-swift-stdlib --product train
+
+build: deps commit $(SNAPSHOT)  ## build .build/release/train
+	$(BUILD)
+
+# What `train --version` says beside the version. Written only when it changes, and ignored by git. The first time, the
+# file that includes it is made newer: the compiler did not note a header that was not there.
+COMMIT = Sources/CVersion/commit.h
+commit:
+	@commit=unknown; \
+	if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(CURDIR)" ]; then \
+	  commit=$$(git describe --always --dirty --abbrev=7 --exclude '*'); \
+	fi; \
+	line="#define MARTLET_COMMIT \"$$commit\""; \
+	[ -e $(COMMIT) ] || touch Sources/CVersion/version.c; \
+	[ "$$(cat $(COMMIT) 2>/dev/null)" = "$$line" ] || echo "$$line" >$(COMMIT)
 
 # Not a product of the package: those are linked with Swift's runtime, which has no place in a Python process.
 $(SNAPSHOT): Sources/Rollout/Python/snapshot.c | deps
 	@mkdir -p $(@D)
 	$(or $(shell command -v clang),$(CC)) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
 
-test: deps $(SNAPSHOT)  ## build and run every test (FILTER=name: those that match)
+test: deps commit $(SNAPSHOT)  ## build and run every test (FILTER=name: those that match)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
 
 # A finished demo is removed and made again; an interrupted one goes on where it stopped.
@@ -122,7 +137,11 @@ kills: build  ## kill and resume a short run a thousand times and compare its en
 install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), its Python into PREFIX/share/martlet
 	@[ -x $(TRAIN) ] || { echo "$(TRAIN) is missing: run make build first"; exit 1; }
 	install -D -m 755 $(TRAIN) $(DESTDIR)$(PREFIX)/bin/train
-	install -D -m 644 -t $(SHARE)/Python Sources/Rollout/Python/*.py $(SNAPSHOT)
+	rm -rf $(SHARE)/Python
+	for file in $$(cd Sources/Rollout/Python && find * -name '*.py'); do \
+	  install -D -m 644 Sources/Rollout/Python/$$file $(SHARE)/Python/$$file || exit 1; \
+	done
+	install -m 644 -t $(SHARE)/Python $(SNAPSHOT)
 	.venv/bin/python3 -m venv --without-pip --clear $(SHARE)/venv
 	cp -R .venv/lib $(SHARE)/venv/
 

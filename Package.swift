@@ -10,7 +10,7 @@ let avx2: [SwiftSetting] = plain + [.define("MARTLET_AVX2"), .unsafeFlags(["-tar
 #else
   let instructionSets: [Target.Dependency] = ["KernelsPortable"]
 #endif
-let exact: [CSetting] = [.unsafeFlags(["-ffp-contract=off", "-O2", "-Wall", "-Wextra", "-Werror"])]
+let warned: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
 
 func module(
   _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, resources: [Resource] = []
@@ -24,22 +24,29 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], fixtures: Bool =
     resources: fixtures ? [.copy("Fixtures")] : [], swiftSettings: plain)
 }
 
+// What others can import: the layers, each with what stands below it.
+let libraries = [
+  "Support", "Tensor", "Tokenization", "Transformer", "Checkpoint", "PPO", "Cluster", "Rollout", "Reports", "Training",
+]
+
 let package = Package(
   name: "Martlet",
-  products: [.executable(name: "train", targets: ["train"])],
+  products: [.executable(name: "train", targets: ["train"])]
+    + libraries.map { .library(name: $0, targets: [$0]) },
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
-    .target(name: "CIntrinsics", cSettings: exact),
-    .target(name: "CProcessor", cSettings: exact),
-    .target(name: "CSandbox", cSettings: exact),
+    .target(name: "CIntrinsics", cSettings: warned),
+    .target(name: "CProcessor", cSettings: warned),
+    .target(name: "CSandbox", cSettings: warned),
+    .target(name: "CVersion", cSettings: warned),
 
     // The kernels are one source, compiled once for each instruction set; `Tensor` chooses.
-    module("Support", ["Yams", "CIntrinsics"]),
+    module("Support", ["Yams", "CIntrinsics", "CVersion"]),
     module("TensorBase", ["Support", "COpenBLAS", "CIntrinsics"]),
     module("KernelsPortable", ["TensorBase", "CIntrinsics"], path: "Sources/Kernels"),
     module("Tensor", ["TensorBase", "COpenBLAS", "CProcessor"] + instructionSets),
@@ -85,8 +92,8 @@ let package = Package(
     tests(
       "Training",
       [
-        "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "PPO", "Checkpoint", "Transformer",
-        "Tokenization", "Tensor", "Support",
+        "Commands", "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "PPO", "Checkpoint",
+        "Transformer", "Tokenization", "Tensor", "Support",
       ], fixtures: true),
     tests("Diagnostics", ["Diagnostics", "Training", "Tensor", "Support"]),
   ],

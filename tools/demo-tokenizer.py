@@ -11,8 +11,8 @@ the splitting pattern, then the special tokens (<|endoftext|>, <|im_start|>, <|i
 
 How it works: the text is split by Qwen2's pattern (digits one by one); a piece that is a word of the vocabulary is one
 token (ignore_merges, as in Llama 3), any other piece is spelt in bytes. There are no merges, so no word is ever broken
-into parts of others. What the pattern would cut ("print(", "```python\\n") becomes an added token, not special, which is
-found anywhere in the text, longest first: so do not list such tokens where they may stand inside others by accident.
+into parts of others. What the pattern would cut ("print(", "```python\\n") becomes an added token, not special, which
+is found anywhere in the text, longest first: so do not list such tokens where they may stand inside others by accident.
 """
 import argparse
 import json
@@ -35,7 +35,9 @@ def byte_alphabet() -> list[str]:
 
 def kind(c: str) -> str:
     category = unicodedata.category(c)[0]
-    return "space" if c.isspace() and c not in "\x1c\x1d\x1e\x1f" else {"L": "letter", "N": "digit"}.get(category, "other")
+    if c.isspace() and c not in "\x1c\x1d\x1e\x1f":
+        return "space"
+    return {"L": "letter", "N": "digit"}.get(category, "other")
 
 
 def match_end(text: str, start: int) -> int:
@@ -90,7 +92,8 @@ def build(words: list[str], special: list[str]) -> dict:
     return dict(version="1.0", truncation=None, padding=None, added_tokens=added, normalizer=dict(type="NFC"),
                 pre_tokenizer=dict(type="Sequence", pretokenizers=[split, byte_level]), post_processor=None,
                 decoder=byte_level,
-                model=dict(type="BPE", dropout=None, unk_token=None, continuing_subword_prefix="", end_of_word_suffix="",
+                model=dict(type="BPE", dropout=None, unk_token=None, continuing_subword_prefix="",
+                           end_of_word_suffix="",
                            fuse_unk=False, byte_fallback=False, ignore_merges=True, vocab=vocabulary, merges=[]))
 
 
@@ -107,7 +110,8 @@ def pieces(tokenizer: dict, text: str) -> list[tuple[str, bool]]:
             stop = match_end(segment, at)
             piece, at = segment[at:stop], stop
             known = "".join(alphabet[b] for b in piece.encode()) in vocabulary
-            result += [(piece, False)] if known else [(chr(b) if b < 128 else f"<{b:02x}>", True) for b in piece.encode()]
+            letters = [(chr(b) if b < 128 else f"<{b:02x}>", True) for b in piece.encode()]
+            result += [(piece, False)] if known else letters
         if ends:
             result.append((ends[end], False))
             end += len(ends[end])

@@ -92,6 +92,20 @@ def literal(name: str, doc: str, words: list[str]) -> None:
     print("    " + line + "\n    \"\"\"")
 
 
+def runs_of(sets: list[set]) -> list[str]:
+    """Each run of scalars that are in the same sets, as `length:flags`."""
+    runs, last, length = [], None, 0
+    for code in range(0x110000):
+        c = chr(code)
+        flags = 0 if 0xD800 <= code <= 0xDFFF else sum(1 << i for i, s in enumerate(sets) if c in s)
+        if flags != last and length:
+            runs.append(f"{length:x}:{last:x}")
+            length = 0
+        last, length = flags, length + 1
+    runs.append(f"{length:x}:{last:x}")
+    return runs
+
+
 def main() -> None:
     letters, numbers, spaces, digits = members(r"\p{L}"), members(r"\p{N}"), members(r"\s"), numeric()
     marks = members(r"\p{M}")
@@ -111,16 +125,6 @@ def main() -> None:
         steps.append(f"{ord(c) - previous:x}{'=' if composes else '-'}" + "+".join(f"{ord(p):x}" for p in parts))
         previous = ord(c)
 
-    runs, last, length = [], None, 0
-    for code in range(0x110000):
-        c = chr(code)
-        flags = 0 if 0xD800 <= code <= 0xDFFF else sum(1 << i for i, s in enumerate(sets) if c in s)
-        if flags != last and length:
-            runs.append(f"{length:x}:{last:x}")
-            length = 0
-        last, length = flags, length + 1
-    runs.append(f"{length:x}:{last:x}")
-
     ordered, previous, at = [], 0, 0
     codes = sorted(ord(c) for c in classes)
     while at < len(codes):
@@ -133,12 +137,16 @@ def main() -> None:
 
     print("// swift-format-ignore-file")
     print(f"// Written by tools/unicode-tables.py from tokenizers {tokenizers.__version__}; do not edit.\n")
-    print("/// Character properties as the `tokenizers` library sees them, run-length coded; all numbers are hexadecimal.")
+    print("/// Character properties as the `tokenizers` library sees them, run-length coded; all numbers are "
+          "hexadecimal.")
     print("enum UnicodeTables {", end="")
-    literal("properties", "Runs of scalars from 0 on, `length:flags`, flags as in `UnicodeProperties`.", runs)
-    literal("decompositions", "`distance from the last scalar`, `=` if its parts compose again else `-`, canonical parts.",
+    literal("properties", "Runs of scalars from 0 on, `length:flags`, flags as in `UnicodeProperties`.",
+            runs_of(sets))
+    literal("decompositions",
+            "`distance from the last scalar`, `=` if its parts compose again else `-`, canonical parts.",
             steps)
-    literal("combiningClasses", "Runs of marks: `distance of the first from the last run's first,length,class`.", ordered)
+    literal("combiningClasses", "Runs of marks: `distance of the first from the last run's first,length,class`.",
+            ordered)
     print("}")
 
 

@@ -55,14 +55,15 @@ def physical_cores():
     return min(len(cores) or os.cpu_count(), len(os.sched_getaffinity(0)))
 
 
-# Without these glibc gives large tensors back to the system after each use, and PyTorch spends much of its time on page faults:
-# a step of `wide` took TRL 78 s without and 30 s with them, on a machine that others used, too.
+# Without these glibc gives large tensors back to the system after each use, and PyTorch spends much of its time on page
+# faults: a step of `wide` took TRL 78 s without and 30 s with them, on a machine that others used, too.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "20000000000"}
 
 
 def run(command, threads, more={}):
     """Standard output of a program, and the most memory it took, in megabytes."""
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", **more)
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1",
+                       **more)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
         try:
@@ -142,7 +143,8 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a Hugging Face folder, for the cases decode, prefill, train, lora, 0.5b")
-    parser.add_argument("--case", action="append", choices=CASES, help="may be given several times; else all that can run")
+    parser.add_argument("--case", action="append", choices=CASES,
+                        help="may be given several times; else all that can run")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each side, in turn")
     parser.add_argument("--repeats", type=int, default=3, help="repeats in a process, after one to warm up")
     parser.add_argument("--threads", type=int, default=physical_cores())

@@ -1,4 +1,6 @@
-"""Measures decoding with llama.cpp and prints a JSON object as rivals.py does. Needs `pip install llama-cpp-python gguf`.
+"""Measures decoding with llama.cpp and prints a JSON object as rivals.py does.
+
+Needs `pip install llama-cpp-python gguf`.
 
     llama.py decode --model FOLDER --rows 32 --prompt 120 --tokens 16 --threads 2 --type f32
 """

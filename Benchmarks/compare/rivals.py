@@ -1,7 +1,8 @@
 """Measures one piece of work with transformers, PEFT or TRL, and prints a JSON object: value, unit, what was chosen.
 
 Each at its best reasonable setting on a CPU: fp32, the faster one of PyTorch's two attentions, the given threads, no
-gradient checkpointing, no padding, fused AdamW, nothing logged or saved. `compare.py` adds the environment. One run to warm up is not counted.
+gradient checkpointing, no padding, fused AdamW, nothing logged or saved. `compare.py` adds the environment. One run to
+warm up is not counted.
 """
 
 import argparse

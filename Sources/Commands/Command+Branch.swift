@@ -4,24 +4,27 @@ import Training
 
 struct BranchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "branch", abstract: "Begin a new run from a step of another one.",
+    commandName: "branch", abstract: "Start a new run from a checkpoint of another one.",
     discussion: """
-      The new run has the old one's optimizer state and goes on counting its steps, or with --weights the weights alone and
-      begins at step 0. Nothing is trained yet: train STAGE --resume NEW goes on.
+      The new run takes over weights, optimizer state and the count of steps; with --weights only the weights. Nothing is
+      trained yet: go on with train STAGE --resume NEW.
       """)
-  @Argument(help: ArgumentHelp("The run: its folder, or its name under checkpoints/.", valueName: "run")) var from:
-    String
-  @Argument(help: ArgumentHelp("The new run's folder, or its name under checkpoints/.", valueName: "new")) var into:
-    String
+  @Argument(help: ArgumentHelp("The run: its folder or its name.", valueName: "run"), completion: .directory)
+  var from: String
+  @Argument(help: ArgumentHelp("The new run: a folder, or a name.", valueName: "new"), completion: .directory)
+  var into: String
   @Option(help: "The step to go on from; the newest if not given.") var step: Int?
-  @Flag(help: "Take the weights alone.") var weights = false
-  @Option(name: .customLong("set"), help: "key.path=value, put over the run's configuration; may be repeated.")
+  @Flag(help: "Take only the weights, and begin at step 0.") var weights = false
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("A value to use instead of the run's. May be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
 
   func run() throws {
     let branch = try Branch(from, step: step)
     let made =
       weights ? try branch.makeFromWeights(into, overrides: overrides) : try branch.make(into, overrides: overrides)
-    Console.out("\(made.folder): go on with train \(made.stage.rawValue) --resume \(made.folder)")
+    let next = shellCommand(["train", made.stage.rawValue, "--resume", made.folder])
+    Console.out("\(made.folder): go on with \(next)")
   }
 }

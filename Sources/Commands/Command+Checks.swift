@@ -13,9 +13,9 @@ func oneLine(_ value: some Encodable) throws -> String { String(decoding: try JS
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Decode configurations; say what cannot work and what can hardly be meant.")
-  @Argument(help: "Stage, pipeline or ablation files.") var configs: [String]
-  @Option(help: "The stage that they are for; that of each file's own key `stage` if not given.") var stage: StageKind?
+    commandName: "check", abstract: "Check configuration files for mistakes, without running them.")
+  @Argument(help: "Files of stages, pipelines or ablations.", completion: .yaml) var configs: [String]
+  @Option(help: "The stage they are for, where a file does not say so itself.") var stage: StageKind?
 
   func run() throws {
     for path in configs {
@@ -38,17 +38,19 @@ struct Check: ParsableCommand {
 
 struct VerifyResume: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "verify-resume", abstract: "Prove that a killed and resumed run ends in the same bits.",
+    commandName: "verify-resume", abstract: "Check that a run that is killed and resumed ends with the same bits.",
     discussion: """
-      Runs the configuration once to its end, then with SIGKILL after random times and --resume, and compares weights,
-      metrics and episodes. Works in RUN-verify, which is removed when all is equal.
+      Runs the configuration once to its end, then again with SIGKILL at random times and --resume, and compares weights,
+      metrics and episodes. Works in RUN-verify, which is removed when everything is equal.
       """)
-  @Argument(help: "The configuration (YAML) of a stage or a pipeline.") var config: String
-  @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
+  @Argument(help: "The file (YAML) of a stage or a pipeline.", completion: .yaml) var config: String
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("A value to use instead of the file's. May be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
-  @Option(help: "How often to kill.") var kills = 3
-  @Option(help: "The seed of the times.") var seed: UInt64 = 0
-  @Option(help: "sft, hint, rft, rl or eval; the file's own key `stage` if not given.") var stage: StageKind?
+  @Option(help: "How often to kill the run.") var kills = 3
+  @Option(help: "The seed of the times at which it is killed.") var seed: UInt64 = 0
+  @Option(help: "The stage it is for, where the file does not say so itself.") var stage: StageKind?
   @OptionGroup var threads: Threads
 
   func validate() throws { if kills < 1 { throw ValidationError("--kills must be at least 1") } }
@@ -81,12 +83,15 @@ struct VerifyResume: ParsableCommand {
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
-    abstract: "Memory and time of a stage, pipeline or ablation before anything is allocated; refuses what cannot fit.")
-  @Argument(help: "The configuration of a stage, a pipeline or an ablation.") var config: String
-  @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
+    abstract: "Estimate the memory and time of a run before it starts.",
+    discussion: "Ends with status 78 when the run cannot fit.")
+  @Argument(help: "The file (YAML) of a stage, a pipeline or an ablation.", completion: .yaml) var config: String
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("A value to use instead of the file's. May be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
-  @Option(help: "sft, hint, rft, rl or eval; the file's own key `stage` if not given.") var stage: StageKind?
-  @Flag(help: "One JSON object.") var json = false
+  @Option(help: "The stage it is for, where the file does not say so itself.") var stage: StageKind?
+  @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -120,21 +125,18 @@ extension StageKind: ExpressibleByArgument {}
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "report", abstract: "Write a run's report.html.")
-  @Argument(help: "A run's folder.") var name: String
+  @Argument(help: ArgumentHelp("The run: its folder or its name.", valueName: "run"), completion: .directory)
+  var name: String
   @OptionGroup var threads: Threads
 
-  func run() throws {
-    let isFolder = FileManager.default.fileExists(atPath: name) || name.contains("/")
-    let folder = isFolder ? name : "checkpoints/" + name
-    Console.out(try ReportWriter.write(run: folder))
-  }
+  func run() throws { Console.out(try ReportWriter.write(run: NamedPath.existing(name))) }
 }
 
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Check the machine: libraries, processor, sandbox, disk; a remedy a line.")
-  @Flag(help: "One JSON object.") var json = false
-  @Option(help: "Where runs will be written.") var folder = "."
+    commandName: "doctor", abstract: "Check this machine: libraries, processor, sandbox and disk.")
+  @Flag(help: "Print one JSON object.") var json = false
+  @Option(help: "The folder in which runs will be written.", completion: .directory) var folder = "."
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -149,20 +151,20 @@ struct Doctor: ParsableCommand {
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure kernels, sampling, training and the interpreter beside this machine's limits.")
-  @Option(help: "A model; the demo's shape with random weights if not given.") var model: String?
-  @Option(help: "Measure this alone; may be given several times.") var only: [Benchmark.Part] = []
-  @Option(help: "decode: sequences together; may be given several times. 1, 8, 32 and 64 if not given.")
+    abstract: "Measure speed beside this machine's limits.")
+  @Option(help: "A model; random weights in the demo's shape if not given.") var model: InputPath?
+  @Option(help: "Measure only this. May be repeated.") var only: [Benchmark.Part] = []
+  @Option(help: "decode: sequences at a time. May be repeated; 1, 8, 32 and 64 if not given.")
   var rows: [Int] = []
-  @Option(help: "decode, prefill, grpo_step, rollout: tokens of the context or of each prompt.") var prompt: Int?
-  @Option(help: "decode, grpo_step, rollout: tokens drawn behind a prompt; train: of a batch.") var tokens: Int?
+  @Option(help: "decode, prefill, grpo_step, rollout: tokens of the context, or of each prompt.") var prompt: Int?
+  @Option(help: "decode, grpo_step, rollout: tokens drawn after a prompt; train: tokens of a batch.") var tokens: Int?
   @Option(help: "grpo_step: prompts.") var prompts = 4
   @Option(help: "grpo_step: responses to each prompt.") var samples = 8
-  @Option(help: "How often, after once to warm up; the median counts.") var repeats: Int?
-  @Option(help: "How costs grow along this, or along all; alone, unless --only is given. May be given several times.")
+  @Option(help: "Measurements after the warm-up; their median is shown.") var repeats: Int?
+  @Option(help: "Measure how costs grow along this axis, or along all. May be repeated.")
   var growth: [String] = []
-  @Flag(help: "Where the time of each measurement goes, by part.") var profile = false
-  @Flag(help: "One JSON object.") var json = false
+  @Flag(help: "Show where the time of each measurement goes.") var profile = false
+  @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   func validate() throws { _ = try axes() }
@@ -179,7 +181,7 @@ struct Bench: ParsableCommand {
   }
 
   func run() throws {
-    let given = try model.map { try LoadedModel.load($0, valueHead: false).model }
+    let given = try model.map { try LoadedModel.load($0.path(), valueHead: false).model }
     var request = Benchmark.Request()
     if !rows.isEmpty { request.sizes.rows = rows }
     (request.sizes.prompt, request.sizes.tokens, request.sizes.repeats) = (prompt, tokens, repeats)

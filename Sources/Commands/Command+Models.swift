@@ -12,9 +12,11 @@ import Transformer
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import", abstract: "Turn a Hugging Face folder or a GGUF file into a model file.")
-  @Argument(help: "A folder with config.json, *.safetensors, tokenizer.json; or a .gguf file (F32, F16, BF16, Q8_0).")
+  @Argument(
+    help: "A folder with config.json, *.safetensors and tokenizer.json, or a .gguf file (F32, F16, BF16, Q8_0).",
+    completion: .file())
   var source: String
-  @Argument(help: "The model file to write.") var model: String
+  @Argument(help: "The model file to write, such as checkpoints/NAME.h5.", completion: .file()) var model: String
   @OptionGroup var threads: Threads
 
   func run() throws {
@@ -66,14 +68,17 @@ extension StoredType: ExpressibleByArgument {}
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write a Hugging Face folder that transformers and vLLM load.")
-  @Argument(help: "A model file, run or step folder.") var model: String
-  @Argument(help: "The folder to write.") var folder: String
-  @Option(help: "f32 or bf16.") var dtype: StoredType = .float32
-  @Option(help: "A Python with transformers, to read the folder with; the project's, then python3, if not given.")
+  @Argument(help: "A model file, a run or a step folder.") var model: InputPath
+  @Argument(help: "The folder to write.", completion: .directory) var folder: String
+  @Option(help: "How numbers are stored: f32 or bf16.") var dtype: StoredType = .float32
+  @Option(
+    help: "A Python with transformers that reads the folder again; the project's, else python3, if not given.",
+    completion: .file())
   var python: String?
   @OptionGroup var threads: Threads
 
   func run() throws {
+    let model = try model.path()
     let stored = try ModelSource.load(model)
     let hash = try HuggingFaceFolder.write(stored.model, files: stored.files, to: folder, type: dtype)
     Console.out("\(folder): weights \(hash), read again and equal")
@@ -84,9 +89,9 @@ struct Export: ParsableCommand {
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show what a model file or a step folder holds.")
-  @Argument(help: "A model file, a run's folder that holds one, or a step folder.") var model: String
-  @Flag(help: "Only the weights' hash.") var hash = false
-  @Flag(help: "One JSON object.") var json = false
+  @Argument(help: "A model file, a run or a step folder.") var model: InputPath
+  @Flag(help: "Print only the hash of the weights.") var hash = false
+  @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var threads: Threads
 
   private struct Contents: Encodable {
@@ -118,6 +123,7 @@ struct Inspect: ParsableCommand {
   }
 
   func run() throws {
+    let model = try model.path()
     if StepCheckpoint.isStepFolder(model) {
       if hash { return Console.out(weightsHash(try ModelSource.load(model).model)) }
       return try show(StepCheckpoint.open(model).summary())
@@ -143,41 +149,16 @@ struct Inspect: ParsableCommand {
   }
 }
 
-struct Tokenize: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "tokenize", abstract: "Texts to token ids: {\"text\"} to {\"ids\", \"text\"}, the latter decoded.")
-  @Argument(help: "A model file, a run or Hugging Face folder, or a tokenizer.json.") var model: String
-  @OptionGroup var files: LineFiles
-  @OptionGroup var threads: Threads
-
-  private struct Text: DataLine {
-    static let keys = ["text"]
-    var text: String
-  }
-  private struct Tokens: Encodable {
-    var ids: [Int32]
-    var text: String
-  }
-
-  func run() throws {
-    let tokenizer = try Tokenizer.read(model)
-    let file = try JSONLinesFile(files.output)
-    try JSONLines.forEach(files.input, as: Text.self) { line, _ in
-      let ids = tokenizer.encode(line.text)
-      try file.append(Tokens(ids: ids, text: tokenizer.decode(ids)))
-    }
-    try file.close()
-  }
-}
-
 struct Score: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "score",
-    abstract:
-      "Log-probs and entropies of {\"tokens\"}, {\"text\"} or episodes: {\"tokens\", \"logprobs\", \"entropy\"}.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
+    abstract: "Log-probs and entropies of given tokens, texts or episodes.",
+    discussion: """
+      Reads lines of {"tokens"}, {"text"} or episodes, and writes {"tokens", "logprobs", "entropy"}.
+      """)
+  @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
   @OptionGroup var files: LineFiles
-  @Option(help: "What logits are divided by; that of the episode, or 1, if not given.") var temperature: Float?
+  @Option(help: "Divides the logits; the episode's own, else 1, if not given.") var temperature: Float?
   @OptionGroup var threads: Threads
 
   func validate() throws {
@@ -188,22 +169,7 @@ struct Score: ParsableCommand {
 
   func run() throws {
     try Scorer.score(
-      model: model, input: files.input, output: files.output, temperature: temperature, pool: threads.pool())
-  }
-}
-
-extension Tokenizer {
-  /// The tokenizer of a model file, a run or Hugging Face folder, or a tokenizer.json.
-  static func read(_ path: String) throws -> Tokenizer {
-    if path.hasSuffix(".json") {
-      guard let json = FileManager.default.contents(atPath: path) else {
-        throw MartletError(.io, "\(path): cannot be read; name a tokenizer.json or a model")
-      }
-      return try Tokenizer(json: json, path: path)
-    }
-    guard let json = try ModelSource.header(path).files.tokenizer else {
-      throw MartletError(.data, "\(path): has no tokenizer.json; import it again from a folder that has one")
-    }
-    return try Tokenizer(json: json, path: path + ": tokenizer.json")
+      model: model.path(), input: files.input.episodes(), output: files.output, temperature: temperature,
+      pool: threads.pool())
   }
 }

@@ -9,24 +9,28 @@ extension ToolFormats: ExpressibleByArgument {}
 
 /// How `generate` and `ask` sample.
 struct SamplingArguments: ParsableArguments {
-  @Option(help: "What logits are divided by; 0: the most probable token.") var temperature: Float = 1
-  @Option(help: "Keep the most probable tokens of this mass.") var topP: Float = 1
-  @Option(help: "Keep this many tokens; 0: all.") var topK = 0
-  @Option(help: "Tokens after the prompt, tool output included.") var maxTokens = 2048
-  @Option(help: "Blocks that are executed.") var maxCalls = 12
-  @Option(help: "python, tool_call, code or none.") var tools: ToolFormats = .python
-  @Option(parsing: .unconditional, help: "A sentence every response begins with.") var hint: String?
+  @Option(help: "Divides the logits; 0 takes the most probable token.") var temperature: Float = 1
+  @Option(help: "Draw from the most probable tokens that together have this probability.") var topP: Float = 1
+  @Option(help: "Draw from this many of the most probable tokens; 0 from all.") var topK = 0
+  @Option(help: "The most tokens a response may have, tool output included.") var maxTokens = 2048
+  @Option(help: "The most code blocks that are run.") var maxCalls = 12
+  @Option(help: "How the model calls Python.") var tools: ToolFormats = .python
+  @Option(parsing: .unconditional, help: "A sentence that every response begins with.") var hint: String?
   @Option(help: "The seed of all draws.") var seed: UInt64 = 0
-  @Option(help: "auto, chatml, deepseek or none.") var template: TemplateChoice = .auto
-  @Option(parsing: .unconditional, help: "Put behind each problem.") var instruction = ""
-  @Option(help: "NAME=VALUE for the model's own template, such as enable_thinking=false; may be repeated.")
+  @Option(help: "The chat template.") var template: TemplateChoice = .auto
+  @Option(parsing: .unconditional, help: "A text to put behind each problem.") var instruction = ""
+  @Option(
+    help: ArgumentHelp(
+      "A variable of the model's own template, such as enable_thinking=false. May be repeated.",
+      valueName: "name=value"))
   var templateVariable: [String] = []
-  @Option(help: "The day that the model's own template tells, YYYY-MM-DD; today's if not given.") var date: String?
-  @Flag(help: "Leave out problems whose prompt leaves no room for a response.") var skipOverlong = false
+  @Option(
+    help: ArgumentHelp("The date that the model's own template is told; today if not given.", valueName: "yyyy-mm-dd"))
+  var date: String?
   @OptionGroup var threads: Threads
 
   /// The options as the configuration of a stage, so that there is one path for all sampling.
-  func configuration(samples: Int = 1) throws -> Configuration {
+  func configuration(samples: Int = 1, skipsOverlong: Bool = false) throws -> Configuration {
     var configuration = Configuration()
     configuration.seed = seed
     configuration.sampling.temperature = temperature
@@ -39,7 +43,7 @@ struct SamplingArguments: ParsableArguments {
     configuration.prompt.template = template
     configuration.prompt.instruction = instruction
     configuration.prompt.date = date
-    configuration.prompt.overlong = skipOverlong ? .skip : .error
+    configuration.prompt.overlong = skipsOverlong ? .skip : .error
     for variable in templateVariable {
       guard let equal = variable.firstIndex(of: "="), equal > variable.startIndex else {
         throw ValidationError("--template-variable \(variable): write it as NAME=VALUE")
@@ -53,55 +57,93 @@ struct SamplingArguments: ParsableArguments {
   }
 }
 
+extension SamplingArguments {
+  /// Whether the response used up its calls.
+  func ranOut(_ episode: Episode) -> Bool { tools != .none && maxCalls > 0 && episode.calls.count >= maxCalls }
+
+  /// What a reader of the response should know: that it was cut off, ran out of calls, or has no answer.
+  func remarks(on episode: Episode) -> [String] {
+    var remarks: [String] = []
+    if episode.finish == .length {
+      let count = episode.tokens.count - episode.promptCount
+      remarks.append(
+        count >= maxTokens
+          ? "cut off after \(count) tokens; --max-tokens allows more"
+          : "cut off after \(count) tokens: the model's context is full")
+    }
+    if ranOut(episode) { remarks.append("all \(maxCalls) calls were used; --max-calls allows more") }
+    if episode.answer == nil, episode.finish == .stop { remarks.append("no answer in \\boxed{}") }
+    return remarks
+  }
+}
+
+extension Author {
+  /// The colour of what it writes.
+  var colour: Colour? {
+    switch self {
+    case .tool: .cyan
+    case .hint: .yellow
+    case .prompt: .dim
+    case .model: nil
+    }
+  }
+}
+
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "generate", abstract: "Sample responses to problems with the interpreter, and judge them.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
+    commandName: "generate", abstract: "Sample and judge responses to a file of problems.",
+    discussion: """
+      Reads lines of {"id", "problem", "gt_answer"} and writes an episode for each response. train show FILE prints them.
+      """)
+  @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
   @OptionGroup var files: LineFiles
-  @Option(help: "Responses a problem.") var samples = 1
+  @Option(help: "Responses to each problem.") var samples = 1
+  @Flag(help: "Leave out problems whose prompts leave no room for a response.") var skipOverlong = false
   @OptionGroup var sampling: SamplingArguments
 
   func run() throws {
-    let configuration = try sampling.configuration(samples: samples)
-    let loaded = try LoadedModel.load(model, valueHead: false)
+    let configuration = try sampling.configuration(samples: samples, skipsOverlong: skipOverlong)
+    let input = try files.input.path()
+    let loaded = try LoadedModel.load(model.path(), valueHead: false)
     // A place that cannot be written shows before the work, not after it.
     try JSONLinesFile(files.output, appending: true).close()
     let episodes = try Stage.generate(
-      file: files.input, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
+      file: input, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
     try EpisodeFile.write(episodes, to: files.output)
+    let counted = [
+      "\(episodes.count { $0.verdict == .correct }) correct", "\(episodes.count { $0.finish == .length }) cut off",
+      "\(episodes.count { sampling.ranOut($0) }) out of calls",
+    ]
+    Console.note(
+      "\(files.output): \(episodes.count) responses to \(Set(episodes.map(\.id)).count) problems, "
+        + counted.joined(separator: ", "))
   }
 }
 
 struct Ask: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ask", abstract: "One problem on the terminal: reasoning, code and outputs as they come.")
-  @Argument(help: "A model file, run folder or Hugging Face folder.") var model: String
+    commandName: "ask", abstract: "Ask a model one problem and watch it answer.",
+    discussion: "Python's outputs are cyan, hints yellow.")
+  @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
   @Argument(help: "The problem.") var problem: String
   @OptionGroup var sampling: SamplingArguments
 
   func run() throws {
     let configuration = try sampling.configuration()
-    let loaded = try LoadedModel.load(model, valueHead: false)
-    let hasColours = isatty(1) == 1
+    let loaded = try LoadedModel.load(model.path(), valueHead: false)
+    let terminal = Terminal.output
     let context = StageContext(
       threads: sampling.threads.threads,
       onEvent: { if case .warning(let text) = $0 { Console.warning(text) } })
     let episodes = try Stage.generate(
       Problem(id: "ask", problem: problem, gold: ""), loaded: loaded, configuration, context: context
     ) { author, text in
-      let colour = hasColours ? Self.colour(author) : ""
-      Console.stream(colour.isEmpty ? text : "\(colour)\(text)\u{1B}[0m")
+      let text = terminal.isInteractive ? text.printable : text
+      Console.stream(terminal.hasColour ? author.colour?.paint(text) ?? text : text)
     }
     Console.out("")
-    if let answer = episodes.first?.answer { Console.out("Answer: \(answer)") }
-  }
-
-  /// Cyan for what Python says, yellow for hints.
-  private static func colour(_ author: Author) -> String {
-    switch author {
-    case .tool: "\u{1B}[36m"
-    case .hint: "\u{1B}[33m"
-    case .prompt, .model: ""
-    }
+    guard let episode = episodes.first else { return }
+    if let answer = episode.answer { Console.out("Answer: \(answer.printable)") }
+    for remark in sampling.remarks(on: episode) { Console.note(remark) }
   }
 }

@@ -6,22 +6,30 @@ import Training
 
 /// The arguments of a stage.
 struct StageArguments: ParsableArguments {
-  @Argument(help: "The configuration (YAML); with --resume also a run: its folder, or its name under checkpoints/.")
+  @Argument(help: "The configuration (YAML). With --resume also a run: its folder or its name.", completion: .yaml)
   var config: String
 
-  @Option(name: .customLong("set"), help: "key.path=value, put over the file; may be repeated.")
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("A value to use instead of the file's. May be repeated.", valueName: "key.path=value"))
   var overrides: [String] = []
 
-  @Flag(help: "Go on with the run in its folder.")
+  @Flag(help: "Go on with a run that was interrupted or shall have more steps.")
   var resume = false
 
-  @Flag(help: "Time the parts of each training step: a table at the end, `profile_...` in metrics.jsonl.")
+  @Flag(help: "Show where the time of the training steps went.")
   var profile = false
 
   @OptionGroup var threads: Threads
 
   func request(_ kind: StageKind, _ more: [String] = [], replays: Bool = false) throws -> StageRequest {
     try StageRequest(kind, config, overrides: overrides + more, resume: resume, replays: replays)
+  }
+
+  /// Runs the stage and says what came of it.
+  func run(_ request: StageRequest) throws {
+    try withContext { try Stage.run(request, context: $0) }
+    Console.note(RunEnding(request.folder, of: request.kind.rawValue, config: config).text)
   }
 
   /// Runs `body`, and shows where the time went if that was asked for.
@@ -35,8 +43,8 @@ struct StageArguments: ParsableArguments {
 
 /// How a run is gone back on.
 struct FromStep: ParsableArguments {
-  @Option(help: "With --resume: go on from this older step, in a folder of its own.") var fromStep: Int?
-  @Option(help: "The folder for --from-step; RUN-from-N if not given.") var into: String?
+  @Option(help: "With --resume: go on from this older step, in a new folder.") var fromStep: Int?
+  @Option(help: "The new folder of --from-step; RUN-from-N if not given.", completion: .directory) var into: String?
 
   /// Runs the stage, or its branch.
   func run(_ kind: StageKind, _ arguments: StageArguments) throws {
@@ -47,13 +55,13 @@ struct FromStep: ParsableArguments {
     } else if into != nil {
       throw MartletError(.usage, "--into goes with --from-step")
     }
-    try arguments.withContext { try Stage.run(request, context: $0) }
+    try arguments.run(request)
   }
 }
 
 struct SFT: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sft", abstract: "Fine-tune on examples, or train from random weights.")
+    commandName: "sft", abstract: "Train on examples (supervised fine-tuning, or from random weights).")
   @OptionGroup var arguments: StageArguments
   @OptionGroup var start: FromStep
   func run() throws { try start.run(.sft, arguments) }
@@ -61,23 +69,24 @@ struct SFT: ParsableCommand {
 
 struct HintCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "hint", abstract: "Make hint-engineered examples from a model's own responses.")
+    commandName: "hint", abstract: "Make examples by putting hints into a model's own responses.")
   @OptionGroup var arguments: StageArguments
-  @Option(help: "Spots and hints chosen by a person: {\"id\", \"sample\", \"token\", \"hint\"} a line.")
-  var edits: String?
-  @Option(help: "The episodes that --edits speaks of; sampled if not given.")
-  var episodes: String?
+  @Option(
+    help: ArgumentHelp(
+      "Hints chosen by a person, lines of {\"id\", \"sample\", \"token\", \"hint\"}.", valueName: "file"))
+  var edits: InputPath?
+  @Option(help: "The episodes that --edits is about; sampled if not given.")
+  var episodes: InputPath?
 
   func run() throws {
-    let more = edits.map { ["hint.edits=\($0)"] } ?? []
-    let request = try arguments.request(.hint, more + (episodes.map { ["hint.episodes=\($0)"] } ?? []))
-    try arguments.withContext { try Stage.run(request, context: $0) }
+    let more = try edits.map { ["hint.edits=\(try $0.path())"] } ?? []
+    try arguments.run(arguments.request(.hint, more + (episodes.map { ["hint.episodes=\(try $0.episodes())"] } ?? [])))
   }
 }
 
 struct RFT: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rft", abstract: "Rejection fine-tuning: keep a model's right and efficient responses, train on them.")
+    commandName: "rft", abstract: "Train on a model's own right and efficient responses (rejection fine-tuning).")
   @OptionGroup var arguments: StageArguments
   @OptionGroup var start: FromStep
   func run() throws { try start.run(.rft, arguments) }
@@ -85,10 +94,10 @@ struct RFT: ParsableCommand {
 
 struct RL: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rl", abstract: "Reinforcement learning with the interpreter in the rollouts.")
+    commandName: "rl", abstract: "Train by reinforcement learning (PPO, GRPO), with Python in the rollouts.")
   @OptionGroup var arguments: StageArguments
-  @Option(help: "One update on these episodes instead of sampling.")
-  var replay: String?
+  @Option(help: ArgumentHelp("Make one update on these episodes instead of sampling.", valueName: "episodes"))
+  var replay: InputPath?
   @OptionGroup var start: FromStep
 
   func run() throws {
@@ -97,30 +106,28 @@ struct RL: ParsableCommand {
       throw MartletError(.usage, "--replay and --from-step: give one of them")
     }
     let request = try arguments.request(.rl, replays: true)
-    try arguments.withContext { try Stage.replay(replay, request, context: $0) }
+    try arguments.withContext { try Stage.replay(replay.episodes(), request, context: $0) }
   }
 }
 
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "eval", abstract: "Evaluate a model on problems.")
   @OptionGroup var arguments: StageArguments
-  @Option(help: "Judge these episodes again instead of sampling.")
-  var regrade: String?
+  @Option(help: ArgumentHelp("Judge these episodes again instead of sampling.", valueName: "episodes"))
+  var regrade: InputPath?
 
   func run() throws {
     let request = try arguments.request(.eval)
-    try arguments.withContext { context in
-      guard let regrade else { return try Stage.run(request, context: context) }
-      try Stage.regrade(regrade, request, context: context)
-    }
+    guard let regrade else { return try arguments.run(request) }
+    try arguments.withContext { try Stage.regrade(regrade.episodes(), request, context: $0) }
   }
 }
 
 struct PipelineCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "pipeline", abstract: "Run the stages of one file in order, and compare them.")
+    commandName: "pipeline", abstract: "Run several stages from one file, one after the other.")
   @OptionGroup var arguments: StageArguments
-  @Flag(help: "With --resume: make stages anew that were begun with another configuration, data or model.")
+  @Flag(help: "With --resume: start stages again whose configuration, data or model has changed.")
   var anew = false
 
   func run() throws {
@@ -129,28 +136,34 @@ struct PipelineCommand: ParsableCommand {
       arguments.config, overrides: arguments.overrides, resume: arguments.resume)
     let summary = try arguments.withContext(anew: anew) { try PipelineFile.run(request, context: $0) }
     if let summary { Console.out(summary.table) }
+    Console.note(RunEnding(request.folder, of: "pipeline", config: arguments.config).text)
   }
 }
 
 struct Ablate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ablate", abstract: "Run cases x seeds of one pipeline, and compare them.",
+    commandName: "ablate", abstract: "Run variants of a pipeline with several seeds, and compare them.",
     discussion: """
-      What is finished is left as it is; what was killed goes on. Several processes may work on one ablation: each takes what
-      no other has.
+      Finished runs are kept, interrupted ones go on. Several processes may work on the same ablation at once.
       """)
-  @Argument(help: "The ablation file (YAML).") var config: String
-  @Option(name: .customLong("set"), help: "key=value, put over the file; may be repeated.")
+  @Argument(help: "The ablation file (YAML).", completion: .yaml) var config: String
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("A value to use instead of the file's. May be repeated.", valueName: "key=value"))
   var overrides: [String] = []
-  @Option(help: "CASE or CASE/seed-N, with * and ?: run and compare these alone; may be repeated.") var only: [String] =
-    []
-  @Flag(help: "Make runs anew that were made with another configuration, data or model.") var anew = false
+  @Option(
+    help: ArgumentHelp(
+      "Run only these: CASE or CASE/seed-N, where * and ? stand for any characters. May be repeated.",
+      valueName: "case"))
+  var only: [String] = []
+  @Flag(help: "Start runs again whose configuration, data or model has changed.") var anew = false
   @OptionGroup var threads: Threads
 
   func run() throws {
     let ablation = try Ablation(config, overrides: overrides)
     let (table, failures) = try ablation.run(only: only, context: threads.context(resume: true, anew: anew))
     Console.out(table)
+    Console.note(RunEnding(ablation.root, of: "ablate", config: config).text)
     guard let first = failures.first else { return }
     throw MartletError(
       first.status, "\(failures.count) runs failed, first: \(first.message); mend it and give the command again")

@@ -15,14 +15,15 @@ extension InterpreterSettings.Tier: ExpressibleByArgument {}
 
 struct Problems: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "problems", abstract: "The demo's problem generator.")
+    commandName: "problems", abstract: "Make problems of the demo's families.")
   @Option(help: "The seed of all draws.") var seed: UInt64
-  @Option(help: "How many.") var count: Int
-  @Option(help: "Where they go, one JSON object a line.") var output: String
-  @Option(help: "Only this family.") var family: ProblemFamily?
-  @Option(help: "training, held_out or any.") var split: ProblemGenerator.Split?
-  @Flag(help: "Write solutions in the manner of the demo's base model, to train it on.") var texts = false
-  @Option(help: "With --texts: shares of long hand, late code, distrusted code, transcripts.")
+  @Option(help: "How many problems.") var count: Int
+  @Option(help: ArgumentHelp("The file to write, one problem a line.", valueName: "file"), completion: .file())
+  var output: String
+  @Option(help: "Only problems of this family.") var family: ProblemFamily?
+  @Option(help: "Which of the two disjoint sets of problems to draw from.") var split: ProblemGenerator.Split?
+  @Flag(help: "Write worked solutions instead, such as the demo's base model is trained on.") var texts = false
+  @Option(help: "With --texts: shares of work by hand, late code, distrusted code and plain transcripts.")
   var shares: String?
   @OptionGroup var threads: Threads
 
@@ -52,12 +53,16 @@ struct Problems: ParsableCommand {
 struct PythonCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "python",
-    abstract: "The rollout's interpreter by hand, one trajectory a line: {\"cells\": [code, ...]} to {\"results\"}.")
+    abstract: "Run code in the interpreter that rollouts use.",
+    discussion: """
+      Reads lines of {"cells": [CODE, ...]}, each with variables of its own, and writes lines of {"results": [...]}.
+      """)
   @OptionGroup var files: LineFiles
-  @Option(help: "Seconds a block may take.") var timeLimit = 5.0
-  @Option(help: "Memory a block may have, such as 1G.") var memory = "1G"
-  @Option(help: "T3, T2 or T1; the best that holds if not given.") var tier: InterpreterSettings.Tier?
-  @Option(help: "Trajectories that run at a time; the physical cores if not given.") var sessions: Int?
+  @Option(help: "Seconds that a cell may take.") var timeLimit = 5.0
+  @Option(help: "Memory that a cell may have, such as 1G.") var memory = "1G"
+  @Option(help: "The kind of sandbox; the strongest that this machine has if not given.") var tier:
+    InterpreterSettings.Tier?
+  @Option(help: "Lines that run at a time; one a physical core if not given.") var sessions: Int?
   @OptionGroup var threads: Threads
 
   private struct Cells: Decodable { var cells: [String] }
@@ -82,7 +87,7 @@ struct PythonCommand: ParsableCommand {
     let running = DispatchGroup()
     defer { running.wait() }
     var place = 0
-    try JSONLines.forEach(files.input, as: Cells.self) { line, number in
+    try JSONLines.forEach(files.input.path(), as: Cells.self) { line, number in
       free.wait()
       try output.check()
       let own = place
@@ -116,9 +121,12 @@ struct PythonCommand: ParsableCommand {
 struct GradeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "grade",
-    abstract: "Compare {\"response\"|\"answer\", \"gold\"} a line: {\"verdict\", \"answer\", \"how\"}.")
+    abstract: "Judge answers against the right ones.",
+    discussion: """
+      Reads lines of {"answer", "gold"} or {"response", "gold"}, and writes lines of {"verdict", "answer", "how"}.
+      """)
   @OptionGroup var files: LineFiles
-  @Flag(help: "Write only the lines on which our verdict and math-verify's differ.") var audit = false
+  @Flag(help: "Write only the lines on which math-verify's verdict is another.") var audit = false
   @OptionGroup var threads: Threads
 
   private struct Pair: VerbatimNumbers {
@@ -176,7 +184,7 @@ struct GradeCommand: ParsableCommand {
   func run() throws {
     var pairs: [(answer: String?, gold: String)] = []
     var lines: [Int] = []
-    try JSONLines.forEach(files.input, as: Pair.self) { pair, line in
+    try JSONLines.forEach(files.input.path(), as: Pair.self) { pair, line in
       pairs.append((pair.given, pair.gold))
       lines.append(line)
     }
@@ -196,48 +204,21 @@ struct GradeCommand: ParsableCommand {
 struct Analyze: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "analyze",
-    abstract: "What a model does with its interpreter: block labels, delayed computation, distrust.")
+    abstract: "Show how a model uses Python: what each block is for, and where it computes by hand.")
   @OptionGroup var files: LineFiles
-  @Option(help: "The model whose tokenizer reads the episodes; that of their run, or the demo's, if not given.")
-  var model: String?
-  @Option(help: "python, tool_call, code or none, for episodes that do not say; by their outputs if not given.")
+  @Option(help: "The model that wrote the episodes; that of their run if not given.") var model: InputPath?
+  @Option(help: "How the model called Python, where the episodes do not say.")
   var tools: ToolFormats?
   @OptionGroup var threads: Threads
 
   func run() throws {
-    let tokenizer = try tokenizer()
+    let input = try files.input.episodes()
+    let tokenizer = try Tokenizer.of(episodes: input, model: model)
     let file = try JSONLinesFile(files.output)
-    for (index, episode) in try EpisodeFile.read(files.input, needsLogProbs: false).enumerated() {
-      if let token = episode.tokens.first(where: { Int($0) >= tokenizer.vocabularyCount }) {
-        throw MartletError(
-          .data,
-          "\(files.input): episode \(index + 1) (\(episode.id)): token \(token) is not in the tokenizer's vocabulary of "
-            + "\(tokenizer.vocabularyCount); name the model it is of with --model")
-      }
+    for (index, episode) in try EpisodeFile.read(input, needsLogProbs: false).enumerated() {
+      try tokenizer.check(episode, place: "\(input): episode \(index + 1)")
       try file.append(EpisodeLabels(episode, tokenizer: tokenizer, tools: tools))
     }
     try file.close()
-  }
-
-  /// `--model`, the model of the run the file lies in, or the demo's tokenizer.
-  private func tokenizer() throws -> Tokenizer {
-    if let model { return try Tokenizer.read(model) }
-    let manager = FileManager.default
-    var folder = URL(fileURLWithPath: files.input).deletingLastPathComponent().standardizedFileURL
-    for _ in 0..<3 {
-      if manager.fileExists(atPath: folder.path + "/model.h5") { return try Tokenizer.read(folder.path + "/model.h5") }
-      let config = folder.path + "/config.yaml"
-      if manager.fileExists(atPath: config), let model = try Configuration.load(config).model {
-        return try Tokenizer.read(model)
-      }
-      folder.deleteLastPathComponent()
-    }
-    let demo = "configs/demo/tokenizer.json"
-    guard manager.fileExists(atPath: demo) else {
-      throw MartletError(
-        .usage, "\(files.input): belongs to no run, so its tokens cannot be read; name the model with --model")
-    }
-    Console.note("\(files.input) belongs to no run; its tokens are read with \(demo) (--model names another)")
-    return try Tokenizer.read(demo)
   }
 }

@@ -3,98 +3,106 @@ import Reports
 import Synchronization
 import Training
 
-/// Shows events on standard error: a progress bar on a terminal, plain lines every few seconds elsewhere. Results go to
-/// standard output.
+/// Shows events on standard error: on a terminal two lines that are drawn again and again below the messages, elsewhere
+/// plain lines now and then. Results go to standard output.
 final class Console: Sendable {
   static let shared = Console()
 
-  private let isTerminal = isatty(2) == 1
   private struct Shown {
-    var hasBar = false
-    var last: ContinuousClock.Instant?
-    var started: [String: ContinuousClock.Instant] = [:]
+    var display = ProgressDisplay()
+    var drawn: ContinuousClock.Instant?
+    /// When progress, and a step, last got a line of their own.
+    var progressLine: ContinuousClock.Instant?
+    var stepLine: ContinuousClock.Instant?
   }
   private let shown = Mutex(Shown())
+  private var terminal: Terminal { .errors }
+
+  /// How often the bottom lines are drawn, how often a log gets a line about progress, and how often a step gets one.
+  private static let drawPause = Duration.milliseconds(100)
+  private static let logPause = Duration.seconds(10)
+  private static let stepPause = Duration.seconds(1)
 
   /// A line of results on standard output.
-  static func out(_ text: String) { write(text.hasSuffix("\n") ? text : text + "\n", to: 1) }
+  static func out(_ text: String) { stream(text.hasSuffix("\n") ? text : text + "\n") }
+
   /// Text on standard output as it stands.
-  static func stream(_ text: String) { write(text, to: 1) }
-  /// A line on standard error, below what is being drawn.
+  /// - Returns: whether somebody still reads. That nobody does is no reason to stop the work.
+  @discardableResult
+  static func stream(_ text: String) -> Bool {
+    shared.shown.withLock { state in
+      shared.erase()
+      return Terminal.output.write(text)
+    }
+  }
+
+  /// A line on standard error, above what is being drawn.
   static func note(_ text: String) { shared.shown.withLock { shared.line(text, &$0) } }
   static func warning(_ text: String) { note("warning: \(text)") }
   static func error(_ text: String) { note("error: \(text)") }
 
-  /// Nobody reads any more: that is no reason to stop the work.
-  private static func write(_ text: String, to file: Int32) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return }
-      bytes = bytes.dropFirst(count)
-    }
-  }
-
   func show(_ event: Event) {
     shown.withLock { state in
+      let now = ContinuousClock.now
+      state.display.take(event, now)
       switch event {
-      case .progress(let progress): draw(progress, &state)
+      case .progress, .steps, .phase: progress(&state, now)
+      case .part: break
       case .note(let text): line(text, &state)
       case .warning(let text): line("warning: " + text, &state)
       case .stageStarted(let name, let detail): line("== \(name): \(detail)", &state)
-      case .stageEnded(let name, let seconds): line("   \(name) took \(Self.time(seconds))", &state)
-      case .step(let metrics): line(Self.summary(metrics), &state)
+      case .stageEnded(let name, let seconds): line("   \(name) took \(Format.time(seconds))", &state)
+      case .step(let metrics): step(metrics, &state, now)
+      case .evaluated(let evaluation, let step):
+        line("evaluation" + (step.map { " of step \($0)" } ?? "") + ": " + evaluation.line, &state)
       }
     }
   }
 
-  /// Takes an unfinished bar away, so that whatever comes next begins a line.
-  func finish() {
-    shown.withLock { state in
-      if state.hasBar { Self.write("\n", to: 2) }
-      state.hasBar = false
-    }
-  }
+  /// Takes away what is drawn; to be called before the program ends.
+  func finish() { shown.withLock { _ in erase() } }
 
   private func line(_ text: String, _ state: inout Shown) {
-    let end = text.hasSuffix("\n") ? "" : "\n"
-    Self.write((state.hasBar ? "\r\u{1B}[K" : "") + text + end, to: 2)
-    state.hasBar = false
+    erase()
+    terminal.write(text.hasSuffix("\n") ? text : text + "\n")
+    if state.drawn != nil { draw(&state, .now) }
   }
 
-  private func draw(_ progress: Reports.Progress, _ state: inout Shown) {
-    let now = ContinuousClock.now
-    let isLast = progress.done >= progress.total
-    let start = state.started[progress.what] ?? now
-    state.started[progress.what] = isLast ? nil : start
-    let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(5)
-    guard isLast || state.last.map({ now - $0 > pause }) ?? true else { return }
-    state.last = now
-    var text = "\(progress.what) \(progress.done)/\(progress.total) \(progress.unit)"
-    let spent = Double((now - start) / .milliseconds(1)) / 1000
-    if let rate = progress.rate {
-      text += ", \(Self.short(rate)) tokens/s"
-    } else if progress.done > 0, spent > 0.5 {
-      text += ", \(Self.short(Double(progress.done) / spent))/s"
+  private func progress(_ state: inout Shown, _ now: ContinuousClock.Instant) {
+    if terminal.isInteractive {
+      guard state.drawn.map({ now - $0 > Self.drawPause }) ?? true else { return }
+      draw(&state, now)
+    } else {
+      // The first line after a pause: short work needs none.
+      guard let last = state.progressLine else { return state.progressLine = now }
+      guard now - last > Self.logPause else { return }
+      state.progressLine = now
+      line(state.display.plain(now), &state)
     }
-    if progress.done > 0, !isLast, spent > 0.5 {
-      text += ", " + Self.time(spent * Double(progress.total - progress.done) / Double(progress.done)) + " left"
-    }
-    guard isTerminal else { return line(text, &state) }
-    let width = 24
-    let filled = min(width, width * progress.done / max(1, progress.total))
-    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-    Self.write("\r\u{1B}[K\(bar) \(text)" + (isLast ? "\n" : ""), to: 2)
-    state.hasBar = !isLast
   }
 
-  private static func time(_ seconds: Double) -> String {
-    switch seconds {
-    case ..<60: "\(short(seconds)) s"
-    case ..<3600: "\(Int(seconds) / 60) min \(Int(seconds) % 60) s"
-    default: "\(Int(seconds) / 3600) h \(Int(seconds) % 3600 / 60) min"
-    }
+  /// Draws the lines and goes back to where they begin: whatever becomes of them when the window changes, they are below
+  /// the cursor and can be erased.
+  private func draw(_ state: inout Shown, _ now: ContinuousClock.Instant) {
+    state.drawn = now
+    let size = terminal.size
+    // The last column stays free: some terminals begin a new line once it is written.
+    let lines = state.display.lines(now).suffix(max(1, min(2, size.rows - 1))).map { $0.text(max(1, size.columns - 1)) }
+    let back = lines.count > 1 ? "\u{1B}[\(lines.count - 1)A" : ""
+    terminal.write("\r\u{1B}[J" + lines.joined(separator: "\n") + back + "\r")
+    Terminal.isDrawn.store(!lines.isEmpty, ordering: .relaxed)
+  }
+
+  private func erase() {
+    guard Terminal.isDrawn.exchange(false, ordering: .relaxed) else { return }
+    terminal.write("\r\u{1B}[J")
+  }
+
+  /// A step's line. Of quick ones only some are shown; metrics.jsonl has all.
+  private func step(_ metrics: Metrics, _ state: inout Shown, _ now: ContinuousClock.Instant) {
+    guard state.stepLine.map({ now - $0 > Self.stepPause }) ?? true else { return }
+    state.stepLine = now
+    line(Self.summary(metrics), &state)
   }
 
   /// A step on one line.
@@ -104,16 +112,11 @@ final class Console: Sendable {
     for key in shown {
       switch metrics[key] {
       case .int(let value)?: parts.append("\(key) \(value)")
-      case .double(let value)?: parts.append("\(key) \(short(value))")
+      case .double(let value)?: parts.append("\(key) \(Format.short(value))")
       default: break
       }
     }
     if case .string(let hash)? = metrics["state_hash"] { parts.append("state \(hash.prefix(12))") }
     return parts.joined(separator: "  ")
-  }
-
-  /// Four digits are enough to read.
-  private static func short(_ value: Double) -> String {
-    value.magnitude >= 1000 && value.magnitude < 1e15 ? String(Int(value)) : String(format: "%.4g", value)
   }
 }

@@ -11,10 +11,13 @@ enum Signals {
     // Touched once here: a handler must not be the first to make them.
     raised.store(0, ordering: .relaxed)
     waits.store(false, ordering: .relaxed)
+    Terminal.isDrawn.store(false, ordering: .relaxed)
     for signal in [SIGINT, SIGTERM] {
       Foundation.signal(signal) { number in
         let first = Signals.raised.exchange(number, ordering: .relaxed) == 0
-        if !first || !Signals.waits.load(ordering: .relaxed) { _exit(128 + number) }
+        guard !first || !Signals.waits.load(ordering: .relaxed) else { return }
+        Signals.erase()
+        _exit(128 + number)
       }
     }
     // Whoever started the program may have blocked them.
@@ -26,6 +29,13 @@ enum Signals {
     // A closed pipe and a file size limit are errors of the call that met them.
     Foundation.signal(SIGPIPE, SIG_IGN)
     Foundation.signal(SIGXFSZ, SIG_IGN)
+  }
+
+  /// Takes away what is drawn on the terminal, with nothing that a handler may not call.
+  private static func erase() {
+    guard Terminal.isDrawn.load(ordering: .relaxed) else { return }
+    let sequence: (UInt8, UInt8, UInt8, UInt8) = (0x0D, 0x1B, 0x5B, 0x4A)
+    _ = withUnsafeBytes(of: sequence) { write(2, $0.baseAddress, $0.count) }
   }
 
   /// From here on the work polls `isRaised`.

@@ -7,23 +7,23 @@ import Training
 public struct Train: ParsableCommand {
   public static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Teaches small language models to reason with a Python interpreter.",
-    version: Martlet.version,
+    discussion: """
+      A run is named by its folder, or by its name under checkpoints/: train report demo, train ask demo/rl-model '...'.
+      """,
+    version: Martlet.versionAndCommit,
     groupedSubcommands: [
       CommandGroup(
-        name: "Stages",
-        subcommands: [
-          SFT.self, HintCommand.self, RFT.self, RL.self, Eval.self, BranchCommand.self, PipelineCommand.self,
-          Ablate.self,
-        ]),
+        name: "Train", subcommands: [SFT.self, HintCommand.self, RFT.self, RL.self, PipelineCommand.self, Ablate.self]),
+      CommandGroup(
+        name: "Look at results",
+        subcommands: [Ask.self, Show.self, Eval.self, Report.self, Analyze.self, GradeCommand.self]),
       CommandGroup(
         name: "Models",
-        subcommands: [Import.self, Export.self, Inspect.self, Tokenize.self, Score.self, Generate.self, Ask.self]),
-      CommandGroup(name: "Tools", subcommands: [Problems.self, PythonCommand.self, GradeCommand.self, Analyze.self]),
+        subcommands: [Import.self, Export.self, Inspect.self, Tokenize.self, Generate.self, Score.self]),
       CommandGroup(
-        name: "Checks",
-        subcommands: [
-          PlanCommand.self, Check.self, VerifyResume.self, Report.self, Doctor.self, Bench.self,
-        ]),
+        name: "Before and around a run",
+        subcommands: [Check.self, PlanCommand.self, BranchCommand.self, VerifyResume.self, Problems.self]),
+      CommandGroup(name: "This machine", subcommands: [Doctor.self, Bench.self, PythonCommand.self]),
     ])
 
   public init() {}
@@ -32,6 +32,7 @@ public struct Train: ParsableCommand {
   public static func main() {
     Signals.install()
     do {
+      try refuseUnknownCommand(CommandLine.arguments.dropFirst().first)
       var command = try parseAsRoot()
       try command.run()
       Console.shared.finish()
@@ -41,9 +42,21 @@ public struct Train: ParsableCommand {
   }
 }
 
+extension Train {
+  /// - Throws: `MartletError` (usage) with the nearest command, for a first word that is none.
+  private static func refuseUnknownCommand(_ word: String?) throws {
+    guard let word, !word.hasPrefix("-"), word != "help" else { return }
+    let groups = configuration.groupedSubcommands.flatMap(\.subcommands) + configuration.ungroupedSubcommands
+    let known = groups.compactMap { $0.configuration.commandName ?? "\($0)".lowercased() }
+    guard !known.contains(word) else { return }
+    let advice = nearestWord(to: word, among: known).map { "did you mean train \($0)?" } ?? "train help lists them"
+    throw MartletError(.usage, "\(word): there is no such command; \(advice)")
+  }
+}
+
 /// What every command takes.
 struct Threads: ParsableArguments {
-  @Option(help: "Worker threads; the physical cores if not given.")
+  @Option(help: "Worker threads; one a physical core if not given.")
   var threads: Int?
 
   func validate() throws {

@@ -66,8 +66,8 @@ public struct ProblemBootstrap: Sendable {
 }
 
 /// The 95 % interval of `figure` over draws of problems with replacement.
-/// - Parameter figure: gets the drawn problems' indices, and the draw's generator for what else is drawn. NaN (the
-///   drawn denominators add up to 0) leaves the draw out.
+/// - Parameter figure: gets the drawn problems' indices and the draw's generator, for what else is drawn. NaN (the
+///   drawn denominators add up to 0): the draw is left out.
 /// - Returns: nil without problems, or when every draw is left out.
 func bootstrapInterval(
   problems: Int, draws: Int, key: UInt64, _ figure: ([Int], inout CounterRandom) -> Double

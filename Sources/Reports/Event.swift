@@ -4,11 +4,43 @@ public enum Event: Sendable {
   case note(String)
   /// Something that a person should look at. The work continues.
   case warning(String)
+  /// A pipeline's stage or an ablation's run begins.
+  case part(Part)
   case stageStarted(name: String, detail: String)
   case stageEnded(name: String, seconds: Double)
+  /// How far the stage has come, in steps or in examples made.
+  case steps(Progress)
+  /// How far the work inside a step has come.
   case progress(Progress)
+  /// Work inside a step that is not counted has begun: "grading".
+  case phase(String)
   /// The metrics of a finished training step.
   case step(Metrics)
+  /// An evaluation has ended. `step`: the training step whose weights it is about; nil: those of a finished model.
+  case evaluated(Evaluation, step: Int?)
+}
+
+/// One of several parts of a run, in their order.
+public struct Part: Sendable, Equatable {
+  public enum Kind: String, Sendable {
+    /// A run of an ablation.
+    case run
+    /// A stage of a pipeline.
+    case stage
+  }
+
+  public var kind: Kind
+  public var name: String
+  /// Counted from 1.
+  public var number: Int
+  public var count: Int
+
+  public init(_ kind: Kind, name: String, number: Int, count: Int) {
+    self.kind = kind
+    self.name = name
+    self.number = number
+    self.count = count
+  }
 }
 
 /// How far a long piece of work has come.

@@ -1,5 +1,17 @@
+<<<<<<< HEAD
 /// What the program says of itself.
+=======
+import CVersion
+
+/// The program's own identity.
+>>>>>>> w-install
 public enum Martlet {
   /// The version of this build, as `--version` prints it.
   public static let version = "0.1.0"
+
+  /// The commit this was built from: `abc1234`, with `-dirty` behind it if files were changed, or `unknown`.
+  public static let commit = String(cString: martlet_commit())
+
+  /// What `train --version` prints: `0.1.0 (abc1234)`.
+  public static let versionAndCommit = "\(version) (\(commit))"
 }

@@ -92,6 +92,16 @@ import Testing
     #expect(session.run("import os\nos.listdir('/home')").status != .ok)
   }
 
+  /// Code that runs beside the runner's own finds none of it by `import`, and our names stand in no package's way.
+  @Test func ourOwnModulesAreNotToBeImported() throws {
+    let ours = ["sandbox", "interpreter.guardian", "interpreter", "zygote"]
+    let host = try InterpreterHost(settings: InterpreterSettings(packages: ours))
+    defer { host.close() }
+    #expect(host.report.missing == ours)
+    let found = try host.open(key: 1).run("import sys\n[n for n in sys.modules if n.split('.')[0] in \(ours)]")
+    #expect(found.output == "[]\n")
+  }
+
   @Test func forkBombsEndWithTheirBlock() throws {
     let session = try SharedInterpreter.quick.get().open(key: 1)
     #expect(session.run("x = 5").status == .ok)
@@ -194,8 +204,8 @@ import Testing
         return String(decoding: data, as: UTF8.self).contains(mark)
       }.count
     }
-    let mark = "/martlet-mark-\(UInt64.random(in: 0..<UInt64.max))"
-    let settings = InterpreterSettings(packages: [], readableFolders: [mark])
+    let mark = "martlet_mark_\(UInt64.random(in: 0..<UInt64.max))"
+    let settings = InterpreterSettings(packages: [mark])
     let before = try descriptors()
     do {
       let host = try InterpreterHost(settings: settings)
@@ -212,8 +222,8 @@ import Testing
   }
 
   @Test func aKilledZygoteIsReplaced() throws {
-    let mark = "/martlet-mark-\(UInt64.random(in: 0..<UInt64.max))"
-    let host = try InterpreterHost(settings: InterpreterSettings(packages: [], readableFolders: [mark]))
+    let mark = "martlet_mark_\(UInt64.random(in: 0..<UInt64.max))"
+    let host = try InterpreterHost(settings: InterpreterSettings(packages: [mark]))
     let session = try host.open(key: 1)
     #expect(session.run("x = 1").status == .ok)
     for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {

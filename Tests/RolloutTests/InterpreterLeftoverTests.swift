@@ -107,8 +107,8 @@ import Testing
       """
       import os, struct, sys
       frame = sys._getframe()
-      while 'page' not in frame.f_locals: frame = frame.f_back
-      page = frame.f_locals['page']
+      while not hasattr(frame.f_locals.get('self'), 'page'): frame = frame.f_back
+      page = frame.f_locals['self'].page
       page[32:4096] = b'\\xff' * 4064
       struct.pack_into('I', page, 20, os.getpid())
       struct.pack_into('I', page, 0, 4)

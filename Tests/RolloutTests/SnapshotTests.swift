@@ -102,9 +102,9 @@ import Testing
       """
       import sys
       sys.path.insert(0, "\(source)")
-      import sandbox
-      print(sandbox.share_memory(sandbox.load_snapshot("")))
-      print(sandbox.share_memory(sandbox.load_snapshot("\(broken.path)")))
+      from interpreter.warm_up import load_snapshot, share_memory
+      print(share_memory(load_snapshot("")))
+      print(share_memory(load_snapshot("\(broken.path)")))
       """)
     let lines = text.split(separator: "\n")
     #expect(lines.count == 2 && lines.first == "libMartletSnapshot.so: not found")

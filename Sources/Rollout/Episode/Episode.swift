@@ -171,7 +171,7 @@ extension Episode {
   public var defect: String? { defect(logProbs: true) }
 
   /// - Parameter logProbs: whether the model's tokens need theirs (not for supervised training).
-  func defect(logProbs needed: Bool) -> String? {
+  package func defect(logProbs needed: Bool) -> String? {
     let N = tokens.count
     if N == 0 { return "tokens: there are none" }
     if let place = tokens.firstIndex(where: { $0 < 0 }) { return "tokens[\(place)]: \(tokens[place]) is negative" }

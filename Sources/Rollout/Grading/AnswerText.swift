@@ -1,5 +1,5 @@
-/// Removes from an answer what never changes its value. (`notation.py` reads everything that is more than a plain
-/// number.)
+/// Removes from an answer what never changes its value. (The package `grading` of the Python sources reads everything
+/// that is more than a plain number.)
 enum AnswerText {
   /// The longest answer in bytes that is read here; the worker reads longer ones.
   static let longest = 10_000

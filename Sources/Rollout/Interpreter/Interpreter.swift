@@ -27,7 +27,7 @@ public final class InterpreterHost: @unchecked Sendable {
 
   /// Starts the processes and waits until they are warm and confined.
   /// - Throws: `MartletError` (configuration) when no Python is found, none of the asked tiers holds on this machine,
-  ///   or a limit makes no sense.
+  ///   or a limit or a readable folder makes no sense.
   public init(settings: InterpreterSettings = InterpreterSettings()) throws {
     guard settings.timeLimit > 0, settings.timeLimit <= 1e6 else {
       throw MartletError(
@@ -48,6 +48,7 @@ public final class InterpreterHost: @unchecked Sendable {
         "interpreter.output: keeps \(settings.outputBytes) and stops at \(settings.outputLimit) bytes; "
           + "the first must be at least 2 and not above the second")
     }
+    try settings.checkReadableFolders()
     self.settings = settings
     zygote = try start()
   }

@@ -1,3 +1,6 @@
+import Glibc
+import Support
+
 /// How the interpreter's processes are found, limited and confined.
 public struct InterpreterSettings: Codable, Sendable, Equatable {
   /// What confines a snippet (see `docs/sandbox.md`). T3: namespaces, a private root, Landlock and seccomp. T2:
@@ -20,7 +23,7 @@ public struct InterpreterSettings: Codable, Sendable, Equatable {
   public var packages: [String]
   /// Exactly this tier; nil: the best that works here, at least T2.
   public var tier: Tier?
-  /// More folders that snippets may read.
+  /// More folders that snippets may read. They must exist; `/`, `/root`, `/home` and `/tmp` as a whole are refused.
   public var readableFolders: [String]
 
   /// The defaults are the configuration's.
@@ -58,6 +61,24 @@ public struct InterpreterSettings: Codable, Sendable, Equatable {
     case .T3: ["T3", "T3-net"]
     case .T2: ["T2"]
     case .T1: ["T1"]
+    }
+  }
+}
+
+extension InterpreterSettings {
+  /// - Throws: `MartletError` (configuration) for a folder that snippets could not be given.
+  func checkReadableFolders() throws {
+    for folder in readableFolders {
+      guard let path = realpath(folder, nil) else {
+        throw MartletError(
+          .configuration, "interpreter.readable: \(folder): no such folder; correct the path or leave it out")
+      }
+      defer { free(path) }
+      if ["/", "/root", "/home", "/tmp"].contains(String(cString: path)) {
+        throw MartletError(
+          .configuration,
+          "interpreter.readable: \(folder) as a whole is not shown to model code; name the folder below it")
+      }
     }
   }
 }

@@ -6,7 +6,7 @@ import Support
 package enum PythonRuntime {
   /// The program's own folder and the folders above it, nearest first. A build tree or an installation is in one of
   /// them.
-  static let programFolders: [String] = {
+  package static let programFolders: [String] = {
     var folders: [String] = []
     var images = [try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")]
     if let image = csandbox_image_path() { images.append(String(cString: image)) }
@@ -21,12 +21,12 @@ package enum PythonRuntime {
   }()
 
   /// A file of the folder `Sources/Rollout/Python`: beside the program in a build tree
-  /// (`Martlet_Rollout.resources/Python`), in `PREFIX/share/martlet/Python` where `PREFIX/bin` holds the program.
+  /// (`Martlet_Rollout.resources/Python`), in `PREFIX/lib/martlet/Python` where `PREFIX/bin` holds the program.
   /// - Throws: `MartletError` (configuration) naming the folders searched.
   package static func source(_ name: String) throws -> String {
     var searched: [String] = []
     for folder in programFolders {
-      for place in ["Martlet_Rollout.resources/Python", "share/martlet/Python", "Sources/Rollout/Python"] {
+      for place in ["Martlet_Rollout.resources/Python", "lib/martlet/Python", "Sources/Rollout/Python"] {
         let path = "\(folder)/\(place)/\(name)"
         if FileManager.default.isReadableFile(atPath: path) { return path }
         searched.append("\(folder)/\(place)")
@@ -41,7 +41,7 @@ package enum PythonRuntime {
   /// The library that makes the zygote cheap to fork (`snapshot.c`); nil where it was not built.
   static var snapshotLibrary: String? {
     let name = "libMartletSnapshot.so"
-    return programFolders.lazy.flatMap { ["\($0)/.build/\(name)", "\($0)/share/martlet/Python/\(name)"] }
+    return programFolders.lazy.flatMap { ["\($0)/.build/\(name)", "\($0)/lib/martlet/\(name)"] }
       .first { FileManager.default.isReadableFile(atPath: $0) }
   }
 
@@ -57,7 +57,7 @@ package enum PythonRuntime {
     }
     let near = [files.currentDirectoryPath] + programFolders
     for folder in near {
-      for place in [".venv/bin/python3", "share/martlet/venv/bin/python3"] {
+      for place in [".venv/bin/python3", "lib/martlet/venv/bin/python3"] {
         let path = "\(folder)/\(place)"
         if files.isExecutableFile(atPath: path) { return try resolve(path) }
       }

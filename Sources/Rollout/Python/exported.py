@@ -1,5 +1,7 @@
-"""Reads an exported folder with transformers, for `train export`: {"folder", "texts"} on standard input, the ids on standard
-output, or {"missing": ...} where transformers is not there.
+"""Reads an exported folder with transformers, for `train export`.
+
+Standard input is {"folder", "texts"}. Standard output ends with a line of JSON: the ids of the texts, or
+{"missing": true} where transformers is not installed.
 """
 
 import importlib.util

@@ -1,8 +1,8 @@
-"""Grades answers (grading.py, then math-verify), or renders chat templates with jinja2. Started by the trainer with a
-stream socket on descriptor 3, one JSON object a line each way.
+"""Grades answers (grading/, then math-verify), or renders chat templates (templates.py).
 
-The parent only keeps the clock. A child, forked from it with everything imported and then confined, does the work and
-is killed and forked anew when a request takes too long, eats too much memory or crashes: that costs milliseconds.
+Started by the trainer with a stream socket on descriptor 3: one JSON object a line each way. The parent only keeps the
+clock. A child, forked from it with everything imported and then confined, does the work. When a request takes too long,
+takes too much memory or crashes, the child is killed and forked anew, which costs milliseconds.
 """
 
 import json
@@ -15,10 +15,13 @@ import sys
 import time
 
 import sandbox
+from sandbox import kernel, seccomp
+from sandbox.calls import ALWAYS, NO_NAMESPACE
 
 if sys.argv[1:] == ["grade"]:
     import grading
 
+HERE = os.path.dirname(__file__)
 CONTROL = 3
 MEMORY = 2 << 30
 REQUESTS_PER_CHILD = 5000  # sympy's caches grow
@@ -28,6 +31,8 @@ REQUESTS_PER_CHILD = 5000  # sympy's caches grow
 
 
 def load_grader():
+    """What answers a request to grade. Raises ImportError without math-verify."""
+    sandbox.hide_modules(HERE)
     logging.disable(logging.CRITICAL)
     from math_verify import parse, verify
 
@@ -61,89 +66,20 @@ def load_grader():
     return work
 
 
-# ------------------------------------------------------------------------------------------------- templates
-
-
 def load_templates():
-    """Chat templates as Hugging Face models carry them: the dialect is described in transformers' documentation."""
-    import datetime
+    """What answers a request to render. Raises ImportError without jinja2."""
+    import templates
 
-    import jinja2
-    import jinja2.debug  # otherwise imported at the first error, when files are out of reach
-    import jinja2.ext
-    import jinja2.meta
-    import jinja2.sandbox
-
-    class Generation(jinja2.ext.Extension):
-        """`{% generation %}` marks what the assistant says; here it only shows its body."""
-
-        tags = {"generation"}
-
-        def parse(self, parser):
-            line = next(parser.stream).lineno
-            body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
-            return jinja2.nodes.CallBlock(self.call_method("show"), [], [], body).set_lineno(line)
-
-        def show(self, caller):
-            return caller()
-
-    def raise_exception(message):
-        raise jinja2.exceptions.TemplateError(message)
-
-    def to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
-    environment.filters["tojson"] = to_json
-    environment.globals["raise_exception"] = raise_exception
-    compiled = {}
-
-    def with_reasoning(message):
-        """A message's reasoning under all names that templates read it by, as transformers gives it."""
-        found = [message[name] for name in ("reasoning_content", "thinking", "reasoning") if message.get(name) is not None]
-        return dict({"thinking": found[0]}, **dict(message, reasoning_content=found[0])) if found else message
-
-    def render(request):
-        text = request["template"]
-        if request.get("names"):
-            return {"names": sorted(jinja2.meta.find_undeclared_variables(environment.parse(text)))}
-        if text not in compiled:
-            if len(compiled) > 16:
-                compiled.clear()
-            compiled[text] = environment.from_string(text)
-        # JSON inside JSON: the order of keys, which templates may print, stays as it is in the data.
-        messages, tools, variables = (json.loads(request[name]) for name in ("messages", "tools", "variables"))
-        today = datetime.datetime.now()
-        if request["date"] is not None:
-            today = datetime.datetime.strptime(request["date"], "%Y-%m-%d")
-            variables.setdefault("date_string", today.strftime("%d %b %Y"))
-        return {"text": compiled[text].render(
-            messages=[with_reasoning(message) for message in messages], tools=tools, documents=None,
-            add_generation_prompt=request["add_generation_prompt"], strftime_now=today.strftime, **variables)}
-
-    # Once through what imports lazily: later, files may be out of reach.
-    warm = """{%- set ns = namespace(n=0) %}{% macro f(x) %}{{ x | upper }}{% endmacro %}{{ f("a\\n'") }}
-        {%- for m in messages if m.role %}{% generation %}{{ m | tojson(indent=2) | trim }}{% endgeneration %}
-        {%- if loop.first %}{% continue %}{% endif %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ [1, 2] | join(", ") }}
-        {{- messages | map(attribute="role") | list | length }}{{ "%s" | format("x") }}{{ strftime_now("%d %b %Y") }}
-        {{- messages | selectattr("role", "equalto", "user") | first }}{{ none is defined }}{{ "a b".split(" ")[-1] }}
-        {{- "{:>4}".format(3) }}{{ {"a": 1}.items() | list }}{{ raise_exception("warm") }}"""
-    for text in (warm, "{% broken", "{{ ''.__class__ }}"):
-        try:
-            render({"template": text, "names": True})
-            render({"template": text, "messages": '[{"role": "user", "content": "x"}]', "tools": '[{"type": "x"}]',
-                    "add_generation_prompt": True, "variables": "{}", "date": "2026-01-02"})
-        except jinja2.exceptions.TemplateError:
-            pass
-    compiled.clear()
-    return render
+    sandbox.hide_modules(HERE)
+    templates.warm_up()
+    return templates.render
 
 
 # ----------------------------------------------------------------------------------------------- supervision
 
 
 def folders():
+    """What the child may read: this Python and its packages."""
     paths = [sys.prefix, sys.base_prefix] + sys.path
     return tuple(sorted({os.path.realpath(path) for path in paths if path and path not in ("/", "/tmp")}))
 
@@ -155,21 +91,22 @@ def confine(link):
     os.dup2(0, 1)
     os.dup2(0, 2)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     readable = folders()
     if os.getuid() == 0:
-        sandbox.become_nobody()
-        sandbox.prctl(sandbox.PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel.become_nobody()
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     sandbox.limit(MEMORY, 4096, 1 << 20)
-    sandbox.drop_capabilities()
-    sandbox.prctl(sandbox.PR_SET_DUMPABLE, 0)
+    kernel.drop_capabilities()
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     try:
         sandbox.confine("T2", readable)
     except OSError:  # no Landlock here: the filter alone, which leaves reading open for late imports
-        sandbox.seccomp(sandbox.ALWAYS + sandbox.NO_NAMESPACE, "group")
+        seccomp.install(ALWAYS + NO_NAMESPACE, "group")
 
 
-def child_main(link, work):
+def answer_requests(link, work):
+    """The child's life."""
     stream = socket.socket(fileno=link)
     reader = stream.makefile("rb")
     for line in reader:
@@ -185,6 +122,8 @@ def child_main(link, work):
 
 
 class Parent:
+    """Keeps the clock of a child, and replaces it."""
+
     def __init__(self, work):
         self.work, self.child, self.link, self.served = work, 0, None, 0
 
@@ -196,7 +135,7 @@ class Parent:
                 near.close()
                 link = far.detach()
                 confine(link)
-                child_main(link, self.work)
+                answer_requests(link, self.work)
             finally:
                 os._exit(70)
         far.close()
@@ -240,8 +179,6 @@ class Parent:
 
 
 def main():
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [path for path in sys.path if path and os.path.abspath(path) != here]
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     control = socket.socket(fileno=CONTROL)
     try:

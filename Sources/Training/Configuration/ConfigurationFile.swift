@@ -207,7 +207,8 @@ extension Configuration {
     try ConfigurationFile.refuseHuge(tree, at: [], path: path)
     self = try ConfigurationFile.decode(
       Configuration.self, from: tree, defaults: ConfigurationTree(encoding: Configuration()),
-      known: Self.knownKeys(), path: path)
+      known: Self.knownKeys(), path: path
+    ).mapPaths { NamedPath.find($0) ?? $0 }
     try validate(path: path)
   }
 

@@ -17,6 +17,8 @@ struct PromptRoom {
   /// Tokens of the hint that every response begins with.
   let hintCount: Int
   let overlong: OverlongPrompts
+  /// What a user can do about a prompt that is too long.
+  let remedy: String
 
   /// A problem that cannot be asked: a line of `skipped.jsonl`.
   struct Overlong: Encodable, Equatable {
@@ -24,17 +26,22 @@ struct PromptRoom {
     var place: String
     var tokens: Int
     fileprivate var contextLength: Int
+    fileprivate var remedy: String
 
     private enum CodingKeys: CodingKey { case id, place, tokens }
 
     var message: String {
       "\(place): the prompt has \(tokens) tokens, which leaves no room for a response in the model's context of "
-        + "\(contextLength); shorten it, or leave such problems out with prompt.overlong: skip"
+        + "\(contextLength); \(remedy)"
     }
   }
 
-  init(_ loaded: LoadedModel, builder: PromptBuilder, configuration: Configuration) {
+  init(
+    _ loaded: LoadedModel, builder: PromptBuilder, configuration: Configuration,
+    remedy: String = "shorten it, or leave such problems out with prompt.overlong: skip"
+  ) {
     self.builder = builder
+    self.remedy = remedy
     contextLength = loaded.model.configuration.contextLength
     hintCount = configuration.prompt.hint.map { loaded.tokenizer.encode($0).count } ?? 0
     overlong = configuration.prompt.overlong
@@ -53,7 +60,9 @@ struct PromptRoom {
   func find(_ problems: [PlacedProblem], counts: [Int]) -> [Overlong] {
     zip(problems, counts).compactMap { placed, count in
       count < contextLength
-        ? nil : Overlong(id: placed.problem.id, place: placed.place, tokens: count, contextLength: contextLength)
+        ? nil
+        : Overlong(
+          id: placed.problem.id, place: placed.place, tokens: count, contextLength: contextLength, remedy: remedy)
     }
   }
 

@@ -31,8 +31,10 @@ extension Ablation {
     var done = Set<String>()
     while true {
       var isWaiting = false
-      for run in chosen where failed[run.folder] == nil && !done.contains(run.folder) {
+      for (place, run) in chosen.enumerated() where failed[run.folder] == nil && !done.contains(run.folder) {
         try context.checkCancelled()
+        let part = Part(.run, name: "\(run.name)/seed-\(run.seed)", number: place + 1, count: chosen.count)
+        context.onEvent(.part(part))
         switch try work(on: run, context: context) {
         case .finished:
           done.insert(run.folder)

@@ -46,7 +46,8 @@ public struct Ablation {
   let file: File
   let cases: [Resolved]
   let runs: [Run]
-  var root: String { RunFolder.path(file.run) }
+  /// The ablation's folder.
+  package var root: String { RunFolder.path(file.run) }
 
   /// Reads the file and resolves every case with every seed.
   /// - Parameter overrides: `key=value` of the ablation file itself.

@@ -92,8 +92,9 @@ public enum PipelineFile {
     let before = ["pipeline.yaml", "given.yaml"].map { ($0, FileManager.default.contents(atPath: folder.file($0))) }
     try request.keep(in: folder)
     do {
-      for stage in parts.stages {
+      for (place, stage) in parts.stages.enumerated() {
         try context.checkCancelled()
+        context.onEvent(.part(Part(.stage, name: stage.name, number: place + 1, count: parts.stages.count)))
         let request = StageRequest(stage.kind, stage.configuration)
         try Training.Stage.run(request, context: context.with(resume: true, root: root))
       }

@@ -8,6 +8,8 @@ public struct PipelineRequest {
   /// The file with its stages by name, and with what was `--set`.
   let tree: ConfigurationTree
   let parts: PipelineFile.Parts
+  /// The pipeline's folder.
+  package var folder: String { parts.root }
   /// The file without what was `--set`; nil: there is only the run's own.
   private let given: ConfigurationTree?
 

@@ -94,7 +94,7 @@ final class EpisodeSource {
   private func sample(_ chosen: [Problem], step: Int, rates: [String: Double]) throws -> [[Episode]] {
     let budgets = budgets(chosen, rates)
     let requests = try zip(chosen, budgets).flatMap { try engine.requests([$0], samples: 0..<$1) }
-    var rest = try journal.run(requests, step: step, what: "step \(step + 1)", engine: engine)[...]
+    var rest = try journal.run(requests, step: step, what: "sampling", engine: engine)[...]
     return budgets.map { count in
       defer { rest = rest.dropFirst(count) }
       return Array(rest.prefix(count))

@@ -36,6 +36,8 @@ package final class Learner {
   let gradientShards: Int
   /// Is called before weights and moments change.
   var beforeUpdate: () throws -> Void = {}
+  /// Called after each micro-batch with the number of its samples.
+  var onMicroBatch: (Int) -> Void = { _ in }
   /// As in `TrainingPass`.
   package var timer: PartTimer? { didSet { pass.timer = timer } }
   private let cluster: any Cluster
@@ -74,6 +76,7 @@ package final class Learner {
         let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
         for batch in Self.microBatches(lengths, shared: shared, range, budget: microBatchTokens) {
           accumulate(batch, samples, weights, &result)
+          onMicroBatch(batch.count)
         }
         pass.finishGradients()
         if gradientShards > 1 { tree.push(gradients, index: shard) }

@@ -49,7 +49,10 @@ struct PolicyUpdate {
       }
     }
     if !isOnPolicy, loss.correction.kind != .none { correctForSampler(&samples) }
-    reference?.addLogProbs(to: &samples)
+    if let reference {
+      run.context.onEvent(.phase("reference log-probs"))
+      reference.addLogProbs(to: &samples)
+    }
     if loss.advantage.requiresValues { addValues(to: &samples) }
     let rewardKL = loss.klInReward ? takeKLOffRewards(&samples) : nil
     addAdvantages(to: &samples)
@@ -64,6 +67,7 @@ struct PolicyUpdate {
     return try stride(from: 0, to: batch.samples.count, by: size).map { start in
       let samples = Array(batch.samples[start..<min(start + size, batch.samples.count)])
       let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
+      run.announceUpdate(from: start, of: batch.samples.count)
       let result = try run.learner.update(samples, weights: weights, totalSteps: totalSteps)
       if batch.isOnPolicy, start == 0 { try checkLogProbs(result, samples, batch.episodes) }
       return result

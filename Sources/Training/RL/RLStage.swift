@@ -67,8 +67,6 @@ struct RLStage {
     let isBest = try isTimeToEvaluate && evaluate(&metrics)
     try run.finishStep(metrics, saves: isBest)
     rollouts.journal.forget(before: run.savedStep)
-    run.context.onEvent(
-      .progress(Progress(what: "rl", done: run.state.step, total: configuration.steps, unit: "steps", rate: nil)))
   }
 
   /// The step's judged episodes, sampled from the weights as they are, and those of them to learn from.
@@ -97,13 +95,14 @@ struct RLStage {
   /// - Returns: whether these weights are the best so far.
   private func evaluate(_ metrics: inout Metrics) throws -> Bool {
     engine.sampler.weightsChanged()
-    let episodes = try engine.run(engine.requests(heldOut, samples: 0..<1), step: 0, what: "eval")
+    let episodes = try engine.run(engine.requests(heldOut, samples: 0..<1), step: 0, what: "evaluating")
     let evaluation = engine.evaluation(of: episodes)
     metrics.add(evaluation, prefix: "eval_")
     let accuracy = evaluation.value(.accuracy) ?? 0
     let isBest = accuracy > run.state.best?.accuracy ?? -1
     if isBest { run.state.best = TrainingState.Best(step: run.state.step + 1, accuracy: accuracy) }
     metrics["best_step"] = run.state.best.map { .int($0.step) }
+    run.context.onEvent(.evaluated(evaluation, step: run.state.step + 1))
     return isBest
   }
 

@@ -111,7 +111,8 @@ final class RolloutEngine {
   }
 
   func judged(_ episodes: [Episode]) throws -> [Episode] {
-    try grade(episodes, grader: grader).map { episode in
+    context.onEvent(.phase("grading \(episodes.count) responses"))
+    return try grade(episodes, grader: grader).map { episode in
       guard episode.gold != nil else { return episode }
       var episode = episode
       episode.reward = configuration.reward.reward(for: episode, maxTokens: configuration.sampling.maxTokens)

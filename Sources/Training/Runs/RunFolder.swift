@@ -70,11 +70,11 @@ package final class RunFolder {
   }
 
   /// `checkpoints/<run>` for a bare name; anything with a slash is a path.
-  package static func path(_ run: String) -> String { run.contains("/") ? run : "checkpoints/" + run }
+  package static func path(_ run: String) -> String { run.contains("/") ? run : "\(NamedPath.home)/\(run)" }
 
   /// The folder of an existing run, by its name or path; nil: there is none.
   static func existing(_ run: String) -> String? {
-    [path(run), run].first { folder in
+    [path(run), run, "\(NamedPath.home)/\(run)"].first { folder in
       ["config.yaml", "pipeline.yaml", "ablation.yaml", RunRecord.name].contains {
         FileManager.default.fileExists(atPath: folder + "/" + $0)
       }

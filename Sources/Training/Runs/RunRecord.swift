@@ -33,13 +33,15 @@ struct RunRecord: Codable, Equatable {
   var stage: StageKind
   /// The version of the program that began the run.
   var version = Martlet.version
+  /// Of the program that began it; nil in records of programs that did not know theirs.
+  var commit: String? = Martlet.commit
   var files: [File]
   /// The step that the run ended at; nil: it has not ended.
   var finishedStep: Int?
   var parent: Parent?
 
   enum CodingKeys: String, CodingKey {
-    case format, stage, version, files
+    case format, stage, version, commit, files
     case finishedStep = "finished_step"
     case parent
   }

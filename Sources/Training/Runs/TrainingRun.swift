@@ -83,6 +83,22 @@ final class TrainingRun {
     metrics = try MetricsWriter(run: folder.path, resumeAfter: context.resume ? state.step : nil)
     try folder.commit(fromStep: state.step + 1, context: context)
     context.onEvent(.note(Self.costOfKill(configuration)))
+    reportSteps()
+  }
+
+  private func reportSteps() {
+    context.onEvent(.steps(Progress(what: "step", done: state.step, total: configuration.steps, unit: "")))
+  }
+
+  /// Reports how far the learner's next update comes.
+  /// - Parameters:
+  ///   - start: how many of the step's `count` samples earlier updates took.
+  func announceUpdate(from start: Int = 0, of count: Int) {
+    var done = start
+    learner.onMicroBatch = { [context] samples in
+      done += samples
+      context.onEvent(.progress(Progress(what: "update", done: done, total: count, unit: "samples")))
+    }
   }
 
   /// What is lost when the process is killed.
@@ -117,6 +133,7 @@ final class TrainingRun {
     line["state_hash"] = .string(hash)
     try metrics.write(line)
     context.onEvent(.step(line))
+    reportSteps()
     context.timer?.begin(.checkpoint)
     defer { context.timer?.begin(.other) }
     if context.isCancelled {
@@ -137,7 +154,9 @@ final class TrainingRun {
   /// Saves, and returns when the checkpoint is on the disk.
   func saveNow() throws {
     try saver.finish()
-    if savedStep != state.step { try saver.write(contents()) }
+    guard savedStep != state.step else { return }
+    context.onEvent(.phase("saving"))
+    try saver.write(contents())
   }
 
   private func contents() throws -> CheckpointWriter.Contents {
@@ -153,6 +172,7 @@ final class TrainingRun {
   /// adapters merged. This object cannot train afterwards.
   func finish() throws {
     if configuration.saveEvery > 0 || configuration.saveMinutes > 0 { try saveNow() } else { try saver.finish() }
+    context.onEvent(.phase("saving"))
     try ModelFile.write(loaded.model.mergedInPlace(pool: context.pool), files: loaded.files, to: folder.modelFile)
     metrics.close()
     try folder.finish(step: state.step)

@@ -41,7 +41,8 @@ enum EvalStage {
     let journal = try EpisodeJournal(
       folder, name: "eval", model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(
-      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "eval", engine: engine)
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "evaluating",
+      engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, folder: folder, context: context)
     journal.remove()
@@ -71,11 +72,6 @@ enum EvalStage {
     let data = try JSONSerialization.data(
       withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
-    func rounded(_ name: String, _ value: Double) -> String { "\(name) \((value * 1000).rounded() / 1000)" }
-    var shown = Evaluation.figures.compactMap { figure in
-      evaluation.value(figure).map { rounded(figure.rawValue, $0) }
-    }
-    if let value = evaluation.lastNumberRatio?.value { shown.append(rounded("accuracy_last_number", value)) }
-    context.onEvent(.note(shown.joined(separator: ", ")))
+    context.onEvent(.evaluated(evaluation, step: nil))
   }
 }

@@ -87,8 +87,7 @@ enum HintStage {
       try maker.improve(maker.traces(of: batch))
       try write(maker, folder: folder)
       context.onEvent(
-        .progress(
-          Progress(what: "hints", done: min(maker.kept.count, wanted), total: wanted, unit: "examples", rate: nil)))
+        .steps(Progress(what: "hints", done: min(maker.kept.count, wanted), total: wanted, unit: "examples")))
     }
   }
 

@@ -80,6 +80,7 @@ enum SFTStage {
       let items = order.items(from: place, count: configuration.updateBatch)
       let samples = items.enumerated().map { sample(examples[$1], group: $0) }
       let weights = loss.aggregation.weights(samples.map(\.policy), length: loss.aggregationLength)
+      run.announceUpdate(of: samples.count)
       let result = try run.learner.update(samples, weights: weights, totalSteps: configuration.steps)
       let seconds = started.secondsSince
       var line = Metrics(step: run.state.step + 1)
@@ -93,11 +94,6 @@ enum SFTStage {
       line["tokens_per_second"] = .double(Double(result.tokens) / seconds)
       run.state.place = place + configuration.updateBatch
       try run.finishStep(line)
-      run.context.onEvent(
-        .progress(
-          Progress(
-            what: "sft", done: run.state.step, total: configuration.steps, unit: "steps",
-            rate: Double(result.tokens) / seconds)))
     }
   }
 

@@ -71,7 +71,9 @@ public enum Stage {
   public static func generate(
     file: String, loaded: LoadedModel, _ configuration: Configuration, context: StageContext
   ) throws -> [Episode] {
-    try generate(placed(file), loaded: loaded, configuration, context: context)
+    try generate(
+      placed(file), loaded: loaded, configuration, context: context,
+      remedy: "shorten it, or leave such problems out with --skip-overlong")
   }
 
   /// Episodes for one problem (`ask`).
@@ -81,17 +83,19 @@ public enum Stage {
     onText: @escaping (Author, String) -> Void
   ) throws -> [Episode] {
     let placed = PlacedProblem(problem: problem, place: problem.id)
-    return try generate([placed], loaded: loaded, configuration, context: context, onText: onText)
+    return try generate(
+      [placed], loaded: loaded, configuration, context: context, remedy: "shorten it", onText: onText)
   }
 
   private static func generate(
     _ problems: [PlacedProblem], loaded: LoadedModel, _ configuration: Configuration, context: StageContext,
-    onText: ((Author, String) -> Void)? = nil
+    remedy: String, onText: ((Author, String) -> Void)? = nil
   ) throws -> [Episode] {
     let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
     var printer = onText.map { TokenPrinter(tokenizer: loaded.tokenizer, stops: engine.builder.stopTokens, show: $0) }
     defer { printer?.finish() }
-    let problems = try engine.room.admit(problems, list: nil, onEvent: context.onEvent)
+    let room = PromptRoom(loaded, builder: engine.builder, configuration: configuration, remedy: remedy)
+    let problems = try room.admit(problems, list: nil, onEvent: context.onEvent)
     let onToken: ((Int, [Int32], Author) -> Void)? = printer == nil ? nil : { printer?.push($1, $2) }
     return try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",

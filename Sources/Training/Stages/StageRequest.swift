@@ -10,6 +10,9 @@ public struct StageRequest {
   /// The configuration file without what was `--set`; nil: there is only the run's own configuration.
   var given: ConfigurationTree?
 
+  /// The run's folder.
+  package var folder: String { RunFolder.path(configuration.run) }
+
   /// A request whose configuration comes from no file.
   public init(_ kind: StageKind, _ configuration: Configuration) {
     self.kind = kind

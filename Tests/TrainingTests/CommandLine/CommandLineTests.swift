@@ -11,7 +11,8 @@ import Testing
 
   @Test func versionAndHelp() throws {
     let version = try program.run("--version")
-    #expect(version.status == 0 && version.output.first?.isNumber == true)
+    let line = /[0-9]+\.[0-9]+\.[0-9]+ \(([0-9a-f]{7,}(-dirty)?|unknown)\)\n/
+    #expect(version.status == 0 && version.output.wholeMatch(of: line) != nil)
     let help = try program.run("score", "--help")
     #expect(help.status == 0 && help.output.contains("--temperature"))
   }

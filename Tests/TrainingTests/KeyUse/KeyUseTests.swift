@@ -36,7 +36,7 @@ import Testing
     "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails"),
     "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
     "new_model.shape.begin_token": .elsewhere("it stands in the model's configuration, and so in exports"),
-    "interpreter.readable": .elsewhere("a checkout below /tmp, which a block has for itself, shows nothing"),
+    "interpreter.readable": .elsewhere("no block of these runs reads a file: InterpreterReadableTests"),
     "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),
     "loss.correction.low": .elsewhere("as its kind"), "loss.correction.high": .elsewhere("as its kind"),
     "new_model.shape.value_head": .elsewhere("it is refused: gae makes one"),

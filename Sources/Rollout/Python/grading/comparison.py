@@ -2,12 +2,15 @@
 
 from fractions import Fraction
 
-from expression import show
-from shapes import (REALS, alternatives, both_signs, brackets, collection, elements, finite, has, interval_end,
-                    named, pairwise, pieces, simple, solution_set, stated, written_out)
-from values import TooLarge, Undefined, approximate, equal, exact, mp, symbols, walk
+from .approximate import mp
+from .equality import equal
+from .errors import TooLarge, Undefined
+from .evaluation import approximate, exact
+from .shapes import (REALS, alternatives, both_signs, brackets, collection, elements, finite, has, interval_end, named,
+                     pairwise, pieces, simple, solution_set, stated, written_out)
+from .tree import show, symbols, walk
 
-# A gold decimal of at least so many digits may be a rounded value.
+# A gold decimal may be a rounded value from so many digits on.
 ROUNDED_DIGITS = 3
 
 
@@ -16,15 +19,17 @@ def angle(node):
 
 
 def scalar(node):
-    return not symbols(node) and not collection(node) and node[0] not in ("relation", "union", "text", "matrix", "ratio")
+    return not (symbols(node) or collection(node) or node[0] in ("relation", "union", "text", "matrix", "ratio"))
 
 
 class Comparison:
+    """`ten`: whether `log` without a base has base ten."""
+
     def __init__(self, ten):
         self.ten = ten
 
     def defined(self, node):
-        """Raises Undefined where a number has no value."""
+        """Raises Undefined where a number in the tree has no value."""
         for part in walk(node):
             if part[0] in ("div", "pow", "function") and not symbols(part) and not has(part, "pm", "dots"):
                 try:
@@ -34,6 +39,7 @@ class Comparison:
                     pass
 
     def workable(self, node):
+        """Whether the numbers in the tree can be worked out."""
         try:
             for part in walk(node):
                 if part[0] in ("pow", "function", "mul", "add"):
@@ -73,7 +79,7 @@ class Comparison:
         return self.scalars(given, wanted)
 
     def scalars(self, given, wanted):
-        """Numbers and expressions. Percent may be left out on either side; degrees may be radians."""
+        """Numbers and expressions. The percent sign may be missing on either side, and degrees may be radians."""
         pairs = [(given, wanted)]
         if wanted[0] == "percent":
             pairs.append((given, wanted[1]))
@@ -94,7 +100,7 @@ class Comparison:
             given, wanted, self.ten, turned)
 
     def rounds_to(self, given, wanted):
-        """A gold decimal stands for what rounds to it: numbers that have no finite decimal of their own."""
+        """Whether `given` rounds to a gold decimal. Only a number without a finite decimal of its own may."""
         negative = wanted[0] == "neg"
         leaf = wanted[1] if negative else wanted
         if leaf[0] != "number" or leaf[1].places is None or symbols(given):
@@ -119,7 +125,7 @@ class Comparison:
     # ---------------------------------------------------------------------------- lists
 
     def collections(self, given, wanted):
-        """Lists and sets are equal as sets, tuples and intervals in order; a bare list may stand for either."""
+        """Lists and sets are equal in any order, tuples and intervals in theirs. A bare list may stand for either."""
         if not collection(given) or not collection(wanted):
             one, other = (given, wanted) if collection(given) else (wanted, given)
             items = elements(one)
@@ -151,6 +157,7 @@ class Comparison:
                 and all(any(self.same(one, other) for one in given) for other in wanted))
 
     def matrices(self, given, wanted):
+        """Matrices, which may be written as groups of groups."""
         rows = []
         for node in (given, wanted):
             if node[0] == "matrix":
@@ -172,7 +179,7 @@ class Comparison:
             ("div", *one[1]), other)
 
     def sequences(self, given, wanted):
-        """With dots: shown terms agree from both ends; terms that only one shows go on as the other's do."""
+        """Lists with dots. The terms agree from both ends; terms that only one of them shows go on at the same step."""
         if not (collection(given) and collection(wanted) and given[0] == wanted[0]):
             return False
         if not has(given, "dots") or not has(wanted, "dots"):
@@ -190,6 +197,7 @@ class Comparison:
                 and self.agree(list(reversed(tail)), list(reversed(last))))
 
     def agree(self, one, other):
+        """Whether the terms of two sequences agree, and the longer goes on by the shorter's last step."""
         short, long = sorted((one, other), key=len)
         if not all(map(self.same, short, long)):
             return False
@@ -219,7 +227,8 @@ class Comparison:
         one, other = named(given), named(wanted)
         if one and other:
             numbered = "/" in one[0] + other[0]  # f(2) is not f(3)
-            return (one[0] == other[0] or not numbered and ("(" in one[0] or "(" in other[0])) and self.same(one[1], other[1])
+            same_name = one[0] == other[0] or not numbered and ("(" in one[0] or "(" in other[0])
+            return same_name and self.same(one[1], other[1])
         if one or other:
             plain_values = [stated(node) for node in (given, wanted)]
             if all(plain_values) and not symbols(given) | symbols(wanted):
@@ -231,7 +240,7 @@ class Comparison:
                 and all(any(self.same_relation(a, b) for a in left) for b in right))
 
     def same_relation(self, one, other):
-        """Both sides moved to one: equal up to a factor without symbols, a positive one for inequalities."""
+        """Whether the differences of both sides are equal up to a constant factor, a positive one for inequalities."""
         (sign, a), (other_sign, b) = one, other
         if sign != other_sign:
             return False
@@ -261,7 +270,7 @@ class Comparison:
         return self.as_sets(one, other) or self.spans(one) == self.spans(other) != None
 
     def spans(self, list_of_pieces):
-        """The union as separate spans in order, where all ends are rational or infinite; else None."""
+        """The union as spans that do not touch, in order; None where an end is neither rational nor infinite."""
         spans = []
         for piece in list_of_pieces:
             if piece[0] == "set":

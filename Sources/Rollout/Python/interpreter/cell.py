@@ -9,7 +9,6 @@ import ast
 import errno
 import io
 import linecache
-import os
 import re
 import sys
 import types
@@ -17,7 +16,8 @@ import types
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 LONGEST_MESSAGE = 2000
 LONGEST_LINE = 200
-UNAVAILABLE = (errno.ENOENT, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS)  # no semaphores, files, sockets
+# What calls raise that find no semaphores, files or sockets here.
+UNAVAILABLE = (errno.ENOENT, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS)
 PROCESSES = ("multiprocessing (pools, queues, locks, managers) is not available in the sandbox: "
              "use a plain loop or concurrent.futures.ThreadPoolExecutor")
 
@@ -134,7 +134,7 @@ def missing_part(error):
                 return "%s is not available in the sandbox: use what was imported before the first block" % name
         if isinstance(error, OSError) and error.errno in UNAVAILABLE:
             wanted = ("multiprocessing", "concurrent.futures.process")
-        elif isinstance(error, EOFError):  # the manager's process could not listen
+        elif isinstance(error, EOFError):  # multiprocessing's manager could not listen
             wanted = "multiprocessing.managers"
         else:
             return None
@@ -166,10 +166,34 @@ def classify(error):
     return "error", "exception", True
 
 
+def exit_status(code, output):
+    """The status that a process would end with. Prints what is no status, as a process would."""
+    if isinstance(code, int):
+        return int.__and__(code, 255)  # a subclass may have an `&` of its own
+    if code is None:
+        return 0
+    try:
+        say(str(code), output)
+    except BaseException:
+        pass
+    return 1
+
+
+def show_error(error, sources, output):
+    try:
+        text = describe(error, sources)
+    except BaseException as second:
+        text = type(error).__name__ + " (" + type(second).__name__ + " while describing it)"
+    error.__traceback__ = None
+    if sys.stdout is not output:
+        flush(sys.stdout)
+    say(text, output)
+
+
 def run(source, number, namespace, sources, output):
     """Executes `source`, then shows the value of a last bare expression as a notebook does.
 
-    Returns (status, detail, keep): never raises for what the code does.
+    Returns status, detail and whether the changes stay. Never raises for what the code does.
     """
     name = "<cell %d>" % number
     sources[name] = source
@@ -190,28 +214,11 @@ def run(source, number, namespace, sources, output):
                 show(value, output)
         verdict = ("ok", "ok", True)
     except SystemExit as leaving:
-        code = leaving.code
-        if isinstance(code, int):
-            left = int.__and__(code, 255)  # as of a process; a subclass's own words are not asked for
-        else:
-            left = 0 if code is None else 1
-            if left:
-                try:
-                    say(str(code), output)
-                except BaseException:
-                    pass
-        verdict = ("exited", "exit status %d" % left, True)
+        verdict = ("exited", "exit status %d" % exit_status(leaving.code, output), True)
     except BaseException as error:
         verdict = classify(error)
         if verdict[0] != "memory":
-            try:
-                text = describe(error, sources)
-            except BaseException as second:
-                text = type(error).__name__ + " (" + type(second).__name__ + " while describing it)"
-            error.__traceback__ = None
-            if sys.stdout is not output:
-                flush(sys.stdout)
-            say(text, output)
+            show_error(error, sources, output)
     for stream in (sys.stdout, sys.stderr, output):
         flush(stream)
     return verdict

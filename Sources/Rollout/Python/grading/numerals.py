@@ -20,7 +20,7 @@ ALONE = re.compile(r"(?:\\text ?\{ ?)?([A-Za-z, -]+?)\.? ?\}?")
 
 
 def numerals(text):
-    """The text with digits where words say a number: everything, or what holds a scale word."""
+    """The text with digits for its numbers in words: for all of it, or else for those with a scale, `two million`."""
     alone = ALONE.fullmatch(text)
     if alone:
         for pieces in ([alone.group(1)], re.split(r", ?(?:and )?| and ", alone.group(1))):
@@ -47,7 +47,7 @@ def shown(value):
 
 
 def number(words):
-    """The value of words; None where they are no number."""
+    """The value of a number in words; None where they are none."""
     if words[0] in ("minus", "negative"):
         value = number(words[1:]) if words[1:] else None
         return None if value is None else -value
@@ -91,12 +91,12 @@ def number(words):
 
 
 def fits(group, value):
-    """Whether a word may follow: five after twenty, anything below a hundred after hundreds."""
+    """Whether a value may follow in a number: five after twenty, and all below a hundred after hundreds."""
     return group == 0 or group % 100 == 0 or value < 10 and group % 100 >= 20 and group % 10 == 0
 
 
 def counts_parts(words, place):
-    """The value of `half`, `a half`, `three quarters`; None for a bare ordinal."""
+    """The value of `half`, `a half` or `three quarters`; None for an ordinal number, as `third` alone."""
     word = words[place]
     single = "half" if word == "halves" else word[:-1] if word.endswith("s") else word
     before = words[place - 1] if place else ""

@@ -1,25 +1,29 @@
-"""The rules by which an answer equals the gold answer (docs/grading.md). What is not read here is math-verify's."""
+"""The verdict on an answer, by the rules of docs/grading.md."""
 
 import re
 
-from comparison import Comparison
-from expression import Reading, read, show
-from notation import Endless, Unreadable, clean, plain
-from shapes import both_signs, brackets, collection, elements, has, simple, stated
-from values import MOST_DIGITS, TooLarge, Undefined, approximate, exact, mp, size, symbols
+from .characters import plain
+from .cleaning import clean
+from .comparison import Comparison
+from .errors import Endless, TooLarge, Undefined, Unreadable
+from .parser import Reading, read
 
 LONGEST = 10_000
 LONGEST_NUMBER = 50_000
 CHOICE = re.compile(r"""^(?:\\(?:text|textbf|mathrm|mathbf|textrm|bf|rm)\s*\{?|\{|\s
     |(?:(?:the|correct)\s+)*(?:option|choice|answer)(?:\s+is)?(?=[\s(:}])[\s:]*\}?)*
-    (?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*(?:[.):](?!\d)|(?=\}|$|\\q?quad)))[\s})]*(.*)$""", re.VERBOSE | re.IGNORECASE | re.DOTALL)
-# What follows a letter that is no choice: `B + 1`, `(A) and (B)`.
+    (?:\(\s*([A-Ja-j])\s*\)|([A-J])\s*(?:[.):](?!\d)|(?=\}|$|\\q?quad)))[\s})]*(.*)$""",
+    re.VERBOSE | re.IGNORECASE | re.DOTALL)
+SCALED_OR_BASED = re.compile(r"million|thousand|billion|hundred|dozen|\d_|[0-9A-F]\}_")
+# A letter that these follow is no choice: `B + 1`, `(A) and (B)`.
 CONTINUES = re.compile(r"\\text\{\s*(and|or)\b|(and|or)\b|\\(cap|cup|cdot|times|in)\b")
 
 
 def grade(answer, gold):
-    """"correct", "incorrect", "ungradable" (the gold answer has no value, or none that can be worked out); None: not
-    read here."""
+    """The verdict: "correct", "incorrect" or "ungradable"; None where the texts are not read here.
+
+    Ungradable: the gold answer has no value, or none that can be worked out.
+    """
     if too_long(gold):
         return None
     if too_long(answer):
@@ -46,15 +50,17 @@ def grade(answer, gold):
 
 
 def written(text):
-    """Without spaces and braces around one character."""
+    """The text as it is written, but for spaces and for braces around one character."""
     return re.sub(r"\{(.)\}", r"\1", "".join(clean(text).split()))
 
 
 def too_long(text):
+    """Numbers may be longer than other answers."""
     return len(text) > LONGEST and not (len(text) <= LONGEST_NUMBER and re.fullmatch(r"[-+]?[\d.,]+", text))
 
 
 def unclosed(text):
+    """Whether the braces do not match."""
     depth = 0
     for c in re.sub(r"\\.", "", text, flags=re.DOTALL):
         depth += {"{": 1, "}": -1}.get(c, 0)
@@ -67,7 +73,7 @@ def unclosed(text):
 
 
 def choice(text):
-    """(letter, what stands after it) of `B`, `(B)`, `B. 12`, `\\textbf{(B) } 12`; None for anything else."""
+    """The letter of a choice, as in `B`, `(B)`, `B. 12` or `\\textbf{(B) } 12`, and what follows it; else None."""
     if len(text) > 1000:
         return None
     text = " ".join(plain(text).replace("$", "").replace("\\ ", " ").replace("~", " ").split())
@@ -86,6 +92,7 @@ def choice(text):
 
 
 def by_choice(answer, gold):
+    """The verdict where the gold answer is a choice; None where it is none, or where the values decide."""
     wanted, given = choice(gold), choice(answer)
     if wanted is None:
         return None
@@ -101,6 +108,7 @@ def by_choice(answer, gold):
 
 
 def by_value(answer, gold, reading):
+    """The verdict (None where the texts are not read), and in which ways the notation is ambiguous."""
     try:
         wanted, ambiguous = read(gold, reading)
     except (Unreadable, RecursionError):
@@ -126,72 +134,5 @@ def by_value(answer, gold, reading):
 
 
 def decided_without(answer, gold):
-    """Whether an answer that is not read here is wrong all the same: math-verify drops dots and scale words."""
-    return "..." in answer or "dots" in answer or bool(re.search(r"million|thousand|billion|hundred|dozen|\d_|[0-9A-F]\}_", answer))
-
-
-# ------------------------------------------------------------------------------------------------- votes
-
-
-def key(answer):
-    """A text that is the same for answers of the same value: what votes are counted by."""
-    if unclosed(answer):
-        return None
-    if len(answer) > LONGEST:
-        return "text " + answer
-    chosen = choice(answer)
-    if chosen:
-        return "choice " + chosen[0]
-    try:
-        node, _ = read(answer, Reading())
-        return canonical(node)
-    except (Unreadable, RecursionError, Undefined, TooLarge, ArithmeticError, ValueError):
-        return "text " + "".join(clean(answer).split())
-
-
-def canonical(node):
-    node = simple(node)
-    if has(node, "dots") or node[0] == "text":
-        return show(node)
-    node = both_signs(node)
-    if node[0] == "relation":
-        values = stated(node)
-        if values:
-            return canonical(values[0])
-        return "relation " + " ".join(
-            [canonical(part) if part else "" for part in node[2]] + node[1])
-    if node[0] in ("list", "set"):
-        return "set " + ", ".join(sorted({canonical(item) for item in elements(node)}))
-    if collection(node):
-        return "%s %s" % (brackets(node), ", ".join(map(canonical, elements(node))))
-    if node[0] in ("matrix", "union", "cap", "minus", "ratio"):
-        return node[0] + " " + " ".join(map(nested, node[1:]))
-    names = sorted(symbols(node))
-    value = exact(node) if not names else None
-    if value is not None:
-        return "%x/%x" % (value.numerator, value.denominator)
-    values = [point_value(node, point) for point in (range(3) if names else range(1))]
-    return " ".join(values)
-
-
-def nested(part):
-    if isinstance(part, list):
-        return "[%s]" % " ".join(map(nested, part))
-    return canonical(part) if isinstance(part, tuple) else str(part)
-
-
-def point_value(node, point):
-    value = exact(node, point=point)
-    if value is not None:
-        digits = 60
-        with mp.workdps(digits):
-            return mp.nstr(mp.mpf(value.numerator) / value.denominator, 40)
-    digits = 60 + 2 * size(node)
-    if digits > MOST_DIGITS:
-        raise TooLarge
-    value, _ = approximate(node, digits, point)
-    with mp.workdps(digits):
-        small = mp.mpf(10) ** (-digits // 2)
-        real, imaginary = (0 if abs(part) < small else part for part in (mp.re(value), mp.im(value)))
-        shown = digits // 2
-        return "%s %s" % (mp.nstr(mp.mpf(real), shown), mp.nstr(mp.mpf(imaginary), shown))
+    """Whether an answer that is not read here is wrong. math-verify would drop its dots, its scale word or its base."""
+    return "..." in answer or "dots" in answer or bool(SCALED_OR_BASED.search(answer))

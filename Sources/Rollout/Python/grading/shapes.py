@@ -1,8 +1,10 @@
 """What kind of thing a tree is: a list, an interval, an equation that states a value, a union."""
 
-from expression import parts, show
-from notation import Number
-from values import TooLarge, Undefined, equal, exact, symbols, walk
+from .equality import equal
+from .errors import TooLarge, Undefined
+from .evaluation import exact
+from .literals import Number
+from .tree import parts, show, symbols, walk
 
 REALS = ("symbol", "\\mathbb R")
 
@@ -12,7 +14,7 @@ def has(node, *kinds):
 
 
 def simple(node):
-    """Without parentheses around one thing; `(1,234)` is a pair."""
+    """The tree without parentheses around a single thing; `(1,234)` is a pair."""
     while node[0] == "group" and len(node[3]) == 1:
         inner = parts(node[3][0])
         if len(inner) > 1:
@@ -28,7 +30,7 @@ def simple(node):
 
 
 def both_signs(node):
-    """A list of two where there is a plus-minus sign."""
+    """Two values as a list, where there is a plus-minus sign."""
     if not has(node, "pm"):
         return node
     if collection(node) and node[0] != "group":
@@ -61,14 +63,14 @@ def elements(node):
 
 
 def brackets(node):
-    """`]1,2[` is `(1,2)`."""
+    """The brackets around a group, as `(` and `)` where an interval is open: those of `]1,2[` too."""
     open_ = {"]": "("}.get(node[1], node[1])
     close = {"[": ")"}.get(node[2], node[2])
     return open_ + close
 
 
 def variable(node):
-    """The name of a symbol, or of a function of symbols as `f(x)`; else None."""
+    """The name of a symbol, or of a function of symbols such as `f(x)`; else None."""
     if node is None:
         return ""
     if node[0] == "symbol":
@@ -82,7 +84,7 @@ def variable(node):
 
 
 def named(relation):
-    """(variable, value) of `x = 5`; None for other relations."""
+    """The variable and the value of `x = 5`; None for other relations."""
     operators, nodes = relation[1:]
     name = variable(nodes[0])
     if set(operators) <= {"=", "~", "in"} and name:
@@ -93,7 +95,7 @@ def named(relation):
 
 
 def stated(relation):
-    """The values that a relation states for what is no relation: of `x = 5`, `x = 3 + 2 = 5`, `= 5`; else None."""
+    """The values that `x = 5`, `x = 3 + 2 = 5` or `= 5` gives, for which a bare 5 would do; else None."""
     pair = named(relation)
     if pair:
         return [pair[1]]
@@ -114,7 +116,7 @@ def stated(relation):
 
 
 def pairwise(relation):
-    """Each comparison as (sign, difference): `<`, `<=`, `=` or `!=` and 0; None where scalars are not compared."""
+    """Each comparison as (sign, difference), meaning `difference sign 0`; None where other things than scalars are."""
     operators, nodes = relation[1:]
     result = []
     for operator, left, right in zip(operators, nodes, nodes[1:]):
@@ -127,7 +129,7 @@ def pairwise(relation):
 
 
 def as_interval(relation):
-    """`1 < x \\leq 2`, `x > 3`: the interval of x; else None."""
+    """The interval of x that `1 < x \\leq 2` or `x > 3` gives; else None."""
     operators, nodes = relation[1:]
     if nodes[0] is None or not all(operator in ("<", "<=", ">", ">=") for operator in operators):
         return None
@@ -162,7 +164,7 @@ MOST_WRITTEN = 1000
 
 
 def written_out(node):
-    """`1, 2, \\ldots, 9` with all its numbers: two numbers or more with one step, dots, and where they end."""
+    """All the numbers of `1, 2, \\ldots, 9`: two or more at equal steps, dots, the last. Else the tree itself."""
     items = elements(node)
     places = [n for n, item in enumerate(items) if item[0] == "dots"]
     if len(places) != 1 or places[0] < 2 or places[0] != len(items) - 2 or symbols(node):
@@ -219,7 +221,7 @@ def pieces(node):
 
 
 def interval_end(node, ten):
-    """The end of an interval as a number that compares exactly; None where it is not rational."""
+    """The end of an interval as a fraction or an infinity; None where it is neither."""
     if symbols(node):
         return None
     if node == ("constant", "inf"):
@@ -230,7 +232,7 @@ def interval_end(node, ten):
 
 
 def finite(value):
-    """Whether a rational has a finite decimal."""
+    """Whether a fraction has a finite decimal."""
     d = value.denominator
     for prime in (2, 5):
         while d % prime == 0:
