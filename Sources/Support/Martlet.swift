@@ -1,10 +1,6 @@
-<<<<<<< HEAD
-/// What the program says of itself.
-=======
 import CVersion
 
-/// The program's own identity.
->>>>>>> w-install
+/// What the program says of itself.
 public enum Martlet {
   /// The version of this build, as `--version` prints it.
   public static let version = "0.1.0"
