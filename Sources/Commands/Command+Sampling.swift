@@ -48,7 +48,7 @@ struct SamplingArguments: ParsableArguments {
       guard let equal = variable.firstIndex(of: "="), equal > variable.startIndex else {
         throw ValidationError("--template-variable \(variable): write it as NAME=VALUE")
       }
-      let value = TemplateValue(word: String(variable[variable.index(after: equal)...]))
+      let value = PlainValue(word: String(variable[variable.index(after: equal)...]))
       configuration.prompt.templateVariables[String(variable[..<equal])] = value
     }
     configuration.samplesPerPrompt = samples

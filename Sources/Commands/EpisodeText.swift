@@ -80,7 +80,7 @@ struct EpisodeText {
 
   /// The tool protocol: as the episode says, else by the frame of its outputs.
   private func format(_ segments: [TraceSegment]) -> ToolFormats {
-    if let tools = episode.sampling?.tools { return tools }
+    if let tools = episode.tools { return tools }
     let reply = segments.first { $0.author == .tool }?.text ?? ""
     return ToolFormats.allCases.first { $0.format?.output(of: reply) != nil } ?? .python
   }

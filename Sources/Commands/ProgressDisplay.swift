@@ -1,4 +1,5 @@
 import Reports
+import Support
 
 /// What stands at the bottom of a terminal while a command works: a line for the run and a line for what it does now.
 struct ProgressDisplay {
@@ -43,8 +44,8 @@ struct ProgressDisplay {
     func secondsLeft(_ now: ContinuousClock.Instant) -> Double? {
       let done = progress.done - first
       guard done > 0, progress.done < progress.total else { return nil }
-      let spent = Double((changed - began) / .milliseconds(1)) / 1000
-      let since = Double((now - changed) / .milliseconds(1)) / 1000
+      let spent = (changed - began).seconds
+      let since = (now - changed).seconds
       guard spent > 0.5 else { return nil }
       return max(0, spent / Double(done) * Double(progress.total - progress.done) - since)
     }

@@ -166,7 +166,7 @@ public struct Checkup: Codable, Sendable, Equatable {
       if !report.unshared.isEmpty { found += "; blocks start slower, memory is not shared (\(report.unshared))" }
       if reasons.isEmpty { return Finding("sandbox", .ok, found) }
       return Finding(
-        "sandbox", .warning, "\(found); better tiers do not hold: \(reasons)",
+        "sandbox", .warning, "\(found); better tiers do not work: \(reasons)",
         remedy: "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1); see docs/sandbox.md")
     } catch {
       return Finding("sandbox", .failed, "\(error)", remedy: "read docs/sandbox.md: which tier needs what")

@@ -50,14 +50,14 @@ public struct ResumeCheck {
   public func run(context: StageContext) throws -> Result {
     guard !FileManager.default.fileExists(atPath: folder) else {
       throw MartletError(
-        .configuration, "\(folder): is there already, from a check that failed; look at it and remove it")
+        .configuration, "\(folder): already exists, from a check that failed; look at it and remove it")
     }
     let straight = folder + "/straight"
     let killed = folder + "/killed"
     let started = ContinuousClock.now
     try toTheEnd(straight, resume: false, context)
     let seconds = started.secondsSince
-    context.onEvent(.note("left alone it takes \(decimals(seconds, 1)) s"))
+    context.onEvent(.note("undisturbed it takes \(decimals(seconds, 1)) s"))
     var random = CounterRandom(seed: seed, path: [stableHash("verify-resume")])
     var result = Result()
     while result.kills < kills {
@@ -136,7 +136,8 @@ public struct ResumeCheck {
     let lines = (try? String(contentsOfFile: run + ".log", encoding: .utf8))?.split(separator: "\n") ?? []
     let last = lines.last { $0.hasPrefix("error: ") } ?? lines.last ?? "nothing was written"
     throw MartletError(
-      .data, "\(run): ended with status \(process.terminationStatus) (\(last)); see \(run).log and mend what it names")
+      .data,
+      "\(run): ended with status \(process.terminationStatus) (\(last)); see \(run).log and correct what it names")
   }
 }
 

@@ -89,7 +89,7 @@ extension AblationTable {
     guard let data = FileManager.default.contents(atPath: path) else { return nil }
     guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
       let cases = object["cases"] as? [[String: Any]], let seeds = object["seeds"] as? [UInt64]
-    else { throw MartletError(.data, "\(path): is not as ablate wrote it; run train ablate again") }
+    else { throw MartletError(.data, "\(path): is not in the form that ablate writes; run train ablate again") }
     func text(_ key: String) -> String { object[key] as? String ?? "" }
     (run, pipeline, row, self.seeds) = (text("run"), text("pipeline"), text("row"), seeds)
     rows = cases.map { Row(json: $0) }

@@ -160,16 +160,16 @@ package enum HTML {
       text += " aria-label=\"\(escape(name))\">"
       for tick in y.ticks {
         text += "<path class=\"grid\" d=\"M\(decimals(left, 1)) \(y(tick))H\(decimals(width - right, 1))\"/>"
-        let (left, middle) = (decimals(left - 6, 1), decimals(pixelY(tick) + 4, 1))
-        text += HTML.text(shortNumber(tick), x: left, y: middle, "text-anchor=\"end\"")
+        let (beside, middle) = (decimals(left - 6, 1), decimals(pixelY(tick) + 4, 1))
+        text += HTML.text(shortNumber(tick), x: beside, y: middle, "text-anchor=\"end\"")
       }
       for tick in x.ticks {
         let below = decimals(height - bottom + 15, 1)
         text += HTML.text(shortNumber(tick), x: x(tick), y: below, "text-anchor=\"middle\"")
       }
       if !xTitle.isEmpty {
-        let (middle, bottom) = (decimals((left + width - right) / 2, 1), decimals(height - 6, 1))
-        text += HTML.text(xTitle, x: middle, y: bottom, "text-anchor=\"middle\"")
+        let (middle, below) = (decimals((left + width - right) / 2, 1), decimals(height - 6, 1))
+        text += HTML.text(xTitle, x: middle, y: below, "text-anchor=\"middle\"")
       }
       if !yTitle.isEmpty {
         let middle = decimals((top + height - bottom) / 2, 1)

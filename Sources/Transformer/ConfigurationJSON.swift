@@ -3,47 +3,7 @@ import Support
 
 /// A parsed `config.json`, whose every complaint names the file and the key.
 struct ConfigurationJSON {
-  enum Value: Decodable, Equatable {
-    case null
-    case bool(Bool)
-    case integer(Int)
-    case number(Double)
-    case text(String)
-    case list([Value])
-    case object([String: Value])
-
-    init(from decoder: any Decoder) throws {
-      let value = try decoder.singleValueContainer()
-      if value.decodeNil() {
-        self = .null
-      } else if let bool = try? value.decode(Bool.self) {
-        self = .bool(bool)
-      } else if let integer = try? value.decode(Int.self) {
-        self = .integer(integer)
-      } else if let number = try? value.decode(Double.self) {
-        self = .number(number)
-      } else if let text = try? value.decode(String.self) {
-        self = .text(text)
-      } else if let list = try? value.decode([Value].self) {
-        self = .list(list)
-      } else {
-        self = .object(try value.decode([String: Value].self))
-      }
-    }
-
-    /// The value as a message shows it.
-    var shown: String {
-      switch self {
-      case .null: "null"
-      case .bool(let bool): "\(bool)"
-      case .integer(let integer): "\(integer)"
-      case .number(let number): "\(number)"
-      case .text(let text): "\"\(text)\""
-      case .list: "a list"
-      case .object: "an object"
-      }
-    }
-  }
+  typealias Value = PlainValue
 
   let path: String
   let prefix: String

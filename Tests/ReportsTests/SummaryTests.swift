@@ -6,18 +6,22 @@ import Testing
 @testable import Reports
 
 @Suite struct SummaryTests {
+  private static func value(_ figures: [Evaluation.Figure: Double]) -> (Evaluation.Figure) -> Double? {
+    { figures[$0] }
+  }
+
   static let example = Summary(
     rows: [
       Summary.Row(
         stage: "base", model: "checkpoints/demo/base/model.h5", accuracy: 0.4125,
         interval: Interval(low: 0.37, high: 0.456), problems: 400,
-        figure: { [.tokens: 181.25, .codeRatio: 0, .calls: 0][$0] }),
+        figure: value([.tokens: 181.25, .codeRatio: 0, .calls: 0])),
       Summary.Row(
         stage: "hint-rl", model: "checkpoints/demo/hint-rl/model.h5", accuracy: 0.9,
         interval: Interval(low: 0.875, high: 0.93), problems: 400,
-        figure: {
-          [.tokens: 61, .codeRatio: 1, .calls: 1.25, .execOK: 0.995, .calcShare: 0.96, .verifyShare: 0.04][$0]
-        }),
+        figure: value([
+          .tokens: 61, .codeRatio: 1, .calls: 1.25, .execOK: 0.995, .calcShare: 0.96, .verifyShare: 0.04,
+        ])),
     ], gain: Summary.Gain(points: 48.75, low: 43.2, high: 54))
 
   @Test func bothWaysWithNullsAndTheseKeys() throws {

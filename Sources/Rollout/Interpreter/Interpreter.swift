@@ -158,7 +158,7 @@ public final class InterpreterHost: @unchecked Sendable {
       Self.end(Zygote(process: process, control: control, report: Self.noReport))
       throw MartletError(
         .configuration,
-        "sandbox: model code cannot be held in on this machine (\(reasons.joined(separator: "; "))); "
+        "sandbox: model code cannot be confined on this machine (\(reasons.joined(separator: "; "))); "
           + "`train doctor` names the remedies")
     } catch is InterpreterSocket.Failure {
       Self.end(Zygote(process: process, control: control, report: Self.noReport))

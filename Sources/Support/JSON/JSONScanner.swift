@@ -42,7 +42,7 @@ package struct JSONScanner {
   /// Checks that only white space is left.
   /// - Throws: `MartletError` (data).
   package mutating func expectEnd() throws {
-    if (try? peek()) != nil { throw failure("more text behind the JSON value") }
+    if (try? peek()) != nil { throw failure("more text after the JSON value") }
   }
 
   static func name(_ byte: UInt8) -> String {

@@ -3,67 +3,6 @@ import Foundation
 import Support
 import Transformer
 
-/// A value that a chat template reads: what YAML can hold.
-public enum TemplateValue: Codable, Sendable, Equatable {
-  case bool(Bool)
-  case integer(Int)
-  case number(Double)
-  case text(String)
-  case list([TemplateValue])
-  case map([String: TemplateValue])
-
-  public init(from decoder: any Decoder) throws {
-    let value = try decoder.singleValueContainer()
-    if let bool = try? value.decode(Bool.self) {
-      self = .bool(bool)
-    } else if let integer = try? value.decode(Int.self) {
-      self = .integer(integer)
-    } else if let number = try? value.decode(Double.self) {
-      self = .number(number)
-    } else if let text = try? value.decode(String.self) {
-      self = .text(text)
-    } else if let list = try? value.decode([TemplateValue].self) {
-      self = .list(list)
-    } else {
-      self = .map(try value.decode([String: TemplateValue].self))
-    }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .bool(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    case .number(let value): try container.encode(value)
-    case .text(let value): try container.encode(value)
-    case .list(let value): try container.encode(value)
-    case .map(let value): try container.encode(value)
-    }
-  }
-
-  /// The value that YAML gives a plain word.
-  public init(word: String) {
-    switch ConfigurationTree(scalar: word) {
-    case .bool(let value): self = .bool(value)
-    case .integer(let value): self = .integer(value)
-    case .number(let value): self = .number(value)
-    default: self = .text(word)
-    }
-  }
-
-  /// The value in the form that a template gets; maps are sorted by name.
-  var json: JSONValue {
-    switch self {
-    case .bool(let value): .bool(value)
-    case .integer(let value): .number(Double(value), literal: "\(value)")
-    case .number(let value): .number(value, literal: "\(value)")
-    case .text(let value): JSONValue(value)
-    case .list(let values): .array(values.map(\.json))
-    case .map(let values): .object(values.sorted { $0.key < $1.key }.map { ($0.key, $0.value.json) })
-    }
-  }
-}
-
 /// What becomes of problems whose prompt leaves no room for a response.
 public enum OverlongPrompts: String, Codable, Sendable, CaseIterable {
   /// The run does not start.
@@ -75,9 +14,9 @@ public enum OverlongPrompts: String, Codable, Sendable, CaseIterable {
 extension Configuration.Prompt {
   /// The first value that makes no sense, as "key: why".
   var problem: String? {
-    if let date, Self.day(date) == nil { return "date: \"\(date)\" is no day; write it as YYYY-MM-DD" }
+    if let date, Self.day(date) == nil { return "date: \"\(date)\" is not a date; write it as YYYY-MM-DD" }
     if let name = templateVariables.keys.sorted().first(where: ChatForm.reservedVariables.contains) {
-      return "template_variables.\(name): is what the program itself gives to the template; choose another name"
+      return "template_variables.\(name): is set by the program itself; choose another name"
     }
     return nil
   }

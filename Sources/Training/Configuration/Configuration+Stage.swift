@@ -28,7 +28,7 @@ extension Configuration {
         + (stage == .rl ? "rollout steps" : "optimizer steps"))
     guard stage == .rl else { return }
     try require(
-      loss.kind != .sft, "loss.kind", "sft looks at no reward; give an rl loss, or use stage sft or rft")
+      loss.kind != .sft, "loss.kind", "sft uses no rewards; give an rl loss, or use stage sft or rft")
     try require(
       loss.advantage != .distillation || refModel != nil, "ref_model",
       "is missing; loss.advantage distillation needs a teacher, else the model would be its own")

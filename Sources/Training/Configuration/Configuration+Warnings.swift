@@ -28,7 +28,7 @@ extension Configuration {
     warn(
       optimizer.warmupSteps > 0 && optimizer.warmupSteps >= updates && !replays,
       "optimizer.warmup_steps: \(optimizer.warmupSteps) of \(updates) optimizer steps, so the learning rate never "
-        + "comes to its peak; give fewer")
+        + "reaches its peak; give fewer")
     warn(
       saveEvery >= steps && saveEvery > 0 && steps > 0 && !replays,
       "save_every: \(saveEvery) of \(steps) steps, so nothing is saved on the way; give fewer")
@@ -52,7 +52,7 @@ extension Configuration {
     warn(
       updateBatch > responses && !groups.knapsack && !replays,
       "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x "
-        + "samples_per_prompt); all of them make one smaller batch")
+        + "samples_per_prompt); so there is one smaller batch")
     warn(
       loss.kl != .none && loss.klCoef == 0,
       "loss.kl: \(loss.kl.rawValue) with kl_coef 0 does nothing; set kl to none, or give a coefficient")

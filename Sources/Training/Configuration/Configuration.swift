@@ -1,5 +1,6 @@
 import PPO
 import Rollout
+import Support
 import Tensor
 import Transformer
 
@@ -117,7 +118,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// The response begins with this sentence (prompt hint).
     public var hint: String?
     /// More variables of the model's own template, such as `enable_thinking`.
-    public var templateVariables: [String: TemplateValue] = [:]
+    public var templateVariables: [String: PlainValue] = [:]
     /// The day that the model's own template tells, as YYYY-MM-DD; nil: the one a run begins on.
     public var date: String?
     /// What becomes of problems whose prompt leaves no room for a response.

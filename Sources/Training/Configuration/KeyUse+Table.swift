@@ -46,7 +46,7 @@ extension KeyUse {
   }
 
   private static let clipped = kinds(.grpo, .ppo, .gspo, .gspoToken, .cispo, .gmpo, .dppo)
-  private static let uncapped = Need("cispo_cap 0, which takes its place") {
+  private static let uncapped = Need("cispo_cap 0: a cap replaces the clip") {
     $0.loss.kind != .cispo || $0.loss.cispoCap == 0
   }
 
@@ -60,7 +60,7 @@ extension KeyUse {
     KeyUse(
       "new_model.shape.value_head", in: [.sft, .rl],
       needs: [
-        Need("nothing of it: loss.advantage gae makes a value head by itself") {
+        Need("the value false: loss.advantage gae makes a value head by itself") {
           $0.newModel?.shape.valueHead != true
         }
       ]),
@@ -136,7 +136,7 @@ extension KeyUse {
       "hint.prompt", in: [.hint],
       needs: [
         Need("hint.mode prompt") { $0.hint.mode == .prompt }, sampledTraces,
-        Need("no prompt.hint, which takes its place") { $0.prompt.hint == nil },
+        Need("no prompt.hint, which replaces it") { $0.prompt.hint == nil },
       ]),
   ]
 

@@ -86,12 +86,12 @@ struct Conversation {
       }
       if let id = message.fields["tool_call_id"] {
         guard let id = id.asText, ids.contains(id) else {
-          throw MartletError(.data, "messages[\(place)].tool_call_id: \(id.text) is no id of an earlier tool call")
+          throw MartletError(.data, "messages[\(place)].tool_call_id: \(id.text) is not the id of an earlier tool call")
         }
       }
       if message.role == "tool", let name = message.fields["name"], !names.isEmpty {
         guard let name = name.asText, names.contains(name) else {
-          throw MartletError(.data, "messages[\(place)].name: \(name.text) is no function that was called before")
+          throw MartletError(.data, "messages[\(place)].name: \(name.text) is not a function that was called before")
         }
       }
     }

@@ -123,7 +123,7 @@ extension Ablation {
       if isOther, !context.anew {
         throw MartletError(
           .configuration,
-          "\(run.folder): holds a run of which nobody knows what it was made with; remove it, or give --anew to "
+          "\(run.folder): holds a run without a record of what it was made with; remove it, or give --anew to "
             + "make it again")
       }
     }

@@ -111,7 +111,7 @@ public struct Ablation {
     let names = file.cases.map(\.name)
     try require(Set(names).count == names.count, "cases: a name stands twice")
     for name in names {
-      try require(!name.isEmpty && !name.contains("/") && !name.hasPrefix("."), "cases: \(name) is no folder name")
+      try require(!name.isEmpty && !name.contains("/") && !name.hasPrefix("."), "cases: \(name) is not a folder name")
     }
     return file
   }

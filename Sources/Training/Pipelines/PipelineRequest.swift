@@ -20,7 +20,8 @@ public struct PipelineRequest {
     if resume, let folder = StageRequest.run(source) {
       let path = folder + "/pipeline.yaml"
       guard FileManager.default.fileExists(atPath: path) else {
-        throw MartletError(.configuration, "\(folder): is no pipeline's run; resume it with the command of its stage")
+        throw MartletError(
+          .configuration, "\(folder): is not a pipeline's run; resume it with the command of its stage")
       }
       try self.init(base: Self.own(folder), given: nil, overrides: overrides, path: path)
       return
@@ -59,7 +60,7 @@ public struct PipelineRequest {
     guard changed.parts.stages != parts.stages || changed.parts.problems != parts.problems else {
       throw MartletError(
         .configuration,
-        "\(path): \(override) changes no stage: each has this value already, or says otherwise itself; address it as "
+        "\(path): \(override) changes no stage: each has this value already, or sets its own; address it as "
           + "stages.NAME.key=value")
     }
     return changed

@@ -90,10 +90,13 @@ enum PipelineTree {
   private static func has(_ keys: [String], stage name: String, in tree: ConfigurationTree) -> Bool {
     let path = keys.joined(separator: ".")
     if own(tree, stage: name).value(at: path) != nil { return true }
-    guard case .text(let kind)? = tree["stages"]?[name]?["stage"], let stage = StageKind(rawValue: kind) else {
-      return false
-    }
-    return KeyUse.of(path)?.use.stages.contains(stage) ?? false
+    return kind(tree, stage: name).flatMap { KeyUse.of(path)?.use.stages.contains($0) } ?? false
+  }
+
+  /// What a stage does; nil: the file does not say, or no such stage exists.
+  private static func kind(_ tree: ConfigurationTree, stage name: String) -> StageKind? {
+    guard case .text(let kind)? = tree["stages"]?[name]?["stage"] else { return nil }
+    return StageKind(rawValue: kind)
   }
 
   /// A file of problems by its name without the ending.
@@ -127,7 +130,7 @@ enum PipelineTree {
     var shared = SharedDefaults(tree["defaults"]?.mapTexts(inside))
     for name in stageNames(tree) {
       let place = "\(path): stages.\(name)"
-      guard case .text(let kindName)? = tree["stages"]?[name]?["stage"], let kind = StageKind(rawValue: kindName) else {
+      guard let kind = kind(tree, stage: name) else {
         throw MartletError(
           .configuration,
           "\(place).stage: must be one of \(StageKind.allCases.map(\.rawValue).joined(separator: ", "))")

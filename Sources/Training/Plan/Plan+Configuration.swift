@@ -51,7 +51,7 @@ extension Plan {
     }
     if phases.contains(where: \.samples), configuration.sampling.maxTokens >= shape.contextLength {
       plan.notes.append(
-        "sampling.max_tokens \(configuration.sampling.maxTokens): a response ends before, where the model's context of "
+        "sampling.max_tokens \(configuration.sampling.maxTokens): a response ends earlier, when the model's context of "
           + "\(shape.contextLength) tokens is full")
     }
     plan.refusals += found.compactMap(\.1)

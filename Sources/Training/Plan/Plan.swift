@@ -107,7 +107,7 @@ public struct Plan: Codable, Sendable, Equatable {
     self.availableBytes = availableBytes
     refusals = Self.impossible(input)
     notes = Self.notes(input, scale)
-    if recomputes { notes.append("of each layer only the input is kept; it is run again in the backward pass") }
+    if recomputes { notes.append("only the input of each layer is kept; the layer runs again in the backward pass") }
     if peakBytes > availableBytes {
       let largest = parts.sorted { $0.bytes > $1.bytes }.prefix(3).map { "\($0.name) \(byteText($0.bytes))" }
       refusals.append(
@@ -186,7 +186,7 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.trains, input.maxSequenceTokens > input.microBatchTokens {
       notes.append(
         "micro_batch_tokens \(input.microBatchTokens) is below the longest sequence of \(input.maxSequenceTokens) "
-          + "tokens, which is then taken alone")
+          + "tokens, which then is a micro-batch of its own")
     }
     if input.trains, input.samples, input.responses > 0, input.updateBatch > 0 {
       let updates = (input.responses + input.updateBatch - 1) / input.updateBatch

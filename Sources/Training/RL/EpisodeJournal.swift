@@ -37,7 +37,7 @@ final class EpisodeJournal {
   }
 
   /// What is lost when the process is killed while it samples.
-  static let costOfKill = "finished responses are kept as they come: a kill costs those under way"
+  static let costOfKill = "finished responses are saved at once: a kill costs only the unfinished ones"
 
   private let place: String
   private let name: String

@@ -167,7 +167,9 @@ final class ReferenceModel {
     }
     let (own, policy) = (model.configuration.vocabularySize, current.model.configuration.vocabularySize)
     guard own == policy else {
-      throw MartletError(.configuration, "ref_model: has \(own) words, the model \(policy)")
+      throw MartletError(
+        .configuration,
+        "ref_model: its vocabulary has \(own) tokens, the model's \(policy); name a model with the same tokenizer")
     }
     pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
     pass.timer = context.timer

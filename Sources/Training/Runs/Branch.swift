@@ -22,7 +22,7 @@ public struct Branch {
   public init(_ run: String, step: Int?) throws {
     guard let source = RunFolder.existing(run), let record = try RunRecord.read(source) else {
       throw MartletError(
-        .configuration, "\(run): is no run of a training stage; give its folder, or its name under checkpoints/")
+        .configuration, "\(run): is not a run of a training stage; give its folder, or its name under checkpoints/")
     }
     let steps = try StepCheckpoint.steps(run: source)
     guard let step = step ?? steps.last, let folder = try StepCheckpoint.folder(run: source, step: step) else {
@@ -48,11 +48,11 @@ public struct Branch {
     for change in try ConfigurationTree(encoding: after).changes(from: ConfigurationTree(encoding: before))
     where bound.contains(where: { change.key == $0 || change.key.hasPrefix($0 + ".") }) {
       throw MartletError(
-        .configuration, "\(change.text): the optimizer's state belongs to the old value; branch with --weights alone")
+        .configuration, "\(change.text): the optimizer's state belongs to the old value; branch with --weights")
     }
     guard after.loss.advantage.requiresValues == before.loss.advantage.requiresValues else {
       throw MartletError(
-        .configuration, "loss.advantage: one has a critic and the other has none; branch with --weights alone")
+        .configuration, "loss.advantage: one has a critic and the other has none; branch with --weights")
     }
     try build(new, after, files: nil)
     return (RunFolder.path(new), stage)

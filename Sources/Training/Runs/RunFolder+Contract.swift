@@ -36,7 +36,7 @@ extension RunFolder {
     guard let configuration = pending?.configuration else { return }
     var record = RunRecord(stage, configuration)
     if !isFruitless {
-      context.onEvent(.warning("\(path): was begun by an older version; what it was begun with is not known"))
+      context.onEvent(.warning("\(path): was begun by an older version, which did not record what it was begun with"))
       if FileManager.default.fileExists(atPath: modelFile) { record.finishedStep = configuration.steps }
     }
     unlink(file("history.jsonl"))
@@ -62,7 +62,7 @@ extension RunFolder {
     if stage == .hint, FileManager.default.fileExists(atPath: file("data.jsonl")),
       let late = changes.first(where: { $0.key == "hint.count" })
     {
-      throw refusal("\(late.text): the examples are made, so it would change nothing; start a new run")
+      throw refusal("\(late.text): the examples are already made, so it would change nothing; start a new run")
     }
     pending?.changes = changes
     if [.sft, .rft, .rl].contains(stage) { try settleSteps(configuration, own, changes) }
@@ -173,7 +173,7 @@ extension RunFolder {
       inPipeline
       ? "give --anew to make the stage again"
       : "start a new run, or branch from this one with train branch \(path) NEW --set \(first.key)=..."
-    throw refusal("\(first.text)\(others): that would be another run; take it back, \(remedy)")
+    throw refusal("\(first.text)\(others): that would be another run; undo the change, \(remedy)")
   }
 
   /// Steps may be added to a run, even a finished one. Finished steps stay.

@@ -59,7 +59,7 @@ struct RunRecord: Codable, Equatable {
     do {
       return try JSONDecoder().decode(RunRecord.self, from: data)
     } catch {
-      throw MartletError(.data, "\(path): is damaged (\(error)); put it back from a copy, or start another run")
+      throw MartletError(.data, "\(path): is damaged (\(error)); restore it from a copy, or start another run")
     }
   }
 

@@ -52,7 +52,7 @@ final class TrainingRun {
       ).recomputes
     {
       decided.recompute = .layers
-      context.onEvent(.note("activations would not fit the memory that is free: layers are run again on the way back"))
+      context.onEvent(.note("activations would not fit the free memory: layers run again in the backward pass"))
     }
     let valueHead = configuration.loss.advantage.requiresValues
     let last = try context.resume ? StepCheckpoint.latest(run: folder.path) { context.onEvent(.warning($0)) } : nil
@@ -110,7 +110,7 @@ final class TrainingRun {
     guard !pauses.isEmpty else {
       return "nothing is saved before the end (save_minutes and save_every are 0): a kill costs all"
     }
-    return "saved every \(pauses.joined(separator: " and every ")): a kill costs at most that and the step under way"
+    return "saved every \(pauses.joined(separator: " and every ")): a kill costs at most that and the current step"
   }
 
   var isDone: Bool { state.step >= configuration.steps }

@@ -56,7 +56,7 @@ enum SFTStage {
     }
     let given = configuration.stage == .sft && configuration.prompt != Configuration.Prompt()
     if given, configuration.evalData.isEmpty, examples.allSatisfy({ $0.authors?.contains(.prompt) == true }) {
-      context.onEvent(.note("all examples are episodes, whose tokens are made: the section prompt has nothing to do"))
+      context.onEvent(.note("all examples are episodes, which have their tokens: the section prompt does nothing"))
     }
   }
 

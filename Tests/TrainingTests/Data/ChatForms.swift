@@ -14,7 +14,7 @@ struct ChatForms {
     let name: String
     let messages: JSONValue
     let tools: JSONValue?
-    let variables: [String: TemplateValue]
+    let variables: [String: PlainValue]
     /// What transformers renders: the whole, and the prompt of each answer.
     let text: String
     let prompts: [String]
@@ -42,7 +42,7 @@ struct ChatForms {
       let variables = try #require(item["variables"]).text
       return Case(
         name: try #require(item["name"]?.asText), messages: try #require(item["messages"]), tools: item["tools"],
-        variables: try JSONDecoder().decode([String: TemplateValue].self, from: Data(variables.utf8)),
+        variables: try JSONDecoder().decode([String: PlainValue].self, from: Data(variables.utf8)),
         text: try #require(item["text"]?.asText),
         prompts: try JSONDecoder().decode([String].self, from: Data(try #require(item["prompts"]).text.utf8)),
         firstPromptIDs: try JSONDecoder().decode(
