@@ -1,7 +1,7 @@
 import Foundation
 import Support
 
-/// What a file or a model holds, whatever it is called and wherever it lies.
+/// A hash of what a file or a model holds, whatever its name and place.
 public enum ContentHash {
   /// SHA-256 of a file's bytes, or of what decides what is read from a model's folder: `model.h5` of a run, the
   /// manifest of a step (which holds the hashes of its files), configuration, weights and tokenizer of a Hugging Face

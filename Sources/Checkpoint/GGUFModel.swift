@@ -28,8 +28,8 @@ public enum GGUFModel {
     if let other = file.tensors.keys.filter({ !known.contains($0) }).min() {
       throw MartletError(
         .configuration,
-        "\(path): \(other): is not part of a \(configuration.architecture.rawValue) model here; import the Hugging Face "
-          + "folder it was made from")
+        "\(path): \(other): is not part of a \(configuration.architecture.rawValue) model here; "
+          + "import the Hugging Face folder it was made from")
     }
     configuration.valueHead = valueHead
     let model = LanguageModel(configuration: configuration)

@@ -3,24 +3,31 @@ import Transformer
 
 /// What a model file holds.
 public struct ModelSummary: Sendable {
+  /// One parameter.
   public struct Entry: Sendable, Equatable {
+    /// Its name.
     public let name: String
+    /// Its shape, outermost dimension first.
     public let shape: [Int]
     /// `f32`, `bf16` or `f16`.
     public let type: String
 
+    /// How many numbers it has.
     public var count: Int { shape.reduce(1, *) }
   }
 
+  /// The model's shape.
   public let configuration: ModelConfiguration
   /// In table order.
   public let parameters: [Entry]
+  /// The size of the file.
   public let fileBytes: Int
   /// The ``weightsHash(_:)`` of the weights, worked out from them.
   public let weightsHash: String
   /// Names of the files beside the weights.
   public let files: [String]
 
+  /// How many numbers all of them have.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
 }
 

@@ -28,8 +28,8 @@ public enum ModelFile {
 
   /// Reads a model file.
   ///
-  /// - Parameter valueHead: true adds a zero value head when the file has none, false drops one, nil keeps what is
-  ///   there.
+  /// - Parameter valueHead: true adds a zero value head when the file has none, false drops one, nil changes
+  ///   nothing.
   /// - Throws: `MartletError` with status `io` when there is no such file, `data` when it is damaged or not a model.
   public static func read(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
     let reader = try HDF5Reader(path)

@@ -14,6 +14,7 @@ public struct ModelFiles: Sendable, Equatable {
   /// `generation_config.json`; of it only the stop ids are used, and those stand in the model's configuration.
   public var generationConfig: Data?
 
+  /// The files that there are; nil for those that there are not.
   public init(
     tokenizer: Data? = nil, tokenizerConfig: Data? = nil, specialTokensMap: Data? = nil, chatTemplate: String? = nil,
     generationConfig: Data? = nil
@@ -53,9 +54,12 @@ public struct ModelFiles: Sendable, Equatable {
 
 /// A model with the files that belong to it.
 public struct StoredModel {
+  /// The weights.
   public let model: LanguageModel
+  /// The files beside them.
   public let files: ModelFiles
 
+  /// A model and its files.
   public init(model: LanguageModel, files: ModelFiles) {
     self.model = model
     self.files = files

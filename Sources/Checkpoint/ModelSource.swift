@@ -46,8 +46,8 @@ public enum ModelSource {
     if exists(join(path, HuggingFaceFolder.configName)) { return .huggingFace(path) }
     throw MartletError(
       .data,
-      "\(path): holds no model (neither model.h5, nor step folders, nor config.json); give a model file, a run's folder, "
-        + "a step folder or a Hugging Face folder")
+      "\(path): holds no model (neither model.h5, nor step folders, nor config.json); "
+        + "give a model file, a run's folder, a step folder or a Hugging Face folder")
   }
 
   private static func newest(_ run: String, _ extent: StepCheckpoint.Extent) throws -> StepCheckpoint {

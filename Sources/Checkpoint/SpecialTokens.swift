@@ -10,7 +10,9 @@ public struct SpecialTokens: Sendable, Equatable {
   /// `add_bos_token` of tokenizer_config.json.
   public private(set) var addsBegin: Bool?
 
+  /// The text of `bos_token`; nil: there is none.
   public var begin: String? { spellings["bos_token"] }
+  /// The text of `eos_token`; nil: there is none.
   public var end: String? { spellings["eos_token"] }
 
   /// Reads tokenizer_config.json, and special_tokens_map.json where the former does not list its tokens itself, as

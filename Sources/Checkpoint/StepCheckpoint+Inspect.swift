@@ -5,22 +5,29 @@ import Transformer
 
 /// What a step folder holds.
 public struct StepSummary: Encodable, Sendable {
+  /// One tensor of the folder.
   public struct Entry: Encodable, Sendable, Equatable {
     /// `parameters`, `first_moment`, `second_moment`, `first_moment_8bit`, `second_moment_8bit`.
     public let kind: String
     /// A parameter's, or `codes` and `scales` of a moment in 8 bits.
     public let name: String
+    /// The shape, outermost dimension first.
     public let shape: [Int]
     /// `f32` or `u8`.
     public let type: String
   }
 
+  /// The model's shape.
   public let configuration: ModelConfiguration
+  /// The step after which it was written.
   public let step: Int
   /// nil: no optimizer was saved.
   public let optimizerStep: Int?
+  /// All tensors.
   public let entries: [Entry]
+  /// The size of all files together.
   public let bytes: Int
+  /// The names of the files.
   public let files: [String]
 
   enum CodingKeys: String, CodingKey {

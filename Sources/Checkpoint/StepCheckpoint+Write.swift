@@ -7,31 +7,49 @@ extension StepCheckpoint {
   /// Bytes of datasets in one file; with the library's own structures it stays below 256 MB.
   static let fileBytes = 250_000_000
 
+  /// Which step folders of a run stay when a newer one has been written.
+  public struct Retention: Sendable {
+    /// So many of the newest, at least 1: the one just written counts.
+    public var last: Int
+    /// Beside them, steps that this divides; 0: none.
+    public var every: Int
+    /// Beside them, this step, such as the best so far.
+    public var also: Int?
+
+    /// The `last` newest, and those that `every` or `also` name.
+    public init(last: Int, every: Int = 0, also: Int? = nil) {
+      precondition(last >= 1 && every >= 0, "Retention: the last \(last), every \(every)")
+      self.last = last
+      self.every = every
+      self.also = also
+    }
+
+    func spares(_ step: Int) -> Bool { (every > 0 && step % every == 0) || step == also }
+  }
+
   /// Writes `run/step-NNNNNNNN`, reads every file back, and renames the folder into place.
   ///
-  /// Folders left by a writer that died are removed first; afterwards older steps are, but for the newest `keepLast`
-  /// and those that `keepEvery` divides and `alsoKeep`. The caller holds the run's lock. Memory: a few slices beside
-  /// what is there already.
+  /// Folders left by a writer that died are removed first, and older steps afterwards, except those that `keeping`
+  /// names. The caller holds the run's lock. Takes a few slices of memory beside the model's.
   /// - Parameters:
   ///   - state: whatever else the caller needs to go on.
-  ///   - keepLast: at least 1, the folder just written included.
-  ///   - keepEvery: 0 keeps none beyond `keepLast`.
+  ///   - keeping: which steps stay.
   /// - Throws: `MartletError` with status `io`; older folders are then as they were and nothing is left behind.
   @discardableResult
   public static func write(
     run: String, step: Int, model: LanguageModel, files: ModelFiles, optimizer: Optimizer?, state: Data,
-    keepLast: Int, keepEvery: Int = 0, alsoKeep: Int? = nil
+    keeping: Retention
   ) throws -> StepCheckpoint {
     try write(
-      run: run, step: step, model: model, files: files, optimizer: optimizer, state: state, keepLast: keepLast,
-      keepEvery: keepEvery, alsoKeep: alsoKeep, fileBytes: fileBytes)
+      run: run, step: step, model: model, files: files, optimizer: optimizer, state: state, keeping: keeping,
+      fileBytes: fileBytes)
   }
 
   static func write(
     run: String, step: Int, model: LanguageModel, files: ModelFiles, optimizer: Optimizer?, state: Data,
-    keepLast: Int, keepEvery: Int, alsoKeep: Int? = nil, fileBytes: Int
+    keeping: Retention, fileBytes: Int
   ) throws -> StepCheckpoint {
-    precondition(step >= 0 && keepLast >= 1 && keepEvery >= 0, "StepCheckpoint: \(step), \(keepLast), \(keepEvery)")
+    precondition(step >= 0, "StepCheckpoint: step \(step)")
     try makeFolder(run)
     for name in try names(in: run) where name.hasPrefix(temporaryPrefix) || name.hasPrefix(trashPrefix) {
       removeAll(join(run, name))
@@ -56,7 +74,7 @@ extension StepCheckpoint {
       removeAll(temporary)
       throw error
     }
-    try prune(run, newest: step, keepLast: keepLast) { (keepEvery > 0 && $0 % keepEvery == 0) || $0 == alsoKeep }
+    try prune(run, newest: step, keeping)
     return StepCheckpoint(folder: join(run, name), step: step, manifest: manifest)
   }
 
@@ -146,9 +164,9 @@ extension StepCheckpoint {
   }
 
   /// Removes older steps; each loses its name first, so that no half-removed folder is ever taken for a checkpoint.
-  private static func prune(_ run: String, newest: Int, keepLast: Int, spared: (Int) -> Bool) throws {
+  private static func prune(_ run: String, newest: Int, _ keeping: Retention) throws {
     let older = try folders(run).filter { $0.step < newest }
-    for (step, name) in older.dropLast(keepLast - 1) where !spared(step) {
+    for (step, name) in older.dropLast(keeping.last - 1) where !keeping.spares(step) {
       let trash = join(run, "\(trashPrefix)\(name)-\(getpid())")
       if rename(join(run, name), trash) == 0 { removeAll(trash) }
     }

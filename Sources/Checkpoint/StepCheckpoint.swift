@@ -6,7 +6,9 @@ import Transformer
 /// A step folder: `manifest.json` and `rank-0000-NNN.h5` files of at most 256 MB each, with weights, moments and the
 /// caller's state. The rename of the folder is the only commit point: a folder named `step-...` is whole.
 public struct StepCheckpoint: Sendable {
+  /// The path of the folder.
   public let folder: String
+  /// The step after which it was written.
   public let step: Int
   let manifest: StepManifest
 
@@ -46,7 +48,7 @@ public struct StepCheckpoint: Sendable {
   }
 
   /// The newest step folder of a run that is as it was written; nil when there is none.
-  /// - Parameter skipped: gets a line for each newer folder that was refused, and why.
+  /// - Parameter skipped: is given a line for each newer folder that was refused, with the reason.
   /// - Throws: `MartletError` with status `io` when the run's folder cannot be listed.
   public static func latest(run: String, skipped: (String) -> Void) throws -> StepCheckpoint? {
     try latest(run: run, .all, skipped: skipped)
@@ -85,7 +87,7 @@ public struct StepCheckpoint: Sendable {
   ///
   /// Memory: a few slices. When it throws, model and optimizer may be half read.
   /// - Returns: the state bytes that were saved.
-  /// - Throws: `MartletError` with status `data` when the folder was saved of another model or optimizer.
+  /// - Throws: `MartletError` with status `data` when the folder holds another model or optimizer.
   public func restore(into model: LanguageModel, optimizer: Optimizer?) throws -> Data {
     let stored = ParameterTable(try storedConfiguration())
     guard stored.parameters == model.table.parameters else {
@@ -185,7 +187,7 @@ public struct StepCheckpoint: Sendable {
 }
 
 extension StepCheckpoint {
-  /// The steps that a run has folders of, ascending. Whether they are as they were written shows when they are opened.
+  /// The steps that a run has folders of, ascending. Only opening a folder checks that it is as it was written.
   public static func steps(run: String) throws -> [Int] { try folders(run).map(\.step) }
 
   /// The folder of a run's step; nil: there is none.

@@ -7,7 +7,7 @@ import Tensor
 public protocol Cluster: Sendable {
   /// All ranks.
   var size: Int { get }
-  /// Those that this process plays, one after another.
+  /// The ranks that this process computes, one after another.
   var ranks: Range<Int> { get }
   /// Adds the trees of all ranks; every process finds the whole sum in `target`.
   /// - Parameter trees: of this process's ranks, in order. Their buffers are used up.
@@ -15,20 +15,24 @@ public protocol Cluster: Sendable {
 }
 
 extension Cluster {
-  /// The parts of `count` that a rank computes: neighbours, so that most sums are within a rank.
+  /// The parts, of `count` in all, that a rank computes. They are neighbours, so that most sums stay within a rank.
   public func parts(of rank: Int, count: Int) -> Range<Int> { count * rank / size..<count * (rank + 1) / size }
 }
 
-/// One process that plays all ranks: a cluster's arithmetic without a cluster.
+/// All ranks in one process: the arithmetic of a cluster without a cluster.
 public struct VirtualCluster: Cluster {
+  /// All ranks.
   public let size: Int
+  /// All of them.
   public var ranks: Range<Int> { 0..<size }
 
+  /// `size` ranks, at least 1.
   public init(size: Int = 1) {
     precondition(size > 0, "VirtualCluster: \(size) ranks")
     self.size = size
   }
 
+  /// Joins the trees in the order of the ranks.
   public func sum(_ trees: [GradientTree], into target: FloatBuffer) {
     precondition(trees.count == size, "VirtualCluster: \(trees.count) trees of \(size) ranks")
     guard var whole = trees.first else { return }

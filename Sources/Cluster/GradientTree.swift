@@ -3,7 +3,7 @@ import Tensor
 /// Sums of neighbouring parts of a gradient, joined as a fixed binary tree over the parts' index: parts 0 and 1, 2 and
 /// 3, then those two sums, and so on. What is left over at the end is added from the right.
 ///
-/// Holds ceil(log2 parts) buffers at most, wherever its first part stands in the whole.
+/// Needs at most ceil(log2(parts)) buffers, whichever parts it covers.
 public struct GradientTree {
   private struct Node {
     var level: Int
@@ -63,10 +63,11 @@ public struct GradientTree {
   }
 }
 
-/// Buffers to be used again: fresh memory costs a page fault for every page of it.
+/// Buffers to be used again: in fresh memory, every page costs a page fault.
 public final class SpareBuffers {
   private var free: [FloatBuffer] = []
 
+  /// Without any buffer yet.
   public init() {}
 
   /// A buffer with anything in it.

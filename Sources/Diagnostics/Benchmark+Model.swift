@@ -61,7 +61,9 @@ struct ModelBench {
     let storage = FloatBuffer(count: PackedWeights.floatCount(outputs: size, inputs: size))
     let packed = packWeights(w.pointer, outputs: size, inputs: size, into: storage.pointer, pool: pool)
     let taken = seconds(repeats: 9) {
-      linear(y.pointer, yStride: size, x: x.pointer, xStride: size, rows: size, weights: packed, bias: nil, pool: pool)
+      linear(
+        MutableRows(y.pointer, count: size, width: size), Rows(x.pointer, count: size, width: size), weights: packed,
+        bias: nil, pool: pool)
     }
     withExtendedLifetime(storage) {}
     return Benchmark.Result("gemm", 2 * pow(Double(size), 3) / taken / 1e9, "GFLOP/s", limit: speed.gflops)

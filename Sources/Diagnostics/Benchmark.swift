@@ -55,7 +55,7 @@ public struct Benchmark: Codable, Sendable, Equatable {
 
   /// The shape of the model that `make demo` trains.
   public static let demoShape = ModelConfiguration(
-    architecture: .qwen2, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, keyValueHeadCount: 3,
+    architecture: .qwen2, hiddenSize: 192, intermediateSize: 512, layerCount: 5, heads: .init(6, keyValue: 3),
     vocabularySize: 467, contextLength: 1024, tiedHead: true)
 
   /// What can be measured.

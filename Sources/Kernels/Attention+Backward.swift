@@ -2,14 +2,16 @@ import TensorBase
 
 extension Table {
   package static func attentionBackward(
-    dQuery: UnsafeMutablePointer<Float>, dQueryStride: Int, dKey: UnsafeMutablePointer<Float>, dKeyStride: Int,
-    dValue: UnsafeMutablePointer<Float>, dValueStride: Int, dOut: UnsafePointer<Float>, dOutStride: Int,
-    out: UnsafePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-    key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
-    statistics: UnsafePointer<Float>, sequences: [AttentionSequence], shape: AttentionShape, scratch: AttentionScratch,
-    pool: WorkerPool
+    _ gradients: AttentionGradients, dOut: Rows, out: Rows, statistics: UnsafePointer<Float>, _ inputs: AttentionInputs,
+    sequences: [AttentionSequence], scratch: AttentionScratch, pool: WorkerPool
   ) {
-    guard let positions = PackedPositions(sequences, shape: shape) else { return }
+    let shape = inputs.shape
+    checkShapes(
+      gradients.query.hasShape(of: inputs.query) && gradients.key.hasShape(of: inputs.key)
+        && gradients.value.hasShape(of: inputs.value) && dOut.hasShape(of: inputs.query) && out.hasShape(of: dOut),
+      "attentionBackward: dQuery is \(gradients.query), dKey \(gradients.key), dValue \(gradients.value), "
+        + "dOut \(dOut), out \(out); queries are \(inputs.query), keys \(inputs.key)")
+    guard let positions = PackedPositions(sequences, inputs) else { return }
     let (plan, K, D) = (positions.plan, shape.keyValueHeadCount, shape.headWidth)
     let families = familyStarts(sequences)
     forEachItem(
@@ -18,29 +20,26 @@ extension Table {
       pool: pool
     ) { item, memory in
       let head = item % K
-      let own = head * D
+      let own = head * D..<(head + 1) * D
       let keyPanels = memory + plan.backwardFloatCount
       let valuePanels = keyPanels + positions.panelFloats
       let gathered = valuePanels + positions.panelFloats
       for sequence in sequences[families[item / K]..<families[item / K + 1]] {
         let first = sequence.rows.lowerBound
-        let keys = positions.rows(sequence, of: key + own, stride: keyStride, gathered: gathered)
+        let keys = positions.rows(sequence, of: inputs.key, head: head, gathered: gathered)
         let values = positions.rows(
-          sequence, of: value + own, stride: valueStride, gathered: gathered + positions.rowFloats)
+          sequence, of: inputs.value, head: head, gathered: gathered + positions.rowFloats)
         let run = AttentionRun(
-          query: query + first * queryStride, queryStride: queryStride, shape: shape, keyValueHead: head,
-          firstPosition: sequence.prefix.count, rowCount: sequence.rows.count * shape.groupSize)
-        let gradients = AttentionGradients(
-          dQuery: dQuery + first * dQueryStride, dQueryStride: dQueryStride,
-          dKey: dKey + own, dKeyStride: dKeyStride, dValue: dValue + own, dValueStride: dValueStride,
-          sequence: sequence,
-          dOut: dOut + first * dOutStride, dOutStride: dOutStride, out: out + first * outStride, outStride: outStride,
-          keys: keys, keyPanels: positions.panels(keyPanels, keys, sequence),
-          valuePanels: positions.panels(valuePanels, values, sequence),
+          query: inputs.query.from(first), shape: shape, keyValueHead: head, firstPosition: sequence.prefix.count,
+          rowCount: sequence.rows.count * shape.groupSize)
+        let operands = BackwardOperands(
+          dQuery: gradients.query.from(first), dKey: gradients.key.columns(own), dValue: gradients.value.columns(own),
+          sequence: sequence, dOut: dOut.from(first), out: out.from(first), keys: keys,
+          keyPanels: positions.panels(keyPanels, keys), valuePanels: positions.panels(valuePanels, values),
           statistics: statistics + first * shape.headCount * 2)
         var start = 0
         while start < run.rowCount {
-          run.backward(rows: start..<min(start + plan.rows, run.rowCount), gradients, plan, memory)
+          run.backward(rows: start..<min(start + plan.rows, run.rowCount), operands, plan, memory)
           start += plan.rows
         }
       }
@@ -63,65 +62,58 @@ private func familyStarts(_ sequences: [AttentionSequence]) -> [Int] {
   return starts + [sequences.count]
 }
 
-/// What the backward pass reads and writes beside the run itself.
-struct AttentionGradients {
-  let dQuery: UnsafeMutablePointer<Float>
-  let dQueryStride: Int
-  let dKey: UnsafeMutablePointer<Float>
-  let dKeyStride: Int
-  let dValue: UnsafeMutablePointer<Float>
-  let dValueStride: Int
+/// What the backward pass of one run reads and writes beside its queries.
+private struct BackwardOperands {
+  /// From the run's first row on.
+  let dQuery: MutableRows
+  /// One head of all rows.
+  let dKey, dValue: MutableRows
   /// The rows of dKey and dValue that belong to the positions.
   let sequence: AttentionSequence
-  let dOut: UnsafePointer<Float>
-  let dOutStride: Int
-  let out: UnsafePointer<Float>
-  let outStride: Int
-  let keys: PackedPositions.Rows
-  let keyPanels: PositionPages
-  let valuePanels: PositionPages
+  /// From the run's first row on.
+  let dOut, out: Rows
+  /// By position.
+  let keys: Rows
+  let keyPanels, valuePanels: PositionPages
+  /// From the run's first row on.
   let statistics: UnsafePointer<Float>
 }
 
 extension AttentionRun {
-  func backward(
-    rows: Range<Int>, _ g: AttentionGradients, _ plan: AttentionBlockPlan, _ memory: UnsafeMutablePointer<Float>
+  fileprivate func backward(
+    rows: Range<Int>, _ g: BackwardOperands, _ plan: AttentionBlockPlan, _ memory: UnsafeMutablePointer<Float>
   ) {
     let D = shape.headWidth
-    let counts = countKeys(rows, plan, memory)
     let block = AttentionBlock(plan, memory)
+    let counts = block.counts
+    countKeys(rows, block)
     let probabilities = block.scores
     let dOuts = block.open + plan.vectors
     let dScores = dOuts + plan.vectors
     let (all, positions) = (0..<rows.count, 0..<counts[rows.count - 1])
     let pages = 0..<KeyValueStore.pageCount(length: positions.count)
-    gather(block.vectors, rows, plan, query, stride: queryStride)
-    gather(dOuts, rows, plan, g.dOut, stride: g.dOutStride)
-    tileScores(
-      probabilities, all, pages, counts, plan, vectors: block.vectors, panels: g.keyPanels, scale: shape.scale)
-    tileScores(dScores, all, pages, counts, plan, vectors: dOuts, panels: g.valuePanels, scale: 1)
+    gather(block.vectors, rows, plan, query)
+    gather(dOuts, rows, plan, g.dOut)
+    tileScores(probabilities, block, all, pages, vectors: block.vectors, panels: g.keyPanels, scale: shape.scale)
+    tileScores(dScores, block, all, pages, vectors: dOuts, panels: g.valuePanels, scale: 1)
     forEach(rows) { local, position, head in
       let place = (position &* shape.headCount &+ head) &* 2
       let delta = RMSNormKernel.laneProduct(
-        dOuts + local &* D, g.out + position &* g.outStride + head &* D, width: D)
+        dOuts + local &* D, g.out[position] + head &* D, width: D)
       softmaxBackward(
         probabilities + local &* plan.scoreStride, dScores + local &* plan.scoreStride, count: counts[local],
         maximum: g.statistics[place], sum: g.statistics[place &+ 1], delta: delta)
     }
-    weightedRows(
-      block.totals, open: block.open, dScores, all, positions, counts, plan, values: g.keys.pages,
-      valueStride: g.keys.stride)
+    weightedRows(block, dScores, all, positions, values: PositionPages(g.keys), valueStride: g.keys.stride)
     forEach(rows) { local, position, head in
-      copyFloats(g.dQuery + position &* g.dQueryStride + head &* D, block.totals + local &* D, D)
+      copyFloats(g.dQuery[position] + head &* D, block.totals + local &* D, D)
     }
     let prefix = g.sequence.prefix
     for (positions, first) in [
       (0..<prefix.count, prefix.lowerBound), (prefix.count..<positions.count, g.sequence.rows.lowerBound),
     ] where !positions.isEmpty {
-      weightedColumns(
-        g.dValue + first &* g.dValueStride, g.dValueStride, probabilities, rows, positions, plan, vectors: dOuts)
-      weightedColumns(
-        g.dKey + first &* g.dKeyStride, g.dKeyStride, dScores, rows, positions, plan, vectors: block.vectors)
+      weightedColumns(g.dValue.from(first), probabilities, rows, positions, plan, vectors: dOuts)
+      weightedColumns(g.dKey.from(first), dScores, rows, positions, plan, vectors: block.vectors)
     }
   }
 
@@ -149,8 +141,8 @@ extension AttentionRun {
   /// target[p][0..<D] += sum over the rows that see p, in order, of weights[row][p] * vectors[row], for p in
   /// `positions`; the first of them is target's first.
   private func weightedColumns(
-    _ target: UnsafeMutablePointer<Float>, _ targetStride: Int, _ weights: UnsafePointer<Float>, _ rows: Range<Int>,
-    _ positions: Range<Int>, _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>
+    _ target: MutableRows, _ weights: UnsafePointer<Float>, _ rows: Range<Int>, _ positions: Range<Int>,
+    _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>
   ) {
     let D = shape.headWidth
     let wide = D / 16 * 16
@@ -158,7 +150,7 @@ extension AttentionRun {
     @inline(__always)
     func firstRow(_ p: Int) -> Int { max(0, (p &- firstPosition) &* shape.groupSize &- rows.lowerBound) }
     @inline(__always)
-    func place(_ p: Int) -> UnsafeMutablePointer<Float> { target + (p &- positions.lowerBound) &* targetStride }
+    func place(_ p: Int) -> UnsafeMutablePointer<Float> { target[p &- positions.lowerBound] }
     var p = positions.lowerBound
     while p &+ 6 <= positions.upperBound {
       let starts = (
@@ -167,7 +159,7 @@ extension AttentionRun {
       var column = 0
       while column < wide {
         AttentionTile.columnsOfSix(
-          place(p) + column, targetStride: targetStride, weights: weights + p,
+          place(p) + column, targetStride: target.stride, weights: weights + p,
           stride: plan.scoreStride, vectors: vectors + column, width: D, starts: starts, rows: rows.count)
         column &+= 16
       }

@@ -38,8 +38,11 @@ struct AttentionBlockPlan {
   var vectors: Int { (rows * headWidth + 15) & ~15 }
 }
 
-/// Where the parts of a block lie in scratch memory, behind the counts of keys.
+/// Where the parts of a block lie in scratch memory.
 struct AttentionBlock {
+  let plan: AttentionBlockPlan
+  /// How many keys each row sees.
+  let counts: UnsafeMutablePointer<Int>
   let scores: UnsafeMutablePointer<Float>
   /// Queries.
   let vectors: UnsafeMutablePointer<Float>
@@ -48,6 +51,8 @@ struct AttentionBlock {
   let open: UnsafeMutablePointer<Float>
 
   init(_ plan: AttentionBlockPlan, _ memory: UnsafeMutablePointer<Float>) {
+    self.plan = plan
+    counts = UnsafeMutableRawPointer(memory).bindMemory(to: Int.self, capacity: plan.rows)
     scores = memory + plan.counts
     vectors = scores + plan.scores
     totals = vectors + plan.vectors
@@ -57,8 +62,8 @@ struct AttentionBlock {
 
 /// One key head of one run of rows: everything a block needs.
 struct AttentionRun {
-  let query: UnsafePointer<Float>
-  let queryStride: Int
+  /// [rows, H, D], from the run's first row on.
+  let query: Rows
   let shape: AttentionShape
   let keyValueHead: Int
   let firstPosition: Int
@@ -87,7 +92,7 @@ struct AttentionRun {
   /// Calls `body` with the run of floats in `source`, [rows, H, D], that each position of the rows has.
   @inline(__always)
   func forEachPosition(
-    _ rows: Range<Int>, _ source: UnsafePointer<Float>, stride: Int, _ body: (UnsafePointer<Float>, Int) -> Void
+    _ rows: Range<Int>, _ source: Rows, _ body: (UnsafePointer<Float>, Int) -> Void
   ) {
     let (D, group) = (shape.headWidth, shape.groupSize)
     var row = rows.lowerBound
@@ -95,7 +100,7 @@ struct AttentionRun {
     var member = row - position * group
     while row < rows.upperBound {
       let count = min(group &- member, rows.upperBound &- row)
-      body(source + position &* stride + (firstHead &+ member) &* D, count &* D)
+      body(source[position] + (firstHead &+ member) &* D, count &* D)
       row &+= count
       position &+= 1
       member = 0
@@ -103,46 +108,39 @@ struct AttentionRun {
   }
 
   /// Writes how many keys each row sees; the rows that fill up the last tile see what its last row sees.
-  func countKeys(_ rows: Range<Int>, _ plan: AttentionBlockPlan, _ memory: UnsafeMutablePointer<Float>)
-    -> UnsafePointer<Int>
-  {
-    let counts = UnsafeMutableRawPointer(memory).bindMemory(to: Int.self, capacity: plan.rows)
+  func countKeys(_ rows: Range<Int>, _ block: AttentionBlock) {
+    let counts = block.counts
     forEach(rows) { local, position, _ in counts[local] = firstPosition &+ position &+ 1 }
     fillUp(counts, rows.count)
-    return UnsafePointer(counts)
+  }
+
+  /// The same for rows that are members of a group, one position each.
+  func countKeys(_ spans: ArraySlice<AttentionSpan>, _ block: AttentionBlock) {
+    let counts = block.counts
+    forEach(0..<spans.count * shape.groupSize) { local, position, _ in
+      counts[local] = spans[spans.startIndex &+ position].firstPosition &+ 1
+    }
+    fillUp(counts, spans.count * shape.groupSize)
   }
 
   private func fillUp(_ counts: UnsafeMutablePointer<Int>, _ rows: Int) {
     for local in rows..<max(rows, tiledCount(rows)) { counts[local] = counts[rows - 1] }
   }
 
-  /// The same for rows that are members of a group, one position each.
-  func countKeys(_ spans: ArraySlice<AttentionSpan>, _ memory: UnsafeMutablePointer<Float>, _ plan: AttentionBlockPlan)
-    -> UnsafePointer<Int>
-  {
-    let counts = UnsafeMutableRawPointer(memory).bindMemory(to: Int.self, capacity: plan.rows)
-    forEach(0..<spans.count * shape.groupSize) { local, position, _ in
-      counts[local] = spans[spans.startIndex &+ position].firstPosition &+ 1
-    }
-    fillUp(counts, spans.count * shape.groupSize)
-    return UnsafePointer(counts)
-  }
-
   /// Copies the rows of `source` [rows, H, D] one behind the other, zeros for the rows that fill up the last tile, and
   /// asks for the next block's.
   func gather(
-    _ target: UnsafeMutablePointer<Float>, _ rows: Range<Int>, _ plan: AttentionBlockPlan,
-    _ source: UnsafePointer<Float>, stride: Int
+    _ target: UnsafeMutablePointer<Float>, _ rows: Range<Int>, _ plan: AttentionBlockPlan, _ source: Rows
   ) {
     let D = shape.headWidth
     var to = target
-    forEachPosition(rows, source, stride: stride) { from, count in
+    forEachPosition(rows, source) { from, count in
       copyFloats(to, from, count)
       to += count
     }
     for index in rows.count * D..<max(rows.count, tiledCount(rows.count)) * D { target[index] = 0 }
     let following = rows.upperBound..<min(rows.upperBound + plan.rows, rowCount)
-    forEachPosition(following, source, stride: stride) { from, count in
+    forEachPosition(following, source) { from, count in
       var d = 0
       while d < count {
         martlet_prefetch(from + d)
@@ -155,11 +153,10 @@ struct AttentionRun {
   /// of.
   /// - Parameter fillsUp: whether rows behind the last may be written to fill up a tile.
   func tileScores(
-    _ scores: UnsafeMutablePointer<Float>, _ rows: Range<Int>, _ pages: Range<Int>, _ counts: UnsafePointer<Int>,
-    _ plan: AttentionBlockPlan, vectors: UnsafePointer<Float>, panels: PositionPages, scale: Float, fillsUp: Bool = true
+    _ scores: UnsafeMutablePointer<Float>, _ block: AttentionBlock, _ rows: Range<Int>, _ pages: Range<Int>,
+    vectors: UnsafePointer<Float>, panels: PositionPages, scale: Float, fillsUp: Bool = true
   ) {
-    let D = shape.headWidth
-    let stride = plan.scoreStride
+    let (D, counts, stride) = (shape.headWidth, block.counts, block.plan.scoreStride)
     let end = rows.lowerBound &+ tiledCount(rows.count, fillsUp: fillsUp)
     let last = pages.upperBound &- 1
     var first = pages.lowerBound
@@ -209,72 +206,6 @@ struct AttentionRun {
   func tiledCount(_ count: Int, fillsUp: Bool = true) -> Int {
     let whole = count / AttentionTile.rows * AttentionTile.rows
     return fillsUp && count - whole >= 3 ? whole + AttentionTile.rows : whole
-  }
-
-  /// totals[row][0..<D] = sum over the row's keys at `positions` of weights[row][p] * values[p], restarted every 512
-  /// positions.
-  ///
-  /// `positions` begins with a page. Where it begins or ends between two restarts, the chain goes on from, or waits in,
-  /// `open`, which lies as `totals` does; with `closes` it is ended.
-  func weightedRows(
-    _ totals: UnsafeMutablePointer<Float>, open: UnsafeMutablePointer<Float>, _ weights: UnsafePointer<Float>,
-    _ rows: Range<Int>, _ positions: Range<Int>, _ counts: UnsafePointer<Int>, _ plan: AttentionBlockPlan,
-    values: PositionPages, valueStride: Int, closes: Bool = true, fillsUp: Bool = true
-  ) {
-    let D = shape.headWidth
-    let tiled = rows.lowerBound &+ tiledCount(rows.count, fillsUp: fillsUp)
-    let wide = D / 16 * 16
-    let restart = AttentionShape.restart
-    let limit = min(positions.upperBound, counts[rows.upperBound - 1])
-    var start = positions.lowerBound
-    while start < limit {
-      let band = AttentionBlockPlan.bandPositions
-      let end = min((start / band + 1) * band, positions.upperBound)
-      /// What tiles do whose last row is `last`.
-      @inline(__always)
-      func part(_ last: Int) -> AttentionTile.Part {
-        let isLast = closes && end >= min(counts[last], positions.upperBound)
-        return AttentionTile.Part(
-          start: start, end: end, goesOn: start % restart != 0, closes: isLast || end % restart == 0,
-          isFirst: start < restart)
-      }
-      @inline(__always)
-      func chains(_ row: Int, _ column: Int) -> AttentionTile.Chains {
-        AttentionTile.Chains(
-          total: totals + row &* D + column, open: open + row &* D + column, width: D,
-          weights: weights + row &* plan.scoreStride, stride: plan.scoreStride, ends: counts + row, values: values,
-          lastPage: (limit &- 1) >> 4, column: column, valueStride: valueStride)
-      }
-      var row = rows.lowerBound
-      while row < tiled {
-        var column = 0
-        while column < wide && start < counts[row &+ 5] {
-          AttentionTile.valuesOfSix(chains(row, column), part(row &+ 5))
-          column &+= 16
-        }
-        row &+= AttentionTile.rows
-      }
-      while row &+ 2 <= rows.upperBound {
-        var column = 0
-        while column &+ 32 <= D && start < counts[row &+ 1] {
-          AttentionTile.valuesOfTwo(chains(row, column), part(row &+ 1))
-          column &+= 32
-        }
-        for row in row...row &+ 1 where start < counts[row] && column < D {
-          AttentionTile.valuesOfOne(chains(row, column), part(row), columns: D - column)
-        }
-        row &+= 2
-      }
-      if row < rows.upperBound && start < counts[row] {
-        AttentionTile.valuesOfOne(chains(row, 0), part(row), columns: D)
-      }
-      if wide < D {
-        for row in rows.lowerBound..<min(tiled, rows.upperBound) where start < counts[row] {
-          AttentionTile.valuesOfOne(chains(row, wide), part(row), columns: D - wide)
-        }
-      }
-      start = end
-    }
   }
 }
 

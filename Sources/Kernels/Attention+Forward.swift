@@ -3,8 +3,8 @@ import TensorBase
 
 /// What the forward pass writes.
 struct AttentionOutput {
-  let out: UnsafeMutablePointer<Float>
-  let outStride: Int
+  /// [rows, H, D].
+  let out: MutableRows
   /// [rows, H, 2]: largest score and sum of exponentials.
   let statistics: UnsafeMutablePointer<Float>?
 }
@@ -20,16 +20,14 @@ extension AttentionRun {
       let rows = start..<min(start + plan.rows, rowCount)
       let block = AttentionBlock(plan, memory)
       let all = 0..<rows.count
-      let counts = countKeys(rows, plan, memory)
-      let positions = 0..<counts[rows.count - 1]
-      gather(block.vectors, rows, plan, query, stride: queryStride)
+      countKeys(rows, block)
+      let positions = 0..<block.counts[rows.count - 1]
+      gather(block.vectors, rows, plan, query)
       tileScores(
-        block.scores, all, 0..<KeyValueStore.pageCount(length: positions.count), counts, plan, vectors: block.vectors,
+        block.scores, block, all, 0..<KeyValueStore.pageCount(length: positions.count), vectors: block.vectors,
         panels: keys, scale: shape.scale)
-      takeExponentials(block, rows, counts, output, plan)
-      weightedRows(
-        block.totals, open: block.open, block.scores, all, positions, counts, plan, values: values,
-        valueStride: valueStride)
+      takeExponentials(block, rows, output)
+      weightedRows(block, block.scores, all, positions, values: values, valueStride: valueStride)
       divide(block, rows, output)
       start += every * plan.rows
     }
@@ -42,28 +40,27 @@ extension AttentionRun {
   ) {
     let rows = 0..<spans.count * shape.groupSize
     let block = AttentionBlock(plan, memory)
-    let counts = countKeys(spans, memory, plan)
+    countKeys(spans, block)
     let shared = 0..<sharedPages
-    gather(block.vectors, rows, plan, query, stride: queryStride)
+    gather(block.vectors, rows, plan, query)
     let store = spans[spans.startIndex].store
     tileScores(
-      block.scores, rows, shared, counts, plan, vectors: block.vectors,
-      panels: store.keys(head: keyValueHead, shape: shape),
+      block.scores, block, rows, shared, vectors: block.vectors, panels: store.keys(head: keyValueHead, shape: shape),
       scale: shape.scale)
     forEachMember(spans) { span, own in
       tileScores(
-        block.scores, own, sharedPages..<KeyValueStore.pageCount(length: span.firstPosition + 1), counts, plan,
+        block.scores, block, own, sharedPages..<KeyValueStore.pageCount(length: span.firstPosition + 1),
         vectors: block.vectors, panels: span.store.keys(head: keyValueHead, shape: shape), scale: shape.scale,
         fillsUp: false)
     }
-    takeExponentials(block, rows, counts, output, plan)
+    takeExponentials(block, rows, output)
     let border = sharedPages * KeyValueStore.pageLength
     weightedRows(
-      block.totals, open: block.open, block.scores, rows, 0..<border, counts, plan,
-      values: store.values(head: keyValueHead, shape: shape), valueStride: shape.headWidth, closes: false)
+      block, block.scores, rows, 0..<border, values: store.values(head: keyValueHead, shape: shape),
+      valueStride: shape.headWidth, closes: false)
     forEachMember(spans) { span, own in
       weightedRows(
-        block.totals, open: block.open, block.scores, own, border..<span.firstPosition + 1, counts, plan,
+        block, block.scores, own, border..<span.firstPosition + 1,
         values: span.store.values(head: keyValueHead, shape: shape), valueStride: shape.headWidth, fillsUp: false)
     }
     divide(block, rows, output)
@@ -76,13 +73,10 @@ extension AttentionRun {
     }
   }
 
-  private func takeExponentials(
-    _ block: AttentionBlock, _ rows: Range<Int>, _ counts: UnsafePointer<Int>, _ output: AttentionOutput,
-    _ plan: AttentionBlockPlan
-  ) {
-    let D = shape.headWidth
+  private func takeExponentials(_ block: AttentionBlock, _ rows: Range<Int>, _ output: AttentionOutput) {
+    let (D, counts, plan) = (shape.headWidth, block.counts, block.plan)
     forEach(rows) { local, position, head in
-      let next = output.out + position &* output.outStride + head &* D
+      let next = output.out[position] + head &* D
       for d in stride(from: 0, to: D, by: 16) { martlet_prefetch(next + d) }
       let (maximum, sum) = exponentials(block.scores + local &* plan.scoreStride, count: counts[local])
       if let statistics = output.statistics {
@@ -99,7 +93,7 @@ extension AttentionRun {
     let D = shape.headWidth
     forEach(rows) { local, position, head in
       divide(
-        output.out + position &* output.outStride + head &* D, block.totals + local &* D, by: block.vectors[local],
+        output.out[position] + head &* D, block.totals + local &* D, by: block.vectors[local],
         count: D)
     }
   }

@@ -2,13 +2,13 @@ import TensorBase
 
 extension Table {
   package static func attention(
-    _ out: UnsafeMutablePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-    key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
-    sequences: [AttentionSequence], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?,
-    scratch: AttentionScratch, pool: WorkerPool
+    _ out: MutableRows, _ inputs: AttentionInputs, sequences: [AttentionSequence],
+    statistics: UnsafeMutablePointer<Float>?, scratch: AttentionScratch, pool: WorkerPool
   ) {
-    guard let positions = PackedPositions(sequences, shape: shape) else { return }
-    let (plan, K, D) = (positions.plan, shape.keyValueHeadCount, shape.headWidth)
+    let shape = inputs.shape
+    checkShapes(out.hasShape(of: inputs.query), "attention: out is \(out), queries are \(inputs.query)")
+    guard let positions = PackedPositions(sequences, inputs) else { return }
+    let (plan, K) = (positions.plan, shape.keyValueHeadCount)
     forEachItem(
       sequences.count * K, scratchFloats: plan.floatCount + positions.panelFloats + 2 * positions.rowFloats,
       scratch: scratch, pool: pool
@@ -18,19 +18,17 @@ extension Table {
       let first = sequence.rows.lowerBound
       let panels = memory + plan.floatCount
       let gathered = panels + positions.panelFloats
-      let keys = positions.rows(sequence, of: key + head * D, stride: keyStride, gathered: gathered)
+      let keys = positions.rows(sequence, of: inputs.key, head: head, gathered: gathered)
       let values = positions.rows(
-        sequence, of: value + head * D, stride: valueStride, gathered: gathered + positions.rowFloats)
+        sequence, of: inputs.value, head: head, gathered: gathered + positions.rowFloats)
       let run = AttentionRun(
-        query: query + first * queryStride, queryStride: queryStride, shape: shape, keyValueHead: head,
-        firstPosition: sequence.prefix.count, rowCount: sequence.rows.count * shape.groupSize)
+        query: inputs.query.from(first), shape: shape, keyValueHead: head, firstPosition: sequence.prefix.count,
+        rowCount: sequence.rows.count * shape.groupSize)
       let output = AttentionOutput(
-        out: out + first * outStride, outStride: outStride,
-        statistics: statistics.map { $0 + first * shape.headCount * 2 })
+        out: out.from(first), statistics: statistics.map { $0 + first * shape.headCount * 2 })
       run.forward(
-        output, keys: positions.panels(panels, keys, sequence), values: values.pages, valueStride: values.stride,
-        plan: plan,
-        memory: memory)
+        output, keys: positions.panels(panels, keys), values: PositionPages(values), valueStride: values.stride,
+        plan: plan, memory: memory)
     }
   }
 }
@@ -44,16 +42,16 @@ struct PackedPositions {
   /// Floats of the longest sequence that has a prefix, one row behind the other.
   let rowFloats: Int
 
-  struct Rows {
-    var first: UnsafePointer<Float>
-    var stride: Int
-    var pages: PositionPages { PositionPages(first, stride: 16 * stride) }
-  }
-
   private var width: Int { plan.headWidth }
 
   /// nil: there are no rows.
-  init?(_ sequences: [AttentionSequence], shape: AttentionShape) {
+  init?(_ sequences: [AttentionSequence], _ inputs: AttentionInputs) {
+    let shape = inputs.shape
+    for (index, sequence) in sequences.enumerated() {
+      checkShapes(
+        max(sequence.rows.upperBound, sequence.prefix.upperBound) <= inputs.query.count,
+        "attention: sequence \(index) has rows \(sequence.rows) after \(sequence.prefix) of \(inputs.query.count)")
+    }
     let longest = sequences.reduce(0) { max($0, $1.length) }
     guard longest > 0 else { return nil }
     plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: longest)
@@ -62,23 +60,24 @@ struct PackedPositions {
     rowFloats = longestPrefixed * shape.headWidth
   }
 
-  /// The rows at positions 0, 1, ...: where they are, or gathered where a prefix lies elsewhere.
+  /// One head's rows at positions 0, 1, ...: where they are, or gathered where a prefix lies elsewhere.
   func rows(
-    _ sequence: AttentionSequence, of source: UnsafePointer<Float>, stride: Int, gathered: UnsafeMutablePointer<Float>
+    _ sequence: AttentionSequence, of source: Rows, head: Int, gathered: UnsafeMutablePointer<Float>
   ) -> Rows {
-    let first = source + sequence.rows.lowerBound * stride
-    guard !sequence.prefix.isEmpty else { return Rows(first: first, stride: stride) }
-    for (position, row) in sequence.prefix.enumerated() {
-      copyFloats(gathered + position &* width, source + row &* stride, width)
+    let source = source.columns(head * width..<(head + 1) * width)
+    let own = sequence.rows
+    guard !sequence.prefix.isEmpty else {
+      return Rows(source[own.lowerBound], count: own.count, width: width, stride: source.stride)
     }
-    let own = gathered + sequence.prefix.count * width
-    for index in 0..<sequence.rows.count { copyFloats(own + index &* width, first + index &* stride, width) }
-    return Rows(first: gathered, stride: width)
+    for (position, row) in sequence.prefix.enumerated() { copyFloats(gathered + position &* width, source[row], width) }
+    let target = gathered + sequence.prefix.count * width
+    for index in 0..<own.count { copyFloats(target + index &* width, source[own.lowerBound &+ index], width) }
+    return Rows(gathered, count: sequence.length, width: width)
   }
 
   /// The same as panels of 16 positions.
-  func panels(_ target: UnsafeMutablePointer<Float>, _ rows: Rows, _ sequence: AttentionSequence) -> PositionPages {
-    packPanels(target, rows.first, stride: rows.stride, rows: sequence.length, width: width)
+  func panels(_ target: UnsafeMutablePointer<Float>, _ rows: Rows) -> PositionPages {
+    packPanels(target, rows.pointer, stride: rows.stride, rows: rows.count, width: width)
     return PositionPages(target, stride: 16 * width)
   }
 }

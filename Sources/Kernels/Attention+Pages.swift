@@ -30,6 +30,9 @@ struct PositionPages {
     self.stride = stride
   }
 
+  /// Rows by position, 16 of them a page.
+  init(_ rows: Rows) { self.init(rows.pointer, stride: 16 * rows.stride) }
+
   @inline(__always)
   subscript(page: Int) -> UnsafePointer<Float> {
     if let table { return UnsafePointer(table[page]) + stride }

@@ -2,14 +2,18 @@ import TensorBase
 
 extension Table {
   package static func attention(
-    _ out: UnsafeMutablePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-    spans: [AttentionSpan], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?,
-    scratch: AttentionScratch, pool: WorkerPool
+    _ out: MutableRows, query: Rows, spans: [AttentionSpan], shape: AttentionShape,
+    statistics: UnsafeMutablePointer<Float>?, scratch: AttentionScratch, pool: WorkerPool
   ) {
+    checkShapes(
+      out.hasShape(of: query) && query.width == shape.queryWidth,
+      "attention: out is \(out), queries are \(query); \(shape) need rows of \(shape.queryWidth)")
     let K = shape.keyValueHeadCount
     let longest = spans.reduce(0) { max($0, $1.firstPosition + $1.rows.count) }
     let most = spans.reduce(0) { max($0, $1.rows.count) }
     guard most > 0 else { return }
+    let end = spans.reduce(0) { max($0, $1.rows.upperBound) }
+    checkShapes(end <= query.count, "attention: spans reach row \(end), queries are \(query)")
     let plan = AttentionBlockPlan(shape: shape, keyCount: longest, rowCount: max(most, spans.count))
     // Enough groups to go round.
     let members = max(4, spans.count * K / (8 * pool.threadCount))
@@ -24,11 +28,10 @@ extension Table {
       let span = spans[group.spans.lowerBound]
       let first = span.rows.lowerBound
       let run = AttentionRun(
-        query: query + first * queryStride, queryStride: queryStride, shape: shape, keyValueHead: head,
-        firstPosition: span.firstPosition, rowCount: max(span.rows.count, group.spans.count) * shape.groupSize)
+        query: query.from(first), shape: shape, keyValueHead: head, firstPosition: span.firstPosition,
+        rowCount: max(span.rows.count, group.spans.count) * shape.groupSize)
       let output = AttentionOutput(
-        out: out + first * outStride, outStride: outStride,
-        statistics: statistics.map { $0 + first * shape.headCount * 2 })
+        out: out.from(first), statistics: statistics.map { $0 + first * shape.headCount * 2 })
       if group.spans.count > 1 {
         if piece == 0 {
           run.forward(spans[group.spans], sharedPages: group.sharedPages, output, plan: plan, memory: memory)

@@ -1,13 +1,9 @@
 import TensorBase
 
 extension Table {
-  package static func addRows(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int, width: Int,
-    pool: WorkerPool
-  ) {
-    forEachRow(rows, elements: width, pool: pool) { row in
-      addRange(y + row &* yStride, x + row &* xStride, count: width)
-    }
+  package static func addRows(_ y: MutableRows, _ x: Rows, pool: WorkerPool) {
+    checkShapes(y.hasShape(of: x), "addRows: y is \(y), x is \(x)")
+    forEachRow(y.count, elements: y.width, pool: pool) { row in addRange(y[row], x[row], count: y.width) }
   }
 }
 

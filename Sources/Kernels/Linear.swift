@@ -2,18 +2,16 @@ import TensorBase
 
 extension Table {
   package static func linear(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
-    weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool
+    _ y: MutableRows, _ x: Rows, weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool
   ) {
-    let (outputs, inputs) = (weights.outputs, weights.inputs)
-    precondition(
-      rows >= 1 && yStride >= outputs && xStride >= inputs,
-      "linear: y [\(rows), \(outputs)] with stride \(yStride), x [\(rows), \(inputs)] with stride \(xStride)")
-    let product = LinearProduct(
-      y: y, yStride: yStride, x: x, xStride: xStride, weights: weights, bias: bias)
+    let inputs = weights.inputs
+    checkShapes(
+      x.count >= 1 && y.count == x.count && y.width == weights.outputs && x.width == inputs,
+      "linear: y is \(y), x \(x) and the weight \(weights.outputs) x \(inputs)")
+    let product = LinearProduct(y: y, x: x, weights: weights, bias: bias)
     let panels = weights.panelCount
     let plan = GridPlan(
-      rows: rows, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount,
+      rows: x.count, rowUnit: 6, columns: panels, columnUnit: 1, workPerCell: 16 * inputs, threads: pool.threadCount,
       // Panels of a long reduction, few at a time, stay in the cache for all rows.
       rowChunk: inputs > LinearProduct.blockSteps ? nil : LinearProduct.chunkRows(inputs: inputs))
     pool.run(plan.taskCount) { task in
@@ -24,10 +22,8 @@ extension Table {
 }
 
 private struct LinearProduct: @unchecked Sendable {
-  let y: UnsafeMutablePointer<Float>
-  let yStride: Int
-  let x: UnsafePointer<Float>
-  let xStride: Int
+  let y: MutableRows
+  let x: Rows
   let weights: PackedWeights
   let bias: UnsafePointer<Float>?
 
@@ -84,8 +80,8 @@ private struct LinearProduct: @unchecked Sendable {
     let tiles = Tile.count(rows: rows.count)
     let ahead = tiles == 1 ? Tile.prefetchBytes : inputs * stepBytes
     return Tile(
-      a: x + rows.lowerBound * xStride + step, rowStride: xStride, stepStride: 1, b: block, format: weights.format,
-      c: y + rows.lowerBound * yStride + column, cStride: yStride, steps: steps, continues: step > 0,
+      a: x[rows.lowerBound] + step, rowStride: x.stride, stepStride: 1, b: block, format: weights.format,
+      c: y[rows.lowerBound] + column, cStride: y.stride, steps: steps, continues: step > 0,
       bias: isLast ? bias.map { $0 + column } : nil, prefetch: block + ahead, prefetchStep: stepBytes / tiles)
   }
 }

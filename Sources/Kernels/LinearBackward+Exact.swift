@@ -3,13 +3,10 @@ import TensorBase
 /// dX = dY w as chains over n: panels of 16 inputs of `weight` are copied into a cache-sized block, then every row's
 /// tile runs over it.
 struct InputGradient: @unchecked Sendable {
-  let dX: UnsafeMutablePointer<Float>
-  let dXStride: Int
-  let dY: UnsafePointer<Float>
-  let dYStride: Int
-  let weight: UnsafePointer<Float>
-  let outputs: Int
-  let inputs: Int
+  let dX: MutableRows
+  let dY: Rows
+  /// [outputs, inputs].
+  let weight: Rows
   let accumulate: Bool
 
   static let blockSteps = 512
@@ -19,6 +16,7 @@ struct InputGradient: @unchecked Sendable {
   static let fewInputs = 32
 
   func run(rows: Range<Int>, panels: Range<Int>) {
+    let (outputs, inputs) = (weight.count, weight.width)
     let capacity = min(outputs, InputGradient.blockSteps) * 16 * min(panels.count, InputGradient.groupPanels)
     withUnsafeTemporaryAllocation(byteCount: capacity * 4, alignment: 64) { raw in
       let block = raw.bindMemory(to: Float.self).baseAddress!
@@ -28,15 +26,15 @@ struct InputGradient: @unchecked Sendable {
           let steps = min(InputGradient.blockSteps, outputs - step)
           for panel in group {
             copyPanel(
-              weight + step * inputs + panel * 16, stride: inputs, rows: steps, width: min(16, inputs - panel * 16),
+              weight[step] + panel * 16, stride: weight.stride, rows: steps, width: min(16, inputs - panel * 16),
               into: block + (panel - first) * steps * 16)
           }
           for row in stride(from: rows.lowerBound, to: rows.upperBound, by: InputGradient.chunkRows) {
             for panel in group {
               let b = block + (panel - first) * steps * 16
               let tile = Tile(
-                a: dY + row * dYStride + step, rowStride: dYStride, stepStride: 1, b: b,
-                c: dX + row * dXStride + panel * 16, cStride: dXStride, steps: steps, continues: accumulate || step > 0,
+                a: dY[row] + step, rowStride: dY.stride, stepStride: 1, b: b,
+                c: dX[row] + panel * 16, cStride: dX.stride, steps: steps, continues: accumulate || step > 0,
                 bias: nil, prefetch: UnsafeRawPointer(b), prefetchStep: 0)
               tile.sweep(
                 rows: min(InputGradient.chunkRows, rows.upperBound - row), width: min(16, inputs - panel * 16))
@@ -51,18 +49,16 @@ struct InputGradient: @unchecked Sendable {
 /// dW += dY' x as chains over the rows: x is copied into panels of 16 inputs, dY into panels of six outputs, a block of
 /// rows at a time, and the chains go on from dW.
 struct WeightGradient: @unchecked Sendable {
-  let dW: UnsafeMutablePointer<Float>
-  let dY: UnsafePointer<Float>
-  let dYStride: Int
-  let x: UnsafePointer<Float>
-  let xStride: Int
-  let outputs: Int
-  let inputs: Int
+  /// [outputs, inputs].
+  let dW: MutableRows
+  let dY: Rows
+  let x: Rows
 
   static let blockSteps = 512
   static let groupOutputs = 48
 
-  func run(rows: Int, pool: WorkerPool) {
+  func run(pool: WorkerPool) {
+    let (rows, outputs, inputs) = (x.count, dY.width, x.width)
     let panels = (inputs + 15) / 16
     let blocks = UnsafeMutableRawPointer.allocate(
       byteCount: panels * min(rows, WeightGradient.blockSteps) * 64, alignment: 64)
@@ -75,7 +71,7 @@ struct WeightGradient: @unchecked Sendable {
       pool.run(copies.taskCount) { task in
         for panel in copies.part(task).columns {
           copyPanel(
-            x + first * xStride + panel * 16, stride: xStride, rows: steps, width: min(16, inputs - panel * 16),
+            x[first] + panel * 16, stride: x.stride, rows: steps, width: min(16, inputs - panel * 16),
             into: packed.pointer + panel * steps * 16)
         }
       }
@@ -98,16 +94,16 @@ struct WeightGradient: @unchecked Sendable {
         // [count][steps]: a tile reads its six rows along the steps, as it reads rows of x in the forward product.
         for start in stride(from: 0, to: count, by: 6) {
           copySixes(
-            dY + first * dYStride + output + start, stride: dYStride, rows: steps, width: min(6, count - start),
+            dY[first] + output + start, stride: dY.stride, rows: steps, width: min(6, count - start),
             into: group + start * steps)
         }
         for panel in panels {
           for start in stride(from: 0, to: count, by: 6) {
             let tile = Tile(
               a: group + start * steps, rowStride: 1, stepStride: 6, b: packed + panel * steps * 16,
-              c: dW + (output + start) * inputs + panel * 16, cStride: inputs, steps: steps, continues: true,
+              c: dW[output + start] + panel * 16, cStride: dW.stride, steps: steps, continues: true,
               bias: nil, prefetch: UnsafeRawPointer(packed), prefetchStep: 0)
-            tile.sweep(rows: min(6, count - start), width: min(16, inputs - panel * 16))
+            tile.sweep(rows: min(6, count - start), width: min(16, x.width - panel * 16))
           }
         }
       }

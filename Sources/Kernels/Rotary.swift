@@ -2,13 +2,14 @@ import TensorBase
 
 extension Table {
   package static func rotary(
-    _ x: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
-    table: RotaryTable, backwards: Bool, pool: WorkerPool
+    _ x: MutableRows, positions: UnsafePointer<Int32>, table: RotaryTable, backwards: Bool, pool: WorkerPool
   ) {
     let D = table.headWidth
-    forEachRow(rows, elements: heads * D, pool: pool) { row in
+    checkShapes(x.width % D == 0, "rotary: x is \(x), which does not divide into heads of width \(D)")
+    let heads = x.width / D
+    forEachRow(x.count, elements: x.width, pool: pool) { row in
       let turns = table.row(positions[row])
-      for head in 0..<heads { rotate(x + row &* rowStride + head &* D, turns, D / 2, backwards: backwards) }
+      for head in 0..<heads { rotate(x[row] + head &* D, turns, D / 2, backwards: backwards) }
     }
   }
 }

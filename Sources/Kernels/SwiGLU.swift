@@ -1,27 +1,22 @@
 import TensorBase
 
 extension Table {
-  package static func swiGLU(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, gate: UnsafePointer<Float>, gateStride: Int,
-    up: UnsafePointer<Float>, upStride: Int, rows: Int, width: Int, pool: WorkerPool
-  ) {
-    forEachRow(rows, elements: 2 * width, pool: pool) { row in
-      SwiGLUKernel.forward(
-        y + row &* yStride, gate: gate + row &* gateStride, up: up + row &* upStride, count: width)
+  package static func swiGLU(_ y: MutableRows, gate: Rows, up: Rows, pool: WorkerPool) {
+    checkShapes(y.hasShape(of: gate) && up.hasShape(of: gate), "swiGLU: y is \(y), gate \(gate), up \(up)")
+    forEachRow(y.count, elements: 2 * y.width, pool: pool) { row in
+      SwiGLUKernel.forward(y[row], gate: gate[row], up: up[row], count: y.width)
     }
   }
-}
 
-extension Table {
   package static func swiGLUBackward(
-    dGate: UnsafeMutablePointer<Float>, dGateStride: Int, dUp: UnsafeMutablePointer<Float>, dUpStride: Int,
-    dY: UnsafePointer<Float>, dYStride: Int, gate: UnsafePointer<Float>, gateStride: Int,
-    up: UnsafePointer<Float>, upStride: Int, rows: Int, width: Int, pool: WorkerPool
+    dGate: MutableRows, dUp: MutableRows, dY: Rows, gate: Rows, up: Rows, pool: WorkerPool
   ) {
-    forEachRow(rows, elements: 3 * width, pool: pool) { row in
+    checkShapes(
+      dGate.hasShape(of: gate) && dUp.hasShape(of: gate) && dY.hasShape(of: gate) && up.hasShape(of: gate),
+      "swiGLUBackward: dGate is \(dGate), dUp \(dUp), dY \(dY), gate \(gate), up \(up)")
+    forEachRow(dY.count, elements: 3 * dY.width, pool: pool) { row in
       SwiGLUKernel.backward(
-        dGate: dGate + row &* dGateStride, dUp: dUp + row &* dUpStride, dY: dY + row &* dYStride,
-        gate: gate + row &* gateStride, up: up + row &* upStride, count: width)
+        dGate: dGate[row], dUp: dUp[row], dY: dY[row], gate: gate[row], up: up[row], count: dY.width)
     }
   }
 }

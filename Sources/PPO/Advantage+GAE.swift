@@ -11,12 +11,16 @@ public enum GAEObservation: String, Codable, Sendable, CaseIterable {
 /// Generalised advantage estimation (Schulman et al. 2016, eq. 16): delta_t = r_t + gamma V_next - V_t,
 /// A_t = delta_t + gamma lambda A_next. Returns are A + V before whitening; `values` must be given.
 public struct GAEAdvantage: AdvantageEstimator {
+  /// Discount of what comes later.
   public var gamma: Double
+  /// Decay of the temporal differences that are added up.
   public var lambda: Double
+  /// What becomes of tokens that the policy did not sample.
   public var observation: GAEObservation
   /// Whitens over the policy's tokens of the whole batch (see `whiten`).
   public var whitens: Bool
 
+  /// No discount and no bootstrapping where nothing else is said.
   public init(gamma: Double = 1, lambda: Double = 1, observation: GAEObservation = .skip, whitens: Bool = true) {
     self.gamma = gamma
     self.lambda = lambda
@@ -24,6 +28,7 @@ public struct GAEAdvantage: AdvantageEstimator {
     self.whitens = whitens
   }
 
+  /// Advantages and returns of all samples.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     var advantages: [[Double]] = []
     var returns: [[Double]] = []

@@ -1,9 +1,12 @@
 /// REINFORCE++: discounted returns of the token rewards, whitened over the whole batch (Hu 2025). The return is carried
 /// unchanged across tokens the policy did not sample (verl's form): a tool block costs no discount.
 public struct ReinforcePlusPlusAdvantage: AdvantageEstimator {
+  /// Discount of what comes later.
   public var gamma: Double
+  /// `gamma` discounts what comes later.
   public init(gamma: Double = 1) { self.gamma = gamma }
 
+  /// Whitened returns of all samples.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     let masks = batch.samples.map(scorableMask)
     let returns = zip(batch.samples, masks).map { sample, mask in
@@ -16,8 +19,10 @@ public struct ReinforcePlusPlusAdvantage: AdvantageEstimator {
 /// REINFORCE++ with a group baseline: R - mean on every token, then whitened over the batch's tokens (verl's form;
 /// OpenRLHF normalises by the population variance and adds the KL per token).
 public struct ReinforcePlusPlusBaselineAdvantage: AdvantageEstimator {
+  /// There is nothing to set.
   public init() {}
 
+  /// Whitened group advantages of all samples.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     let spread = CenteredAdvantage().advantages(batch).perToken
     return Advantages(perToken: whiten(spread, mask: batch.samples.map(scorableMask)))
@@ -35,9 +40,12 @@ public enum ReMaxKL: String, Codable, Sendable, CaseIterable {
 /// ReMax: rewards from the token on, minus the reward of the prompt's greedy answer (Li et al. 2024).
 /// Every scorable sample must have `greedyReward`; where that is NaN nothing could score it, and the sample gets 0.
 public struct ReMaxAdvantage: AdvantageEstimator {
+  /// How the KL penalty in the token rewards acts.
   public var kl: ReMaxKL
+  /// `kl` says how the KL penalty in the token rewards acts.
   public init(kl: ReMaxKL = .accumulated) { self.kl = kl }
 
+  /// Rewards to go over the greedy answer's reward.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     let perToken = batch.samples.map { sample -> [Double] in
       let mask = scorableMask(sample)
@@ -61,8 +69,10 @@ public struct ReMaxAdvantage: AdvantageEstimator {
 /// On-policy distillation: the per-token reverse KL as an advantage, A_t = -(old log-prob - teacher's log-prob).
 /// `refLogProbs` holds the teacher's; rewards are not used.
 public struct DistillationAdvantage: AdvantageEstimator {
+  /// There is nothing to set.
   public init() {}
 
+  /// The teacher's log-prob minus the old one, token by token.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     let perToken = batch.samples.map { sample -> [Double] in
       guard let teacher = sample.refLogProbs else {

@@ -1,9 +1,11 @@
 /// Advantages by sample and response token (0 where the mask is false), and the critic's regression targets if any.
 public struct Advantages: Sendable, Equatable {
+  /// By sample and token.
   public var perToken: [[Double]]
   /// Returns the value head is fitted to; nil for estimators without a critic.
   public var returns: [[Double]]?
 
+  /// Advantages by sample and token, with the critic's targets if there are any.
   public init(perToken: [[Double]], returns: [[Double]]? = nil) {
     self.perToken = perToken
     self.returns = returns
@@ -24,14 +26,15 @@ public struct Advantages: Sendable, Equatable {
 
 /// Rewards in, advantages out. Sums are in fp64 and do not depend on the order of the samples.
 public protocol AdvantageEstimator: Sendable {
+  /// The advantages of all samples of a rollout batch.
   func advantages(_ batch: PolicyBatch) -> Advantages
 }
 
 /// An estimator that looks at one group at a time and gives each sample one number.
 ///
-/// Whoever conforms sees scorable samples only. Unscorable samples (NaN reward) get 0, and so does the only scorable
-/// sample of a larger group: nothing to compare it with. Groups of two or more with equal rewards get exactly 0 before
-/// any formula runs (a rounded mean over a tiny eps would otherwise make a signal out of nothing).
+/// Conforming types see scorable samples only. Unscorable samples (NaN reward) get 0, and so does the only scorable
+/// sample of a larger group, which has nothing to be compared with. Groups of two or more with equal rewards get
+/// exactly 0 before any formula runs: a rounded mean over a tiny eps would otherwise make a signal out of nothing.
 public protocol GroupAdvantageEstimator: AdvantageEstimator {
   /// - Parameters:
   ///   - rewards: R of the group's scorable samples, one when the group is a single sample.
@@ -40,6 +43,7 @@ public protocol GroupAdvantageEstimator: AdvantageEstimator {
 }
 
 extension GroupAdvantageEstimator {
+  /// Each sample's number on each of its tokens.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     Advantages(spreading: sampleAdvantages(batch), over: batch)
   }

@@ -1,6 +1,8 @@
 /// The KL penalty as a part of the reward instead of the loss (verl, InstructGPT): r_t -= coefficient * kl(old, ref)_t.
 public struct KLInReward: Sendable, Equatable {
+  /// The estimator of the KL.
   public var penalty: KLPenalty
+  /// `penalty` estimates the KL of each token.
   public init(_ penalty: KLPenalty) { self.penalty = penalty }
 
   /// The samples with the penalty added to their token rewards, and the current KL: the mean over sequences of the
@@ -29,10 +31,14 @@ public struct KLInReward: Sendable, Equatable {
 
 /// Ziegler et al. 2019: moves the coefficient towards a target KL. Part of the training state.
 public struct AdaptiveKLController: Codable, Sendable, Equatable {
+  /// What the KL is multiplied by.
   public var coefficient: Double
+  /// The KL aimed at.
   public var target: Double
+  /// Sequences over which the coefficient adapts.
   public var horizon: Double
 
+  /// Begins with `coefficient`.
   public init(coefficient: Double, target: Double = 0.1, horizon: Double = 10_000) {
     self.coefficient = coefficient
     self.target = target

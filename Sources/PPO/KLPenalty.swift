@@ -1,3 +1,5 @@
+import Tensor
+
 /// Estimators of KL(policy || reference) from one token, with d = reference log-prob - log-prob (Schulman's notes
 /// "Approximating KL divergence").
 public enum KLKind: String, Codable, Sendable, CaseIterable {
@@ -17,18 +19,21 @@ public enum KLKind: String, Codable, Sendable, CaseIterable {
 
 /// A token's KL term and its derivative by the log-prob.
 public struct KLPenalty: Codable, Sendable, Equatable {
+  /// The estimator.
   public var kind: KLKind
   /// k3's d is clamped to +-this first (20 in verl); 0 or less: no clamp, as TRL.
   public var differenceClamp: Double
   /// The value of k3 is clamped to +-this (10 in verl and CoRT's launch script); 0 or less: no clamp.
   public var valueClamp: Double
 
+  /// No clamps where nothing else is said.
   public init(_ kind: KLKind, differenceClamp: Double = 0, valueClamp: Double = 0) {
     self.kind = kind
     self.differenceClamp = differenceClamp
     self.valueClamp = valueClamp
   }
 
+  /// The term of one token and its derivative by `logProb`.
   public func value(logProb: Double, refLogProb: Double) -> (value: Double, derivative: Double) {
     let d = refLogProb - logProb
     switch kind {
@@ -46,7 +51,7 @@ public struct KLPenalty: Codable, Sendable, Equatable {
   public func importanceWeighted(
     logProb: Double, oldLogProb: Double, refLogProb: Double
   ) -> (value: Double, derivative: Double) {
-    let ratio = ScalarMath.exp(logProb - oldLogProb)
+    let ratio = Mathematics.exp(logProb - oldLogProb)
     if kind == .k3, differenceClamp <= 0, valueClamp <= 0 {
       // ratio (k3 + 1 - e^d) = -ratio d, without the cancellation.
       let d = refLogProb - logProb
@@ -63,7 +68,7 @@ public struct KLPenalty: Codable, Sendable, Equatable {
       bounded = clamp(d, -differenceClamp, differenceClamp)
       slope = 0
     }
-    let e = ScalarMath.exp(bounded)
+    let e = Mathematics.exp(bounded)
     let value = e - bounded - 1
     if valueClamp > 0, Swift.abs(value) > valueClamp { return (clamp(value, -valueClamp, valueClamp), 0) }
     return (value, slope * (1 - e))

@@ -1,3 +1,5 @@
+import Tensor
+
 /// How many samples each prompt of a step gets when its success rate is known (Knapsack RL, Li et al. 2025).
 ///
 /// The value of N samples is (1 - p^N - (1-p)^N) p (1-p)^2. Its gain p(1-p)^2 (p^N (1-p) + (1-p)^N p) falls strictly
@@ -5,13 +7,17 @@
 public struct KnapsackBudget: Codable, Sendable, Equatable {
   /// Samples every prompt gets whose success rate lies inside (0, 1), is 0, or is 1.
   public var minimum: Int
+  /// Samples of a prompt that never succeeds.
   public var negative: Int
+  /// Samples of a prompt that always succeeds.
   public var positive: Int
+  /// The most samples that a prompt gets.
   public var maximum: Int
   /// Probability of seeing both outcomes that a prompt of rate p is worth; what is left goes to prompts without
   /// success.
   public var confidence: Double
 
+  /// Bounds in ascending order; `confidence` inside (0, 1).
   public init(minimum: Int = 2, negative: Int = 2, positive: Int = 2, maximum: Int = 128, confidence: Double = 0.9) {
     precondition(minimum >= 1 && negative >= 0 && positive >= 0 && maximum >= minimum, "knapsack bounds out of order")
     precondition(confidence > 0 && confidence < 1, "confidence must lie inside (0, 1), got \(confidence)")
@@ -70,7 +76,7 @@ public struct KnapsackBudget: Codable, Sendable, Equatable {
 
   /// Samples until both outcomes were probably seen.
   private func cost(_ p: Double) -> Double {
-    ScalarMath.log(1 - confidence) / ScalarMath.log(max(p, 1 - p))
+    Mathematics.log(1 - confidence) / Mathematics.log(max(p, 1 - p))
   }
 
   private static func power(_ x: Double, _ n: Int) -> Double {

@@ -2,14 +2,18 @@
 /// Loss -min(s A, clamp(s) A), gradient -s A / T for each token unless clipped. The paper's mean over sequences is the
 /// aggregation `seq_mean_token_mean`, its bounds 3e-4 and 4e-4; with `seq_mean_token_sum` it is LUSPO.
 public struct GSPOLoss: PolicyLoss {
+  /// s is clipped below 1 - low.
   public var low: Double
+  /// s is clipped above 1 + high.
   public var high: Double
 
+  /// The paper's range where nothing else is said.
   public init(low: Double = 3e-4, high: Double = 4e-4) {
     self.low = low
     self.high = high
   }
 
+  /// The losses of a response's tokens and their derivatives by the log-probs.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     var tokens = GSPOTokenLoss(low: low, high: high)
       .sequence(logProbs: logProbs, oldLogProbs: oldLogProbs, advantages: advantages, mask: mask)
@@ -25,14 +29,18 @@ public struct GSPOLoss: PolicyLoss {
 /// GSPO-token (same paper, eq. 14): value of GSPO at each token, gradient -s A_t through the token's own log-prob, so
 /// that advantages may differ within a response.
 public struct GSPOTokenLoss: PolicyLoss {
+  /// s is clipped below 1 - low.
   public var low: Double
+  /// s is clipped above 1 + high.
   public var high: Double
 
+  /// The paper's range where nothing else is said.
   public init(low: Double = 3e-4, high: Double = 4e-4) {
     self.low = low
     self.high = high
   }
 
+  /// The losses of a response's tokens and their derivatives by the log-probs.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     let logRatio = meanLogRatio(logProbs: logProbs, oldLogProbs: oldLogProbs, mask: mask)
     let token = ClipLoss(low: low, high: high)

@@ -1,4 +1,5 @@
 extension LossSettings {
+  /// The policy loss that `kind` names, with these numbers.
   public func makePolicyLoss() -> any PolicyLoss {
     let difference = differenceClamp > 0 ? differenceClamp : nil
     switch kind {
@@ -19,6 +20,7 @@ extension LossSettings {
     }
   }
 
+  /// The estimator that `advantage` names, with these numbers.
   public func makeAdvantageEstimator() -> any AdvantageEstimator {
     switch advantage {
     case .grpo: return GRPOAdvantage(epsilon: advantageEps)
@@ -44,10 +46,12 @@ extension LossSettings {
     return result
   }
 
+  /// The KL term that `kl` names, with its clamps.
   public var klPenalty: KLPenalty {
     KLPenalty(kl, differenceClamp: klDifferenceClamp, valueClamp: klValueClamp)
   }
 
+  /// The critic's loss.
   public var valueLoss: ValueLoss { ValueLoss(clip: valueClip > 0 ? valueClip : nil) }
 
   /// Policy loss, KL term and entropy bonus together. A KL in the reward is not in here.

@@ -29,7 +29,9 @@ public enum AdvantageKind: String, Codable, Sendable, CaseIterable {
 
 /// The `loss` section of a configuration. Every value has a default; `docs/papers.md` says which paper calls it what.
 public struct LossSettings: Codable, Sendable, Equatable {
+  /// The policy loss.
   public var kind = LossKind.grpo
+  /// The advantage estimator.
   public var advantage = AdvantageKind.grpo
   /// eps in the denominator of normalised advantages.
   public var advantageEps = 1e-6
@@ -37,6 +39,7 @@ public struct LossSettings: Codable, Sendable, Equatable {
   public var advantageClip = 0.0
   /// Lower and upper clip range around a ratio of 1 (GMPO: of the log-ratio).
   public var clipLow = 0.2
+  /// Upper clip range.
   public var clipHigh = 0.2
   /// Dual clip for negative advantages, above 1; 0: off.
   public var dualClip = 0.0
@@ -44,13 +47,19 @@ public struct LossSettings: Codable, Sendable, Equatable {
   public var cispoCap = 0.0
   /// Log-ratios are clamped to +-this before the exponential; 0: not.
   public var differenceClamp = 0.0
+  /// SAPO's temperature for positive advantages.
   public var sapoPositive = 1.0
+  /// SAPO's temperature for negative advantages.
   public var sapoNegative = 1.05
+  /// DRO's beta.
   public var droBeta = 0.1
+  /// The KL estimator; none: no KL term.
   public var kl = KLKind.none
+  /// What the KL is multiplied by.
   public var klCoef = 0.001
   /// Clamp of k3's log-ratio and of its value; 0: none.
   public var klDifferenceClamp = 0.0
+  /// Clamp of k3's value; 0: none.
   public var klValueClamp = 0.0
   /// Multiplies the KL term by the policy ratio.
   public var klImportance = false
@@ -58,24 +67,35 @@ public struct LossSettings: Codable, Sendable, Equatable {
   public var klInReward = false
   /// Target of the adaptive controller of a KL in the reward; 0: constant coefficient.
   public var klTarget = 0.0
+  /// Sequences over which the adaptive controller acts.
   public var klHorizon = 10_000.0
+  /// What the entropy bonus is multiplied by; 0: none.
   public var entropyCoef = 0.0
+  /// How token losses become one number.
   public var aggregation = Aggregation.tokenMean
   /// L of `seq_mean_token_sum_norm`, in tokens.
   public var aggregationLength = 0
+  /// Discount of REINFORCE++ and GAE.
   public var gamma = 1.0
+  /// GAE's lambda.
   public var gaeLambda = 1.0
+  /// What GAE makes of tokens that the policy did not sample.
   public var gaeObservation = GAEObservation.skip
   /// Whitens GAE's advantages over the batch.
   public var whiten = true
   /// Range of the value clip; 0: off.
   public var valueClip = 0.2
+  /// What the critic's loss is multiplied by.
   public var valueCoef = 0.1
+  /// How ReMax lets the KL penalty act.
   public var remaxKL = ReMaxKL.accumulated
+  /// What is done about rollouts of another sampler.
   public var correction = CorrectionSettings()
 
+  /// The defaults.
   public init() {}
 
+  /// The keys of the coded form.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case kind, advantage
     case advantageEps = "advantage_eps"

@@ -4,9 +4,11 @@ public struct TokenObjective: Sendable, Equatable {
   public var loss: Double
   /// dLoss / dlog-prob and dLoss / dentropy, weight included: round to fp32 once and hand to the head.
   public var dLogProb: Double
+  /// dLoss / dentropy, weight included.
   public var dEntropy: Double
   /// Before the weight, for metrics.
   public var policy: TokenLoss
+  /// The KL to the reference before its coefficient, for metrics.
   public var kl: Double
 }
 
@@ -14,13 +16,19 @@ public struct TokenObjective: Sendable, Equatable {
 /// sampler that is not the policy acts on the policy term alone (as in TRL); one aggregation weight serves all three
 /// (as in verl).
 public struct PolicyObjective: Sendable {
+  /// The policy loss.
   public let policy: any PolicyLoss
+  /// The KL term.
   public let kl: KLPenalty
+  /// What the KL is multiplied by.
   public let klCoefficient: Double
+  /// Whether the KL is weighted by the policy ratio.
   public let klImportance: Bool
+  /// What the entropy is multiplied by.
   public let entropyCoefficient: Double
   private let tokenPolicy: (any TokenPolicyLoss)?
 
+  /// The policy loss alone where nothing else is said.
   public init(
     policy: any PolicyLoss, kl: KLPenalty = KLPenalty(.none), klCoefficient: Double = 0, klImportance: Bool = false,
     entropyCoefficient: Double = 0

@@ -3,16 +3,21 @@ public enum ClipSide: Sendable, Equatable { case none, high, low, dual }
 
 /// One token's loss before its weight, and its derivative by the token's log-prob (c_t in the papers' gradients).
 public struct TokenLoss: Sendable, Equatable {
+  /// The loss.
   public var loss: Double
+  /// Its derivative by the token's log-prob.
   public var dLogProb: Double
+  /// The bound that stopped the gradient.
   public var clip: ClipSide
 
+  /// A loss that no bound stopped where nothing else is said.
   public init(loss: Double, dLogProb: Double, clip: ClipSide = .none) {
     self.loss = loss
     self.dLogProb = dLogProb
     self.clip = clip
   }
 
+  /// No loss.
   public static let zero = TokenLoss(loss: 0, dLogProb: 0)
 }
 
@@ -31,10 +36,12 @@ public protocol PolicyLoss: Sendable {
 
 /// A loss whose tokens depend on themselves alone.
 public protocol TokenPolicyLoss: PolicyLoss {
+  /// The loss of one token and its derivative by `logProb`.
   func token(logProb: Double, oldLogProb: Double, advantage: Double) -> TokenLoss
 }
 
 extension TokenPolicyLoss {
+  /// Each token of the mask by itself.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     mask.indices.map { t in
       mask[t] ? token(logProb: logProbs[t], oldLogProb: oldLogProbs[t], advantage: advantages[t]) : .zero

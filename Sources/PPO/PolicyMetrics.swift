@@ -1,8 +1,12 @@
-/// What a policy update looked like: gathered token by token in order, read at its end.
+import Tensor
+
+/// Figures of a policy update, gathered token by token in order and read at its end.
 public struct PolicyMetrics: Sendable, Equatable {
+  /// How many tokens were added.
   public private(set) var tokens = 0
   /// Weighted, as trained on.
   public private(set) var loss = 0.0
+  /// The largest ratio; NaN if one was NaN.
   public private(set) var ratioMax = 0.0
   private var ratioSum = 0.0
   private var k3Sum = 0.0
@@ -10,11 +14,13 @@ public struct PolicyMetrics: Sendable, Equatable {
   private var entropySum = 0.0
   private var clips = (high: 0, low: 0, dual: 0)
 
+  /// Nothing added yet.
   public init() {}
 
+  /// Counts one token.
   public mutating func add(_ token: TokenObjective, logProb: Float, entropy: Float = 0, oldLogProb: Float) {
     let difference = Double(logProb) - Double(oldLogProb)
-    let ratio = ScalarMath.exp(difference)
+    let ratio = Mathematics.exp(difference)
     tokens += 1
     loss += token.loss
     // Not max(): a NaN must show.
@@ -32,17 +38,24 @@ public struct PolicyMetrics: Sendable, Equatable {
   }
 
   private func mean(_ sum: Double) -> Double { sum / Double(max(tokens, 1)) }
+  /// The mean of new over old probability.
   public var ratioMean: Double { mean(ratioSum) }
+  /// The share of tokens that the upper bound stopped.
   public var clipFractionHigh: Double { mean(Double(clips.high)) }
+  /// The share of tokens that the lower bound stopped.
   public var clipFractionLow: Double { mean(Double(clips.low)) }
+  /// The share of tokens that the dual clip stopped.
   public var clipFractionDual: Double { mean(Double(clips.dual)) }
+  /// The share of tokens that a bound stopped.
   public var clipFraction: Double { clipFractionHigh + clipFractionLow + clipFractionDual }
   /// KL(old || new) from the old policy's tokens, by the never negative k3.
   public var approxKL3: Double { mean(k3Sum) }
   /// KL to the reference, by the configured estimator.
   public var refKL: Double { mean(klSum) }
+  /// The mean entropy, in nats.
   public var entropy: Double { mean(entropySum) }
 
+  /// Whether all sums are the same.
   public static func == (a: PolicyMetrics, b: PolicyMetrics) -> Bool {
     a.tokens == b.tokens && a.loss == b.loss && a.ratioMax == b.ratioMax && a.ratioSum == b.ratioSum
       && a.k3Sum == b.k3Sum && a.klSum == b.klSum

@@ -1,11 +1,12 @@
-/// One sampled response, as the losses see it. All arrays cover the response region in order: the model's tokens and
-/// whatever stands between them (tool output, hints); `responseMask` is true where the policy sampled the token.
-/// Numbers at false places are never read.
+/// One sampled response, as the losses see it. All arrays cover the whole response in order: the model's tokens and
+/// what stands between them (tool output, hints). `responseMask` is true where the policy sampled the token; numbers
+/// where it is false are never read.
 public struct PolicySample: Sendable, Equatable {
   /// Samples of one prompt share this number; any values, any order.
   public var group: Int
   /// Reward of the whole response; NaN when nothing could score it (left out of every statistic, advantage 0).
   public var reward: Double
+  /// Which tokens the policy sampled.
   public var responseMask: [Bool]
   /// Log-probs stored when the tokens were drawn, of the temperature-scaled (and filtered) distribution.
   public var oldLogProbs: [Float]
@@ -20,9 +21,10 @@ public struct PolicySample: Sendable, Equatable {
   /// Reward of the greedy answer to the same prompt (ReMax).
   public var greedyReward: Double?
 
+  /// A sample whose arrays are as long as `responseMask`; `greedyReward` can be set afterwards.
   public init(
     group: Int, reward: Double, responseMask: [Bool], oldLogProbs: [Float], refLogProbs: [Float]? = nil,
-    samplerLogProbs: [Float]? = nil, values: [Float]? = nil, tokenRewards: [Double]? = nil, greedyReward: Double? = nil
+    samplerLogProbs: [Float]? = nil, values: [Float]? = nil, tokenRewards: [Double]? = nil
   ) {
     let count = responseMask.count
     func check(_ other: Int?, _ name: String) {
@@ -41,7 +43,6 @@ public struct PolicySample: Sendable, Equatable {
     self.samplerLogProbs = samplerLogProbs
     self.values = values
     self.tokenRewards = tokenRewards
-    self.greedyReward = greedyReward
   }
 
   /// T_i: tokens the policy sampled.
@@ -63,19 +64,21 @@ public struct PolicySample: Sendable, Equatable {
     return rewards
   }
 
-  /// Takes the whole response out of the loss, as DAPO's overlong filter does; its reward still shapes the group's
+  /// Takes the whole response out of the loss, as DAPO's overlong filter does. Its reward still counts in the group's
   /// statistics.
   public mutating func leaveLoss() {
     responseMask = [Bool](repeating: false, count: responseMask.count)
   }
 }
 
-/// The samples one advantage estimate is made from: a whole rollout batch, not a micro-batch.
+/// The samples that advantages are estimated from: a whole rollout batch, not a micro-batch.
 public struct PolicyBatch: Sendable, Equatable {
+  /// All samples, in any order.
   public let samples: [PolicySample]
   /// Sample indices of each group, groups in the order of their first sample.
   public let groups: [[Int]]
 
+  /// Sorts the samples into their groups.
   public init(_ samples: [PolicySample]) {
     self.samples = samples
     var place: [Int: Int] = [:]

@@ -1,4 +1,6 @@
-/// What to do when the sampler's distribution was not that of the old log-probs: rollouts that another program made.
+import Tensor
+
+/// What to do when tokens were not sampled from the distribution of the old log-probs: rollouts of another program.
 ///
 /// e^u, u = old - sampler log-prob, is the importance weight of a token, and e^(sum u) that of a response.
 public enum CorrectionKind: String, Codable, Sendable, CaseIterable {
@@ -16,11 +18,16 @@ public enum CorrectionKind: String, Codable, Sendable, CaseIterable {
   fileprivate var bySequence: Bool { self == .tisSequence || self == .icepopSequence }
 }
 
+/// The `loss.correction` section of a configuration.
 public struct CorrectionSettings: Codable, Sendable, Equatable {
+  /// What is done.
   public var kind: CorrectionKind
+  /// The smallest weight that IcePop keeps.
   public var low: Double
+  /// The largest weight.
   public var high: Double
 
+  /// No correction where nothing else is said.
   public init(_ kind: CorrectionKind = .none, low: Double = 0.5, high: Double = 2) {
     self.kind = kind
     self.low = low
@@ -43,7 +50,7 @@ public struct CorrectionSettings: Codable, Sendable, Equatable {
   }
 
   private func factor(_ u: Double) -> Double {
-    let weight = ScalarMath.exp(clamp(u, -20, 20))
+    let weight = Mathematics.exp(clamp(u, -20, 20))
     return kind.hasLowerBound ? (low <= weight && weight <= high ? weight : 0) : min(weight, high)
   }
 }

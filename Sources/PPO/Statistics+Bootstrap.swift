@@ -2,9 +2,12 @@ import Tensor
 
 /// A 95 % interval.
 public struct Interval: Codable, Sendable, Equatable {
+  /// The lower end.
   public var low: Double
+  /// The upper end.
   public var high: Double
 
+  /// An interval from `low` to `high`.
   public init(low: Double, high: Double) {
     self.low = low
     self.high = high
@@ -14,9 +17,12 @@ public struct Interval: Codable, Sendable, Equatable {
 /// A figure as the sum of numerators over the sum of denominators, given problem by problem: accuracy is (right,
 /// samples), tokens (tokens, responses), the share of calculation (calculation blocks, blocks).
 public struct ProblemRatio: Sendable, Equatable {
+  /// By problem.
   public var numerators: [Double]
+  /// By problem, in the same order.
   public var denominators: [Double]
 
+  /// Two numbers a problem.
   public init(numerators: [Double], denominators: [Double]) {
     precondition(
       numerators.count == denominators.count, "\(numerators.count) numerators, \(denominators.count) denominators")
@@ -41,9 +47,12 @@ public struct ProblemRatio: Sendable, Equatable {
 /// same problems, rows of a table included, are paired. Ends of the interval are the 2.5 and 97.5 % quantiles (linear
 /// interpolation).
 public struct ProblemBootstrap: Sendable {
+  /// How many times the problems are drawn.
   public var draws: Int
+  /// The seed of the draws.
   public var key: UInt64
 
+  /// 10,000 draws, the same every time.
   public init(draws: Int = 10_000, key: UInt64 = 20_240_229) {
     precondition(draws > 0, "draws must be positive, got \(draws)")
     self.draws = draws

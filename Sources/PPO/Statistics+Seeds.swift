@@ -6,6 +6,7 @@ public struct SeededRatio: Sendable, Equatable {
   /// By seed; each lists the same problems in the same order.
   public let seeds: [ProblemRatio]
 
+  /// One ratio a seed, over the same problems.
   public init(_ seeds: [ProblemRatio]) {
     let count = seeds.first?.numerators.count ?? 0
     precondition(
@@ -38,9 +39,12 @@ public struct SeededRatio: Sendable, Equatable {
 /// interval is over problems alone. The draws depend on the key and the two counts, so that all cases of a table are
 /// drawn alike (paired).
 public struct SeededBootstrap: Sendable {
+  /// How many times seeds and problems are drawn.
   public var draws: Int
+  /// The seed of the draws.
   public var key: UInt64
 
+  /// 10,000 draws, the same every time.
   public init(draws: Int = 10_000, key: UInt64 = 20_240_229) {
     precondition(draws > 0, "draws must be positive, got \(draws)")
     self.draws = draws

@@ -3,6 +3,7 @@
 public struct ValueLoss: Sendable, Equatable {
   /// nil: no clip. TRL 0.2, verl 0.5.
   public var clip: Double?
+  /// `clip` is the range around the old value; nil: no clip.
   public init(clip: Double? = 0.2) { self.clip = clip }
 
   /// The token's loss before weight and coefficient, and its derivative by `value`.

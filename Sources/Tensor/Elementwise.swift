@@ -1,19 +1,14 @@
 import TensorBase
 
-/// y[m, i] += x[m, i] for `rows` rows of `width` elements.
-public func addRows(
-  _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int, width: Int,
-  pool: WorkerPool
-) {
-  kernels.addRows(y, yStride: yStride, x: x, xStride: xStride, rows: rows, width: width, pool: pool)
-}
+/// y[m, i] += x[m, i]; both of one shape.
+public func addRows(_ y: MutableRows, _ x: Rows, pool: WorkerPool) { kernels.addRows(y, x, pool: pool) }
 
 /// y[i] = exp(x[i] - maximum) for a row none of whose elements exceeds `maximum`.
 package func exponentials(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, count: Int, maximum: Float) {
   kernels.exponentials(y, x, count: count, maximum: maximum)
 }
 
-/// e^x with the bits of `vectorExp`.
+/// e^x in fp32 with the bits that the kernels give: 0 below -87.3, infinity above 88.72283.
 public func exactExp(_ x: Float) -> Float {
   kernels.exactExp(x)
 }

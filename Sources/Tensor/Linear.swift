@@ -3,12 +3,11 @@ import TensorBase
 /// y[m, n] = the fused-multiply-add chain over k = 0, 1, ... of x[m, k] * w[n, k], from 0, in fp32; then + bias[n].
 ///
 /// A row's result depends on that row alone: any row count, split or thread count gives the same bits. y is [rows,
-/// outputs] with `yStride` floats from row to row, x is [rows, inputs] with `xStride`. y must not overlap x.
+/// outputs], x [rows, inputs]; they must not overlap.
 public func linear(
-  _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
-  weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool
+  _ y: MutableRows, _ x: Rows, weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool
 ) {
-  kernels.linear(y, yStride: yStride, x: x, xStride: xStride, rows: rows, weights: weights, bias: bias, pool: pool)
+  kernels.linear(y, x, weights: weights, bias: bias, pool: pool)
 }
 
 /// Packs `weight` [outputs, inputs], row-major, into panels.

@@ -7,33 +7,24 @@ import TensorBase
 /// inputs of an adapter's rank, for which its packing of dY costs more than the product. dX is [rows, inputs], dY
 /// [rows, outputs], `weight` [outputs, inputs] as the parameter table holds it, unpacked.
 public func linearBackwardInput(
-  _ dX: UnsafeMutablePointer<Float>, dXStride: Int, dY: UnsafePointer<Float>, dYStride: Int, rows: Int,
-  weight: UnsafePointer<Float>, outputs: Int, inputs: Int, accumulate: Bool, mode: MatmulMode, pool: WorkerPool
+  _ dX: MutableRows, dY: Rows, weight: Rows, accumulate: Bool, mode: MatmulMode, pool: WorkerPool
 ) {
-  kernels.linearBackwardInput(
-    dX, dXStride: dXStride, dY: dY, dYStride: dYStride, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
-    accumulate: accumulate, mode: mode, pool: pool)
+  kernels.linearBackwardInput(dX, dY: dY, weight: weight, accumulate: accumulate, mode: mode, pool: pool)
 }
 
 /// dW[n, k] += sum over m of dY[m, n] x[m, k].
 ///
 /// `exact`: one fused-multiply-add chain over m = 0, 1, ... that goes on from dW's value, so the gradient does not
-/// depend on how a batch is cut into calls. `mixed` and `blas`: OpenBLAS. dW is [outputs, inputs] without gaps, dY
-/// [rows, outputs], x [rows, inputs].
+/// depend on how a batch is cut into calls. `mixed` and `blas`: OpenBLAS. dW is [outputs, inputs], dY [rows, outputs],
+/// x [rows, inputs].
 public func linearBackwardWeight(
-  _ dW: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, dYStride: Int, x: UnsafePointer<Float>, xStride: Int,
-  rows: Int, outputs: Int, inputs: Int, mode: MatmulMode, pool: WorkerPool
+  _ dW: MutableRows, dY: Rows, x: Rows, mode: MatmulMode, pool: WorkerPool
 ) {
-  kernels.linearBackwardWeight(
-    dW, dY: dY, dYStride: dYStride, x: x, xStride: xStride, rows: rows, outputs: outputs, inputs: inputs, mode: mode,
-    pool: pool)
+  kernels.linearBackwardWeight(dW, dY: dY, x: x, mode: mode, pool: pool)
 }
 
 /// dBias[n] += sum over m of dY[m, n]: one chain over m = 0, 1, ... that goes on from dBias's value, in every mode.
 /// dBias is [outputs], dY [rows, outputs].
-public func biasBackward(
-  _ dBias: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, dYStride: Int, rows: Int, outputs: Int,
-  pool: WorkerPool
-) {
-  kernels.biasBackward(dBias, dY: dY, dYStride: dYStride, rows: rows, outputs: outputs, pool: pool)
+public func biasBackward(_ dBias: UnsafeMutablePointer<Float>, dY: Rows, pool: WorkerPool) {
+  kernels.biasBackward(dBias, dY: dY, pool: pool)
 }

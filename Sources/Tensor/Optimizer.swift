@@ -6,6 +6,7 @@ import TensorBase
 /// Weights, gradients and moments are flat buffers of the same length, walked in blocks of 65,536 elements; the result
 /// does not depend on the thread count.
 public final class Optimizer {
+  /// The formulas and their numbers.
   public let settings: OptimizerSettings
   /// Steps done so far. A resumed run sets it, and the moments, to what was saved.
   public var step = 0
@@ -43,7 +44,7 @@ public final class Optimizer {
       : nil
   }
 
-  /// All that `step` and the settings leave open, for a hash: moments, or their codes and scales.
+  /// The optimizer's state beside `step`, for a hash: the moments, or their codes and scales.
   public var stateBuffers: [FloatBuffer] {
     [firstMoment, secondMoment].compactMap(\.self)
       + (quantized.map { [$0.first.codes, $0.first.scales, $0.second.codes, $0.second.scales] } ?? [])

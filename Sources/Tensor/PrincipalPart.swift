@@ -20,32 +20,12 @@ public func extractPrincipalPart(
   _ = BLAS.singleThreaded
   let (m, n) = (outputs, inputs)
   let w = (0..<m * n).map { Double(weight[$0]) }
-  let size = min(m, n)
-  // Row-major W is column-major W^T: its Gram matrix over the smaller side.
-  var gram = [Double](repeating: 0, count: size * size)
-  let (order, stride) = (blasint(size), blasint(n))
-  cblas_dsyrk(
-    CblasRowMajor, CblasUpper, m < n ? CblasNoTrans : CblasTrans, order, blasint(max(m, n)), 1, w, stride, 0, &gram,
-    order)
-  var (found, values) = (blasint(0), [Double](repeating: 0, count: size))
-  var vectors = [Double](repeating: 0, count: size * rank)
-  var support = [blasint](repeating: 0, count: 2 * rank)
-  // Column-major, so that each vector's elements follow each other; the row-major upper half is the lower one there.
-  let smallest = size - rank + 1
-  let (vectorsToo, byIndex, lower) = (CChar(86), CChar(73), CChar(76))  // V, I, L
-  let status = LAPACKE_dsyevr(
-    LAPACK_COL_MAJOR, vectorsToo, byIndex, lower, order, &gram, order, 0, 0, blasint(smallest), order, 0, &found,
-    &values, &vectors, order, &support)
-  guard status == 0, found == blasint(rank) else {
-    throw MartletError(
-      .data, "PiSSA's start: LAPACK's dsyevr gave status \(status); weights must be finite and memory suffice")
-  }
+  let (values, vectors) = try largestEigenvectors(w, outputs: m, inputs: n, rank: rank)
+  let stride = blasint(n)
   let factor = Double(scale).squareRoot()
   for index in 0..<rank {
-    // Values ascend; the largest comes first here.
-    let column = rank - 1 - index
-    let singular = max(values[column], 0).squareRoot()
-    let vector = Array(vectors[column * size..<(column + 1) * size])
+    let singular = max(values[index], 0).squareRoot()
+    let vector = vectors[index]
     var (left, right) = ([Double](repeating: 0, count: m), [Double](repeating: 0, count: n))
     let inverse = singular > 0 ? 1 / singular : 0
     if m < n {
@@ -68,4 +48,34 @@ public func extractPrincipalPart(
       weight[i * n + j] = Float(w[i * n + j] - Double(scale) * sum)
     }
   }
+}
+
+/// The `rank` largest eigenvalues, in descending order, and their eigenvectors, of the smaller of W^T W and W W^T; `w`
+/// is [outputs, inputs].
+private func largestEigenvectors(
+  _ w: [Double], outputs m: Int, inputs n: Int, rank: Int
+) throws -> (values: [Double], vectors: [[Double]]) {
+  let size = min(m, n)
+  // Row-major W is column-major W^T: its Gram matrix over the smaller side.
+  var gram = [Double](repeating: 0, count: size * size)
+  let (order, stride) = (blasint(size), blasint(n))
+  cblas_dsyrk(
+    CblasRowMajor, CblasUpper, m < n ? CblasNoTrans : CblasTrans, order, blasint(max(m, n)), 1, w, stride, 0, &gram,
+    order)
+  var (found, values) = (blasint(0), [Double](repeating: 0, count: size))
+  var vectors = [Double](repeating: 0, count: size * rank)
+  var support = [blasint](repeating: 0, count: 2 * rank)
+  // Column-major, so that each vector's elements follow each other; the row-major upper half is the lower one there.
+  let smallest = size - rank + 1
+  let (vectorsToo, byIndex, lower) = (CChar(86), CChar(73), CChar(76))  // V, I, L
+  let status = LAPACKE_dsyevr(
+    LAPACK_COL_MAJOR, vectorsToo, byIndex, lower, order, &gram, order, 0, 0, blasint(smallest), order, 0, &found,
+    &values, &vectors, order, &support)
+  guard status == 0, found == blasint(rank) else {
+    throw MartletError(
+      .data, "PiSSA's start: LAPACK's dsyevr gave status \(status); weights must be finite and memory suffice")
+  }
+  // LAPACK's ascend.
+  let columns = (0..<rank).reversed()
+  return (columns.map { values[$0] }, columns.map { Array(vectors[$0 * size..<($0 + 1) * size]) })
 }

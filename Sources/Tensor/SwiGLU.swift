@@ -1,27 +1,18 @@
 import TensorBase
 
-/// The gated unit of Shazeer 2020: y = silu(gate) * up, silu(g) = g * sigmoid(g), for `rows` rows of `width` elements.
+/// The gated unit of Shazeer 2020, element by element: y = silu(gate) * up, silu(g) = g * sigmoid(g). All of one shape;
 /// `y` may be `gate` or `up`.
-public func swiGLU(
-  _ y: UnsafeMutablePointer<Float>, yStride: Int, gate: UnsafePointer<Float>, gateStride: Int, up: UnsafePointer<Float>,
-  upStride: Int, rows: Int, width: Int, pool: WorkerPool
-) {
-  kernels.swiGLU(
-    y, yStride: yStride, gate: gate, gateStride: gateStride, up: up, upStride: upStride, rows: rows, width: width,
-    pool: pool)
+public func swiGLU(_ y: MutableRows, gate: Rows, up: Rows, pool: WorkerPool) {
+  kernels.swiGLU(y, gate: gate, up: up, pool: pool)
 }
 
 /// Backward of `swiGLU`; dGate and dUp are overwritten and may be the memory of `gate`, `up` or `dY`.
 ///
 ///     dGate = dY up s (1 + gate (1 - s)),   dUp = dY gate s,   s = sigmoid(gate)
 public func swiGLUBackward(
-  dGate: UnsafeMutablePointer<Float>, dGateStride: Int, dUp: UnsafeMutablePointer<Float>, dUpStride: Int,
-  dY: UnsafePointer<Float>, dYStride: Int, gate: UnsafePointer<Float>, gateStride: Int, up: UnsafePointer<Float>,
-  upStride: Int, rows: Int, width: Int, pool: WorkerPool
+  dGate: MutableRows, dUp: MutableRows, dY: Rows, gate: Rows, up: Rows, pool: WorkerPool
 ) {
-  kernels.swiGLUBackward(
-    dGate: dGate, dGateStride: dGateStride, dUp: dUp, dUpStride: dUpStride, dY: dY, dYStride: dYStride, gate: gate,
-    gateStride: gateStride, up: up, upStride: upStride, rows: rows, width: width, pool: pool)
+  kernels.swiGLUBackward(dGate: dGate, dUp: dUp, dY: dY, gate: gate, up: up, pool: pool)
 }
 
 /// The twin of `swiGLU`, one element: equal bits.

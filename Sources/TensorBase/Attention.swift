@@ -1,12 +1,12 @@
-/// The numbers one attention layer is made of.
-public struct AttentionShape: Sendable, Equatable {
+/// How many heads an attention layer has, how wide they are, and how scores are scaled.
+public struct AttentionShape: Sendable, Equatable, CustomStringConvertible {
   /// H, query heads; a multiple of `keyValueHeadCount`.
   public var headCount: Int
   /// K, key and value heads: query head h reads key head h / (H / K).
   public var keyValueHeadCount: Int
   /// D.
   public var headWidth: Int
-  /// What scores are multiplied with.
+  /// The factor on q . k, before the softmax.
   public var scale: Float
 
   /// - Parameter scale: 1 / sqrt(D) where missing.
@@ -20,8 +20,16 @@ public struct AttentionShape: Sendable, Equatable {
     self.scale = scale ?? 1 / Float(headWidth).squareRoot()
   }
 
-  /// Positions after which the sum over values starts anew.
+  /// The sum over values restarts after every so many positions.
   @inlinable package static var restart: Int { 512 }
+
+  /// Width of all query heads together, H * D.
+  @inlinable package var queryWidth: Int { headCount * headWidth }
+  /// Width of all key (or value) heads together, K * D.
+  @inlinable package var keyValueWidth: Int { keyValueHeadCount * headWidth }
+
+  /// The heads as messages show them.
+  public var description: String { "\(headCount) query heads and \(keyValueHeadCount) key heads of width \(headWidth)" }
 
   /// Query heads that share one key head.
   @inlinable package var groupSize: Int { headCount / keyValueHeadCount }
@@ -30,21 +38,24 @@ public struct AttentionShape: Sendable, Equatable {
 /// Where the keys and values of one sequence lie, for one layer: in pages of 16 positions, anywhere in memory.
 ///
 /// Page j holds positions 16 j ..< 16 j + 16. From `pages[j] + offset + h * 32 D` on it has what belongs to key head h:
-/// the keys as a panel [D][16], then the values [16][D]. What stands in a page behind the last position is never used.
-/// Sequences that begin alike may share pages, and are then read together.
+/// the keys as a panel [D][16], then the values [16][D]. What a page holds after the last position is never read.
+/// Sequences that start with the same tokens may share pages, which are then read once for all of them.
 public struct KeyValueStore: @unchecked Sendable {
+  /// The addresses of the pages, in the order of positions.
   public var pages: UnsafePointer<UnsafeMutablePointer<Float>>
+  /// Floats from the start of a page to this layer's part of it.
   public var offset: Int
 
   /// Positions of a page.
   @inlinable public static var pageLength: Int { 16 }
 
+  /// Pages that must outlive the value.
   public init(pages: UnsafePointer<UnsafeMutablePointer<Float>>, offset: Int = 0) {
     self.pages = pages
     self.offset = offset
   }
 
-  /// Pages that `length` positions take.
+  /// How many pages `length` positions need.
   public static func pageCount(length: Int) -> Int { (length + pageLength - 1) / pageLength }
 
   /// Floats of one layer's part of a page.
@@ -71,10 +82,14 @@ public struct KeyValueStore: @unchecked Sendable {
 /// Consecutive query rows of one sequence: row `rows.lowerBound + i` stands at `firstPosition + i` and sees the keys
 /// of positions 0...firstPosition + i, which `store` must hold already.
 public struct AttentionSpan: Sendable {
+  /// The query rows.
   public var rows: Range<Int>
+  /// The position of the first row in its sequence.
   public var firstPosition: Int
+  /// The keys and values of the sequence.
   public var store: KeyValueStore
 
+  /// Rows of one sequence.
   public init(rows: Range<Int>, firstPosition: Int, store: KeyValueStore) {
     self.rows = rows
     self.firstPosition = firstPosition
@@ -85,10 +100,13 @@ public struct AttentionSpan: Sendable {
 /// Rows of one packed sequence: row `rows.lowerBound + i` stands at position `prefix.count + i` and sees the rows of
 /// the prefix and those of its own sequence up to itself.
 public struct AttentionSequence: Sendable, Equatable {
+  /// The sequence's own rows.
   public var rows: Range<Int>
-  /// Rows of a sequence without a prefix that stands before this one; empty where the sequence begins by itself.
+  /// The rows of an earlier sequence that this one continues; empty where it starts on its own. A sequence that is
+  /// continued has no prefix itself.
   public var prefix: Range<Int>
 
+  /// A sequence that begins by itself, or goes on from a prefix.
   public init(rows: Range<Int>, prefix: Range<Int> = 0..<0) {
     self.rows = rows
     self.prefix = prefix
@@ -98,11 +116,12 @@ public struct AttentionSequence: Sendable, Equatable {
   public var length: Int { prefix.count + rows.count }
 }
 
-/// Working memory of the attention kernels, kept from call to call and grown when needed. One for each thread that
-/// calls them.
+/// Working memory of the attention kernels, kept from call to call and grown when needed. Threads that call them need
+/// one each.
 public final class AttentionScratch: @unchecked Sendable {
   private var buffer = FloatBuffer(count: 0)
 
+  /// Empty; it grows with the first call.
   public init() {}
 
   package func reserve(_ count: Int) -> UnsafeMutablePointer<Float> {

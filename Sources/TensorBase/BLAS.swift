@@ -1,32 +1,41 @@
 import COpenBLAS
 
-/// OpenBLAS as one thread's matrix product: our workers take panels of c whose size never depends on their number.
+/// OpenBLAS as a single-threaded matrix product. Our own workers share out panels of c, whose sizes do not depend on
+/// how many workers there are.
 package enum BLAS {
-  /// c = a b, or c += a b. `a` is [rows, steps], `b` [steps, columns], each possibly stored transposed.
-  package struct Product: @unchecked Sendable {
-    let a: UnsafePointer<Float>
-    let aStride: Int
-    let aTransposed: Bool
-    let b: UnsafePointer<Float>
-    let bStride: Int
-    let bTransposed: Bool
-    let c: UnsafeMutablePointer<Float>
-    let cStride: Int
-    let rows: Int
-    let columns: Int
-    let steps: Int
+  /// A factor of a product, possibly stored transposed.
+  package struct Factor: Sendable {
+    let stored: Rows
+    let isTransposed: Bool
+
+    package static func plain(_ rows: Rows) -> Factor { Factor(stored: rows, isTransposed: false) }
+    package static func transposed(_ rows: Rows) -> Factor { Factor(stored: rows, isTransposed: true) }
+
+    var rows: Int { isTransposed ? stored.width : stored.count }
+    var columns: Int { isTransposed ? stored.count : stored.width }
+
+    /// The address of an element.
+    func place(_ row: Int, _ column: Int) -> UnsafePointer<Float> {
+      isTransposed ? stored[column] + row : stored[row] + column
+    }
+  }
+
+  /// c = a b, or c += a b: `a` is [rows, steps], `b` [steps, columns], `c` [rows, columns].
+  package struct Product: Sendable {
+    let a, b: Factor
+    let c: MutableRows
     let accumulate: Bool
 
-    package init(
-      a: UnsafePointer<Float>, aStride: Int, aTransposed: Bool, b: UnsafePointer<Float>, bStride: Int,
-      bTransposed: Bool, c: UnsafeMutablePointer<Float>, cStride: Int, rows: Int, columns: Int, steps: Int,
-      accumulate: Bool
-    ) {
-      (self.a, self.aStride, self.aTransposed) = (a, aStride, aTransposed)
-      (self.b, self.bStride, self.bTransposed) = (b, bStride, bTransposed)
-      (self.c, self.cStride, self.accumulate) = (c, cStride, accumulate)
-      (self.rows, self.columns, self.steps) = (rows, columns, steps)
+    package init(_ a: Factor, _ b: Factor, into c: MutableRows, accumulate: Bool) {
+      checkShapes(
+        a.rows == c.count && b.columns == c.width && a.columns == b.rows && min(c.count, c.width, b.rows) >= 1,
+        "matrix product: \(a.rows) x \(a.columns) times \(b.rows) x \(b.columns) is not \(c)")
+      (self.a, self.b, self.c, self.accumulate) = (a, b, c, accumulate)
     }
+
+    var rows: Int { c.count }
+    var columns: Int { c.width }
+    var steps: Int { a.columns }
   }
 
   /// OpenBLAS runs in the calling thread from here on, for LAPACK too.
@@ -88,20 +97,18 @@ package enum BLAS {
       let (part, panel) = (task / panels, task % panels)
       let (row, column) = (panel / columnPanels.count * panelRows, panel % columnPanels.count * panelColumns)
       let steps = p.steps * part / parts..<p.steps * (part + 1) / parts
-      let (c, cStride) = part == 0 ? (p.c, p.cStride) : (shared.pointer + (part - 1) * partSize, p.columns)
+      let (c, cStride) = part == 0 ? (p.c.pointer, p.c.stride) : (shared.pointer + (part - 1) * partSize, p.columns)
       cblas_sgemm(
-        CblasRowMajor, p.aTransposed ? CblasTrans : CblasNoTrans, p.bTransposed ? CblasTrans : CblasNoTrans,
+        CblasRowMajor, p.a.isTransposed ? CblasTrans : CblasNoTrans, p.b.isTransposed ? CblasTrans : CblasNoTrans,
         blasint(min(panelRows, p.rows - row)), blasint(min(panelColumns, p.columns - column)), blasint(steps.count), 1,
-        p.a + (p.aTransposed ? steps.lowerBound * p.aStride + row : row * p.aStride + steps.lowerBound),
-        blasint(p.aStride),
-        p.b + (p.bTransposed ? column * p.bStride + steps.lowerBound : steps.lowerBound * p.bStride + column),
-        blasint(p.bStride), part == 0 && p.accumulate ? 1 : 0, c + row * cStride + column, blasint(cStride))
+        p.a.place(row, steps.lowerBound), blasint(p.a.stored.stride), p.b.place(steps.lowerBound, column),
+        blasint(p.b.stored.stride), part == 0 && p.accumulate ? 1 : 0, c + row * cStride + column, blasint(cStride))
     }
     guard parts > 1 else { return }
     let rowsPerTask = max(1, 65_536 / p.columns)
     pool.run((p.rows + rowsPerTask - 1) / rowsPerTask) { task in
       for row in task * rowsPerTask..<min((task + 1) * rowsPerTask, p.rows) {
-        let target = p.c + row * p.cStride
+        let target = p.c[row]
         for part in 0..<parts - 1 {
           let source = shared.pointer + part * partSize + row * p.columns
           for column in 0..<p.columns { target[column] += source[column] }
@@ -112,22 +119,16 @@ package enum BLAS {
 }
 
 /// y[m, n] = sum over k of x[m, k] * w[n, k], then + bias[n], by OpenBLAS: for comparing cost. A row's last bits depend
-/// on the rows around it. `weight` is [outputs, inputs], unpacked; y and x as in `linear`.
-public func linearBLAS(
-  _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
-  weight: UnsafePointer<Float>, outputs: Int, inputs: Int, bias: UnsafePointer<Float>?, pool: WorkerPool
-) {
-  precondition(
-    rows >= 1 && outputs >= 1 && inputs >= 1 && yStride >= outputs && xStride >= inputs,
-    "linearBLAS: y [\(rows), \(outputs)] with stride \(yStride), x [\(rows), \(inputs)] with stride \(xStride)")
-  BLAS.multiply(
-    BLAS.Product(
-      a: x, aStride: xStride, aTransposed: false, b: weight, bStride: inputs, bTransposed: true, c: y, cStride: yStride,
-      rows: rows, columns: outputs, steps: inputs, accumulate: false), pool: pool)
+/// on the rows around it. y is [rows, outputs], x [rows, inputs] and `weight` [outputs, inputs], unpacked.
+public func linearBLAS(_ y: MutableRows, _ x: Rows, weight: Rows, bias: UnsafePointer<Float>?, pool: WorkerPool) {
+  checkShapes(
+    y.count >= 1 && x.count == y.count && weight.count == y.width && weight.width == x.width,
+    "linearBLAS: y is \(y), x \(x) and the weight \(weight)")
+  BLAS.multiply(BLAS.Product(.plain(x), .transposed(weight), into: y, accumulate: false), pool: pool)
   guard let bias else { return }
-  for m in 0..<rows {
-    let row = y + m * yStride
-    for n in 0..<outputs { row[n] += bias[n] }
+  for m in 0..<y.count {
+    let row = y[m]
+    for n in 0..<y.width { row[n] += bias[n] }
   }
 }
 

@@ -1,5 +1,5 @@
-/// A random stream that is a function of its address: the same (seed, path) gives the same numbers for ever, whoever
-/// asks, in whatever order.
+/// A random stream that depends on its address alone: the same (seed, path) gives the same numbers for ever, in
+/// whatever order streams are read.
 ///
 /// The path is absorbed one word at a time through Philox into 128 bits: half of them become the stream's key, half
 /// the upper counter words; the lower 64 counter bits count blocks of two numbers.
@@ -11,6 +11,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
   /// The second half of the last block, if not yet handed out.
   private var pending: UInt64?
 
+  /// The stream at `path` under `seed`: the same pair gives the same numbers for ever.
   public init(seed: UInt64, path: [UInt64]) {
     let seedKey = CounterRandom.words(seed)
     var state = SIMD4<UInt32>(0, 0, 0x4d61_7274, 0x6c65_7421)
@@ -47,7 +48,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
     return CounterRandom.normals(radius, next()).0
   }
 
-  /// Leaves `count` whole blocks to the caller, who asks for them by number: the index of the first.
+  /// Sets `count` whole blocks aside, which the caller reads with `block(at:)`; returns the index of the first.
   package mutating func reserveBlocks(_ count: Int) -> UInt64 {
     pending = nil
     defer { blockIndex &+= UInt64(count) }
@@ -65,7 +66,7 @@ public struct CounterRandom: RandomNumberGenerator, Sendable {
   package static func normals(_ first: UInt64, _ second: UInt64) -> (Double, Double) {
     // 1 - u is in (0, 1]: the logarithm is finite.
     let radius = (-2 * Mathematics.log(1 - unit(first))).squareRoot()
-    let (sine, cosine) = Mathematics.sinCosOfTurns(unit(second))
+    let (sine, cosine) = Mathematics.sinCos(turns: unit(second))
     return (radius * cosine, radius * sine)
   }
 

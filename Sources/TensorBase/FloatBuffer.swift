@@ -7,6 +7,7 @@ import Glibc
 public final class FloatBuffer: @unchecked Sendable {
   /// The number of floats.
   public let count: Int
+  /// The first number.
   public let pointer: UnsafeMutablePointer<Float>
 
   private let mapping: (base: UnsafeMutableRawPointer, length: Int)?
@@ -16,8 +17,8 @@ public final class FloatBuffer: @unchecked Sendable {
   private static let mappedBytes = 1 << 20
   private static let hugePage = 1 << 21
 
-  /// Allocates `count` zeros. Running out of address space is a precondition failure: `plan` is where memory is
-  /// refused.
+  /// Allocates `count` zeros. Running out of address space stops the program: whether memory suffices is for `plan` to
+  /// say.
   public init(count: Int) {
     precondition(count >= 0, "FloatBuffer: count \(count) is negative")
     self.count = count
@@ -92,6 +93,7 @@ public final class FloatBuffer: @unchecked Sendable {
     return UnsafeMutableBufferPointer(start: pointer + range.lowerBound, count: range.count)
   }
 
+  /// One number; the index is checked.
   public subscript(index: Int) -> Float {
     get {
       precondition(index >= 0 && index < count, "FloatBuffer: index \(index) is outside of 0..<\(count)")

@@ -9,9 +9,8 @@ package struct GridPlan {
 
   /// - Parameters:
   ///   - workPerCell: multiply-adds of one row and one column.
-  ///   - rowChunk: rows that share a pass over the columns. Enough of them for all threads, and only rows are cut: so
-  ///     each is
-  ///     read by one task alone.
+  ///   - rowChunk: rows that share a pass over the columns. Where there are enough of them for all threads, only rows
+  ///     are cut, and each row is read by one task alone.
   package init(
     rows: Int, rowUnit: Int, columns: Int, columnUnit: Int, workPerCell: Int, threads: Int, rowChunk: Int? = nil
   ) {

@@ -1,7 +1,7 @@
 /// The functions that each instruction set has a version of: all arithmetic on rows of floats.
 ///
 /// One source, `Sources/Kernels`, is compiled once for each (`KernelsAVX2`, `KernelsPortable`), and `kernels` of
-/// `Tensor` is the one in use. What each function computes is said there, where callers find it. Every version gives
+/// `Tensor` is the one in use. What each function computes is documented there. Every version gives
 /// the same bits: sums have the order that the source gives them, and a fused multiply-add is one, if need be the C
 /// library's. Arguments are pointers and numbers, never vectors: how a vector is passed depends on the instruction set.
 package protocol KernelTable: SendableMetatype {
@@ -15,56 +15,36 @@ package protocol KernelTable: SendableMetatype {
   ) -> PackedWeights
   static func areBFloat16(_ numbers: UnsafePointer<Float>, count: Int, pool: WorkerPool) -> Bool
   static func linear(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int,
-    weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool)
+    _ y: MutableRows, _ x: Rows, weights: PackedWeights, bias: UnsafePointer<Float>?, pool: WorkerPool)
   static func linearBackwardInput(
-    _ dX: UnsafeMutablePointer<Float>, dXStride: Int, dY: UnsafePointer<Float>, dYStride: Int, rows: Int,
-    weight: UnsafePointer<Float>, outputs: Int, inputs: Int, accumulate: Bool, mode: MatmulMode, pool: WorkerPool)
-  static func linearBackwardWeight(
-    _ dW: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, dYStride: Int, x: UnsafePointer<Float>, xStride: Int,
-    rows: Int, outputs: Int, inputs: Int, mode: MatmulMode, pool: WorkerPool)
-  static func biasBackward(
-    _ dBias: UnsafeMutablePointer<Float>, dY: UnsafePointer<Float>, dYStride: Int, rows: Int, outputs: Int,
-    pool: WorkerPool)
+    _ dX: MutableRows, dY: Rows, weight: Rows, accumulate: Bool, mode: MatmulMode, pool: WorkerPool)
+  static func linearBackwardWeight(_ dW: MutableRows, dY: Rows, x: Rows, mode: MatmulMode, pool: WorkerPool)
+  static func biasBackward(_ dBias: UnsafeMutablePointer<Float>, dY: Rows, pool: WorkerPool)
 
   // Attention
   static func attention(
-    _ out: UnsafeMutablePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-    spans: [AttentionSpan], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?, scratch: AttentionScratch,
-    pool: WorkerPool)
+    _ out: MutableRows, query: Rows, spans: [AttentionSpan], shape: AttentionShape,
+    statistics: UnsafeMutablePointer<Float>?, scratch: AttentionScratch, pool: WorkerPool)
   static func attention(
-    _ out: UnsafeMutablePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int,
-    key: UnsafePointer<Float>, keyStride: Int, value: UnsafePointer<Float>, valueStride: Int,
-    sequences: [AttentionSequence], shape: AttentionShape, statistics: UnsafeMutablePointer<Float>?,
-    scratch: AttentionScratch, pool: WorkerPool)
+    _ out: MutableRows, _ inputs: AttentionInputs, sequences: [AttentionSequence],
+    statistics: UnsafeMutablePointer<Float>?, scratch: AttentionScratch, pool: WorkerPool)
   static func attentionBackward(
-    dQuery: UnsafeMutablePointer<Float>, dQueryStride: Int, dKey: UnsafeMutablePointer<Float>, dKeyStride: Int,
-    dValue: UnsafeMutablePointer<Float>, dValueStride: Int, dOut: UnsafePointer<Float>, dOutStride: Int,
-    out: UnsafePointer<Float>, outStride: Int, query: UnsafePointer<Float>, queryStride: Int, key: UnsafePointer<Float>,
-    keyStride: Int, value: UnsafePointer<Float>, valueStride: Int, statistics: UnsafePointer<Float>,
-    sequences: [AttentionSequence], shape: AttentionShape, scratch: AttentionScratch, pool: WorkerPool)
+    _ gradients: AttentionGradients, dOut: Rows, out: Rows, statistics: UnsafePointer<Float>, _ inputs: AttentionInputs,
+    sequences: [AttentionSequence], scratch: AttentionScratch, pool: WorkerPool)
 
   // Rows of activations
   static func rmsNorm(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, weight: UnsafePointer<Float>,
-    rows: Int, groups: Int, width: Int, epsilon: Float, rstd: UnsafeMutablePointer<Float>?, pool: WorkerPool)
+    _ y: MutableRows, _ x: Rows, weight: UnsafePointer<Float>, groups: Int, epsilon: Float,
+    rstd: UnsafeMutablePointer<Float>?, pool: WorkerPool)
   static func rmsNormBackward(
-    dX: UnsafeMutablePointer<Float>, dXStride: Int, dWeight: UnsafeMutablePointer<Float>?, dY: UnsafePointer<Float>,
-    dYStride: Int, x: UnsafePointer<Float>, xStride: Int, weight: UnsafePointer<Float>, rstd: UnsafePointer<Float>,
-    rows: Int, groups: Int, width: Int, pool: WorkerPool)
+    dX: MutableRows, dWeight: UnsafeMutablePointer<Float>?, dY: Rows, x: Rows, weight: UnsafePointer<Float>,
+    rstd: UnsafePointer<Float>, groups: Int, pool: WorkerPool)
   static func rotary(
-    _ x: UnsafeMutablePointer<Float>, rowStride: Int, rows: Int, heads: Int, positions: UnsafePointer<Int32>,
-    table: RotaryTable, backwards: Bool, pool: WorkerPool)
-  static func swiGLU(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, gate: UnsafePointer<Float>, gateStride: Int,
-    up: UnsafePointer<Float>, upStride: Int, rows: Int, width: Int, pool: WorkerPool)
+    _ x: MutableRows, positions: UnsafePointer<Int32>, table: RotaryTable, backwards: Bool, pool: WorkerPool)
+  static func swiGLU(_ y: MutableRows, gate: Rows, up: Rows, pool: WorkerPool)
   static func swiGLUBackward(
-    dGate: UnsafeMutablePointer<Float>, dGateStride: Int, dUp: UnsafeMutablePointer<Float>, dUpStride: Int,
-    dY: UnsafePointer<Float>, dYStride: Int, gate: UnsafePointer<Float>, gateStride: Int, up: UnsafePointer<Float>,
-    upStride: Int, rows: Int, width: Int, pool: WorkerPool)
-  static func addRows(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int, width: Int,
-    pool: WorkerPool)
+    dGate: MutableRows, dUp: MutableRows, dY: Rows, gate: Rows, up: Rows, pool: WorkerPool)
+  static func addRows(_ y: MutableRows, _ x: Rows, pool: WorkerPool)
   static func addProduct(_ y: UnsafeMutablePointer<Float>, _ factor: Float, _ x: UnsafePointer<Float>, count: Int)
 
   // Rows of logits

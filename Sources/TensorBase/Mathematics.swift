@@ -1,45 +1,79 @@
-/// fp64 functions that give the same bits on every machine: polynomials in plain multiplications and additions, no
-/// libm. Errors are a few units in the last place, ample for initial weights, schedules and bias corrections.
-package enum Mathematics {
-  /// The natural logarithm of a positive normal number.
-  ///
-  /// x = m * 2^e with m in [sqrt(1/2), sqrt(2)); log m = 2 atanh((m - 1) / (m + 1)) as a series.
-  package static func log(_ x: Double) -> Double {
-    precondition(x > 0 && x.isNormal, "log: \(x) is not a positive normal number")
-    var mantissa = Double(sign: .plus, exponent: 0, significand: x.significand)
-    var exponent = Double(x.exponent)
-    if mantissa > 1.4142135623730951 {
-      mantissa *= 0.5
-      exponent += 1
+/// Elementary functions in fp64, made of IEEE additions, products, quotients and fused multiply-adds alone: the same
+/// bits on every machine, which no math library promises.
+///
+/// For what reaches the weights outside of hot loops: initial weights, schedules, rotary angles, the coefficients of
+/// losses and the last step of a row. `exp` and `log` are within one unit in the last place, sine and cosine within
+/// two.
+public enum Mathematics {
+  /// Upper part of ln 2 with trailing zero bits: its product with an exponent is exact.
+  private static let ln2High = 0x1.62e42fee00000p-1
+  private static let ln2Low = 0x1.a39ef35793c76p-33
+  /// 1/2!, 1/3!, ..., 1/14!
+  private static let exponentialTerms: [Double] = {
+    var terms: [Double] = []
+    var factorial = 1.0
+    for n in 2...14 {
+      factorial *= Double(n)
+      terms.append(1 / factorial)
     }
-    let s = (mantissa - 1) / (mantissa + 1)
-    let square = s * s
-    var sum = 1.0 / 27
-    for odd in stride(from: 25.0, through: 3, by: -2) { sum = sum * square + 1 / odd }
-    let high = exponent * 0.693147180369123816490  // ln 2, cut so that the product is exact
-    return high + (exponent * 1.90821492927058770002e-10 + (2 * s + 2 * s * (square * sum)))
+    return terms
+  }()
+
+  /// e to the power `x`; 0 below the smallest subnormal, infinity above the largest number, NaN for NaN. `exp(0)` is
+  /// exactly 1.
+  public static func exp(_ x: Double) -> Double {
+    if x.isNaN { return x }
+    if x > 709.782712893384 { return .infinity }
+    if x < -745.2 { return 0 }
+    let k = (x * 0x1.71547652b82fep0).rounded(.toNearestOrEven)
+    let high = x.addingProduct(-k, ln2High)
+    let r = high.addingProduct(-k, ln2Low)
+    let rest = (high - r).addingProduct(-k, ln2Low)  // what the rounding of r lost
+    var series = 0.0
+    for term in exponentialTerms.reversed() { series = term.addingProduct(series, r) }
+    let y = 1 + (r + (rest.addingProduct(series, r * r)))
+    let half = Int(k) / 2
+    return y * powerOfTwo(half) * powerOfTwo(Int(k) - half)
   }
 
-  /// The sine and cosine of `turns` whole turns (2 pi radians each), for 0 <= turns <= 1.
-  package static func sinCosOfTurns(_ turns: Double) -> (sine: Double, cosine: Double) {
-    precondition(turns >= 0 && turns <= 1, "sinCosOfTurns: \(turns) is outside of 0...1")
-    let quarter = Int(turns * 4 + 0.5)
-    let angle = (turns - Double(quarter) * 0.25) * 6.283185307179586  // within pi/4 of zero, the difference exact
-    let square = angle * angle
-    // Taylor series: the first terms left out are below 1e-17.
-    var sine = 0.0
-    for n in stride(from: 16.0, through: 2, by: -2) { sine = (1 + sine) * -square / (n * (n + 1)) }
-    sine = angle + angle * sine
-    var cosine = 0.0
-    for n in stride(from: 17.0, through: 1, by: -2) { cosine = (1 + cosine) * -square / (n * (n + 1)) }
-    cosine += 1
-    switch quarter & 3 {
-    case 0: return (sine, cosine)
-    case 1: return (cosine, -sine)
-    case 2: return (-sine, -cosine)
-    default: return (-cosine, sine)
+  /// The natural logarithm: -infinity at 0, NaN below 0.
+  public static func log(_ x: Double) -> Double {
+    if x.isNaN || x < 0 { return .nan }
+    if x == 0 { return -.infinity }
+    if x == .infinity { return x }
+    var m = x.significand
+    var k = Double(x.exponent)
+    if m > 1.4142135623730951 {
+      m /= 2
+      k += 1
     }
+    // log m = 2 atanh(s), s = (m - 1) / (m + 1), with the rounding errors of m + 1 and of the quotient carried along.
+    let f = m - 1
+    let d = m + 1
+    let dLow = m - (d - 1)
+    let s = f / d
+    let sLow = (f.addingProduct(-s, d) - s * dLow) / d
+    let z = s * s
+    var series = 0.0
+    for n in stride(from: 23, through: 3, by: -2) { series = (1 / Double(n)).addingProduct(series, z) }
+    let tail = 2 * (sLow + s * (z * series))
+    return k * ln2High + (2 * s + tail.addingProduct(k, ln2Low))
   }
+
+  /// 1 / (1 + e^-x), without overflow on either side.
+  public static func sigmoid(_ x: Double) -> Double {
+    let e = exp(-abs(x))
+    return x >= 0 ? 1 / (1 + e) : e / (1 + e)
+  }
+
+  /// sigma(x) (1 - sigma(x)), the derivative of `sigmoid`, exact far out too.
+  public static func sigmoidSlope(_ x: Double) -> Double {
+    let e = exp(-abs(x))
+    return e / ((1 + e) * (1 + e))
+  }
+
+  /// `base` to the power of `exponent`, for base > 0.
+  public static func power(_ base: Double, _ exponent: Double) -> Double { exp(exponent * log(base)) }
 
   /// `base` to a whole power, by repeated squaring.
   package static func power(_ base: Double, _ exponent: Int) -> Double {
@@ -54,4 +88,11 @@ package enum Mathematics {
     }
     return result
   }
+
+  private static func powerOfTwo(_ exponent: Int) -> Double {
+    Double(bitPattern: UInt64(exponent + 1023) << 52)
+  }
 }
+
+/// ln x in single precision: worked out in double precision and rounded once.
+public func exactLog(_ x: Float) -> Float { Float(Mathematics.log(Double(x))) }

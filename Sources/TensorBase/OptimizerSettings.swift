@@ -1,5 +1,6 @@
 import Support
 
+/// How weights follow their gradients.
 public enum OptimizerKind: String, Codable, Sendable, CaseIterable {
   /// Adam with decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), as `torch.optim.AdamW` computes it.
   case adamw
@@ -25,8 +26,10 @@ public enum LearningRateSchedule: String, Codable, Sendable, CaseIterable {
 
 /// The `optimizer` section of a configuration.
 public struct OptimizerSettings: Codable, Sendable, Equatable {
+  /// How the learning rate goes on after the warm-up.
   public typealias Schedule = LearningRateSchedule
 
+  /// How weights follow their gradients.
   public var kind: OptimizerKind
   /// How AdamW's moments are held.
   public var state: OptimizerState
@@ -35,16 +38,17 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
   /// Decay rates of the first and second moment.
   public var betas: [Double]
   /// Added to the root of the second moment after its bias correction.
-  public var eps: Double
+  public var eps = 1e-8
   /// Weight decay lambda: each step takes `learning rate * weightDecay` of a weight away.
   public var weightDecay: Double
   /// The largest allowed norm of the whole gradient; a longer one is scaled down. 0: no limit.
   public var maxGradNorm: Double
   /// Steps in which the learning rate grows from 0 to its peak.
   public var warmupSteps: Int
+  /// How the learning rate goes on after the warm-up.
   public var schedule: Schedule
   /// What is left of the learning rate at the end of `cosine` and `linear`, as a share of the peak.
-  public var minLearningRateRatio: Double
+  public var minLearningRateRatio = 0.0
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case kind, state
@@ -57,21 +61,19 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
     case minLearningRateRatio = "min_learning_rate_ratio"
   }
 
+  /// What runs differ in; `eps` and `minLearningRateRatio` can be set afterwards.
   public init(
-    kind: OptimizerKind = .adamw, learningRate: Double = 1e-5, betas: [Double] = [0.9, 0.999], eps: Double = 1e-8,
-    weightDecay: Double = 0, maxGradNorm: Double = 1, warmupSteps: Int = 0, schedule: Schedule = .constant,
-    minLearningRateRatio: Double = 0, state: OptimizerState = .float32
+    kind: OptimizerKind = .adamw, learningRate: Double = 1e-5, betas: [Double] = [0.9, 0.999], weightDecay: Double = 0,
+    maxGradNorm: Double = 1, warmupSteps: Int = 0, schedule: Schedule = .constant, state: OptimizerState = .float32
   ) {
     self.kind = kind
-    self.state = state
     self.learningRate = learningRate
     self.betas = betas
-    self.eps = eps
     self.weightDecay = weightDecay
     self.maxGradNorm = maxGradNorm
     self.warmupSteps = warmupSteps
     self.schedule = schedule
-    self.minLearningRateRatio = minLearningRateRatio
+    self.state = state
   }
 
   /// Throws a configuration error that names the key under `path` of the first value that makes no sense.
@@ -106,7 +108,7 @@ public struct OptimizerSettings: Codable, Sendable, Equatable {
     let share: Double
     switch schedule {
     case .constant: return learningRate
-    case .cosine: share = 0.5 * (1 + Mathematics.sinCosOfTurns(progress / 2).cosine)
+    case .cosine: share = 0.5 * (1 + Mathematics.sinCos(turns: progress / 2).cosine)
     case .linear: share = 1 - progress
     }
     return learningRate * (minLearningRateRatio + (1 - minLearningRateRatio) * share)

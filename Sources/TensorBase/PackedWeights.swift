@@ -3,7 +3,9 @@
 public struct PackedWeights: @unchecked Sendable {
   package let storage: UnsafeRawPointer
   package let format: PanelFormat
+  /// Rows of the weight.
   public let outputs: Int
+  /// Columns of the weight.
   public let inputs: Int
 
   package init(storage: UnsafeRawPointer, format: PanelFormat, outputs: Int, inputs: Int) {

@@ -1,9 +1,10 @@
-/// Wall time by part of the work, for `--profile`. No clock is read here: one is handed in, by whoever may read it.
+/// Wall time by part of the work, for `--profile`. The clock is handed in.
 ///
-/// All time belongs to the part that was begun last. A pass without a timer does the same work, bit for bit.
+/// All time counts for the part that was begun last. A pass without a timer does the same work, bit for bit.
 ///
 /// Not thread-safe: parts are begun by the thread that hands out work, never by those that take it.
 public final class PartTimer {
+  /// The parts of the work that are told apart.
   public enum Part: String, CaseIterable, Codable, Sendable {
     /// Weights laid out for the products that follow.
     case packing
@@ -13,7 +14,7 @@ public final class PartTimer {
     /// Logits of the tokens that are drawn.
     case decodeHead = "decode_head"
     case draw
-    /// All that sit wait for their interpreters.
+    /// Every open sequence waits for its interpreter.
     case tools
     case forward
     case forwardAttention = "forward_attention"

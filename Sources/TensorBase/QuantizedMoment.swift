@@ -4,10 +4,10 @@
 ///
 ///     (code / levels)^4 * scale
 ///
-/// so that small numbers keep a relative precision as large ones do (neighbours are 4 / code apart, over nine powers of
-/// ten), and encoding needs two square roots and no table. Rounding is stochastic, to the code below or above with the
-/// chance that makes the mean exact: an average that changes by a thousandth a step would never leave its code
-/// otherwise. The chance is a hash of step and place, so a step is the same in every run.
+/// so that small numbers are as precise as large ones, relative to their size (neighbours are 4 / code apart, over nine
+/// powers of ten), and encoding needs two square roots and no table. Rounding is stochastic: to the code below or
+/// above, with the chance that makes the mean exact. Otherwise an average that changes by a thousandth a step would
+/// never leave its code. The chance is a hash of step and place, so a step is the same in every run.
 public final class QuantizedMoment {
   /// Numbers that share a scale.
   public static let blockCount = 256

@@ -4,7 +4,7 @@ func rotaryFrequencies(
   headWidth: Int, theta: Double, scaling: RotaryScaling?
 ) -> (inverseFrequencies: [Float], attentionFactor: Float) {
   let frequencies = stride(from: 0, to: headWidth, by: 2).map {
-    exactPow(Float(theta), Float($0) / Float(headWidth))
+    Float(Mathematics.power(Double(Float(theta)), Double(Float($0) / Float(headWidth))))
   }
   let plain = frequencies.map { 1 / $0 }
   guard let scaling else { return (plain, 1) }
@@ -36,7 +36,7 @@ private func llama3Frequency(_ frequency: Float, _ scaling: RotaryScaling) -> Fl
 private func yarnRamp(headWidth: Int, theta: Double, _ scaling: RotaryScaling) -> [Float] {
   let length = Double(scaling.originalContextLength ?? 0)
   func dimension(rotations: Double) -> Double {
-    (Double(headWidth) * exactLog(length / (rotations * 2 * Double.pi))) / (2 * exactLog(theta))
+    (Double(headWidth) * Mathematics.log(length / (rotations * 2 * Double.pi))) / (2 * Mathematics.log(theta))
   }
   var low = dimension(rotations: nonZero(scaling.betaFast) ?? 32)
   var high = dimension(rotations: nonZero(scaling.betaSlow) ?? 1)
@@ -57,7 +57,7 @@ private func yarnRamp(headWidth: Int, theta: Double, _ scaling: RotaryScaling) -
 private func yarnAttentionFactor(_ scaling: RotaryScaling) -> Float {
   if let given = scaling.attentionFactor { return Float(given) }
   func magnitude(_ scale: Double) -> Double {
-    scaling.factor <= 1 ? 1 : 0.1 * scale * exactLog(scaling.factor) + 1
+    scaling.factor <= 1 ? 1 : 0.1 * scale * Mathematics.log(scaling.factor) + 1
   }
   if let mscale = nonZero(scaling.mscale), let all = nonZero(scaling.mscaleAllDimensions) {
     return Float(magnitude(mscale) / magnitude(all))

@@ -3,8 +3,11 @@ import Support
 /// How a model stretches rotary embedding beyond the context it was trained on; keys as in Hugging Face's
 /// `rope_scaling`. The unscaled form is no `RotaryScaling` at all.
 public struct RotaryScaling: Codable, Sendable, Equatable {
+  /// Linear interpolation (Chen et al. 2023), Llama 3.1's and YaRN's (Peng et al. 2023), by their names in
+  /// `rope_type`.
   public enum Kind: String, Codable, Sendable, CaseIterable { case linear, llama3, yarn }
 
+  /// The formula.
   public var kind: Kind
   /// How many times longer the context becomes.
   public var factor: Double
@@ -20,27 +23,18 @@ public struct RotaryScaling: Codable, Sendable, Equatable {
   public var betaFast: Double?
   /// yarn: rotations below which a frequency is stretched in full (1 where missing).
   public var betaSlow: Double?
+  /// yarn: DeepSeek's weights of ln(factor) in the attention factor, which is the quotient of what both give.
   public var mscale: Double?
+  /// yarn: see `mscale`.
   public var mscaleAllDimensions: Double?
   /// yarn: whether the borders of the ramp are rounded to whole dimensions (true where missing).
   public var truncate: Bool?
 
-  public init(
-    kind: Kind, factor: Double, originalContextLength: Int? = nil, lowFrequencyFactor: Double? = nil,
-    highFrequencyFactor: Double? = nil, attentionFactor: Double? = nil, betaFast: Double? = nil,
-    betaSlow: Double? = nil, mscale: Double? = nil, mscaleAllDimensions: Double? = nil, truncate: Bool? = nil
-  ) {
+  /// - Parameter originalContextLength: needed by llama3 and yarn.
+  public init(kind: Kind, factor: Double, originalContextLength: Int? = nil) {
     self.kind = kind
     self.factor = factor
     self.originalContextLength = originalContextLength
-    self.lowFrequencyFactor = lowFrequencyFactor
-    self.highFrequencyFactor = highFrequencyFactor
-    self.attentionFactor = attentionFactor
-    self.betaFast = betaFast
-    self.betaSlow = betaSlow
-    self.mscale = mscale
-    self.mscaleAllDimensions = mscaleAllDimensions
-    self.truncate = truncate
   }
 
   enum CodingKeys: String, CodingKey {
@@ -88,6 +82,7 @@ public final class RotaryTable: @unchecked Sendable {
   /// [capacity][D]: D/2 cosines, then D/2 sines.
   package let storage: FloatBuffer
 
+  /// Angles of positions 0..<capacity; `theta` is the base of the frequencies, `scaling` must be usable.
   public init(headWidth: Int, theta: Double, scaling: RotaryScaling?, capacity: Int) {
     precondition(headWidth > 0 && headWidth % 2 == 0, "head width \(headWidth): rotary embedding turns pairs")
     precondition(scaling?.defect == nil, "rotary scaling: \(scaling?.defect ?? "")")
@@ -99,7 +94,7 @@ public final class RotaryTable: @unchecked Sendable {
     for position in 0..<capacity {
       let row = storage.pointer + position * headWidth
       for (index, frequency) in inverseFrequencies.enumerated() {
-        let (sine, cosine) = exactSinCos(Double(Float(position) * frequency))
+        let (sine, cosine) = Mathematics.sinCos(Double(Float(position) * frequency))
         row[index] = Float(cosine) * attentionFactor
         row[half + index] = Float(sine) * attentionFactor
       }

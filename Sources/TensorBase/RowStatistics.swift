@@ -1,12 +1,13 @@
-/// What a row of logits (already divided by the temperature) tells about its distribution.
+/// The distribution that a row of logits, already divided by the temperature, stands for.
 public struct RowStatistics: Sendable, Equatable {
   /// The largest logit, exact.
   public var maximum: Float
   /// ln of the sum of exp(x - maximum).
   public var logSum: Float
-  /// Entropy in nats; nan where it was not asked for.
+  /// Entropy in nats; NaN where it was not asked for.
   public var entropy: Float
 
+  /// What was found.
   public init(maximum: Float, logSum: Float, entropy: Float) {
     self.maximum = maximum
     self.logSum = logSum

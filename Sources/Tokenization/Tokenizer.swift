@@ -3,7 +3,7 @@ import Support
 
 /// Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909; bytes as in GPT-2) from a Hugging Face
 /// `tokenizer.json`. Ids equal those of the `tokenizers` library's `encode(text, add_special_tokens=False)`; the file's
-/// truncation and padding are not applied, and of its post-processor only ``beginTokens`` are told.
+/// truncation and padding are not applied, and of its post-processor only ``beginTokens`` is read.
 public final class Tokenizer: Sendable {
   /// The file as it was read, for export.
   public let source: Data

@@ -5,6 +5,7 @@ public struct StreamingDecoder {
   private let tokenizer: Tokenizer
   private var held: [UInt8] = []
 
+  /// A decoder at the start of a text.
   public init(tokenizer: Tokenizer) { self.tokenizer = tokenizer }
 
   /// The text that the id completes; bytes that may be the start of a character wait for the next ones.

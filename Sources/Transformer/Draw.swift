@@ -2,14 +2,15 @@ import Tensor
 
 /// How a token is drawn from a row of logits.
 public struct SamplingSettings: Codable, Sendable, Equatable {
-  /// What logits are divided by; 0 takes the most probable token (greedy).
+  /// Logits are divided by this; 0 takes the most probable token (greedy).
   public var temperature: Float
-  /// Keep the smallest set of most probable tokens whose mass reaches this (nucleus sampling, Holtzman et al. 2020); 1:
-  /// all.
+  /// Keep the smallest set of most probable tokens whose mass reaches this (nucleus sampling, Holtzman et al. 2020);
+  /// 1 keeps all.
   public var topP: Float
-  /// Keep this many most probable tokens; 0: all.
+  /// Keep this many of the most probable tokens; 0 keeps all.
   public var topK: Int
 
+  /// Plain sampling where nothing is said: temperature 1, no filter.
   public init(temperature: Float = 1, topP: Float = 1, topK: Int = 0) {
     self.temperature = temperature
     self.topP = topP
@@ -35,10 +36,14 @@ public struct SamplingSettings: Codable, Sendable, Equatable {
 /// A drawn token, its log-prob under the distribution that it was drawn from, and the ids that a filter kept
 /// (ascending; nil where none was active or all were kept).
 public struct Draw: Sendable, Equatable {
+  /// The id.
   public let token: Int32
+  /// Natural logarithm of its probability.
   public let logProb: Float
+  /// The ids that a filter kept, ascending; nil: all.
   public let kept: [Int32]?
 
+  /// A draw as it was recorded.
   public init(token: Int32, logProb: Float, kept: [Int32]?) {
     self.token = token
     self.logProb = logProb
@@ -57,8 +62,8 @@ public struct Draw: Sendable, Equatable {
 ///
 /// - Parameter uniform: in [0, 1); not read when greedy.
 /// - Returns: `logProb` has the bits of `TrainingPass.score` for the same temperature and kept ids; a greedy draw's is
-///   that at temperature 1, unfiltered. Where a logit is NaN or +infinity the log-prob is NaN, and the token means
-///   nothing.
+///   that at temperature 1, unfiltered. Where a logit is NaN or +infinity, the log-prob is NaN and the token is
+///   meaningless.
 public func draw(
   _ logits: UnsafeMutablePointer<Float>, count: Int, settings: SamplingSettings, uniform: Double
 ) -> Draw {
@@ -183,15 +188,8 @@ private func nucleus(_ x: UnsafePointer<Float>, count: Int, among: [Int32]?, mas
   if let among {
     for id in among where x[Int(id)] > lowest { masses[bucket(x[Int(id)])] += Double(exactExp(x[Int(id)] - maximum)) }
   } else {
-    let block = 256
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { weights in
-      for start in stride(from: 0, to: count, by: block) {
-        let size = min(block, count - start)
-        exponentials(weights.baseAddress!, x + start, count: size, maximum: maximum)
-        for place in 0..<size where x[start + place] > lowest {
-          masses[bucket(x[start + place])] += Double(weights[place])
-        }
-      }
+    forEachExponential(x, count: count, maximum: maximum) { logit, weight in
+      if logit > lowest { masses[bucket(logit)] += Double(weight) }
     }
   }
   let goal = mass * masses.reduce(0, +)
@@ -218,4 +216,18 @@ private func nucleus(_ x: UnsafePointer<Float>, count: Int, among: [Int32]?, mas
     reached += Double(exactExp(candidate.logit - maximum))
   }
   return kept.sorted()
+}
+
+/// Calls `body` with each logit x of a row and exp(x - maximum), in order.
+private func forEachExponential(
+  _ x: UnsafePointer<Float>, count: Int, maximum: Float, _ body: (_ logit: Float, _ weight: Float) -> Void
+) {
+  let block = 256
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { weights in
+    for start in stride(from: 0, to: count, by: block) {
+      let size = min(block, count - start)
+      exponentials(weights.baseAddress!, x + start, count: size, maximum: maximum)
+      for place in 0..<size { body(x[start + place], weights[place]) }
+    }
+  }
 }

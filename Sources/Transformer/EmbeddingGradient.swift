@@ -1,6 +1,6 @@
 import Tensor
 
-/// The gradient of the embedding table from its use as an input, for the tokens that occurred only.
+/// The gradient of the embedding table from its use as an input; only tokens that occurred have rows.
 ///
 /// A tied table gets gradients from both ends of the model. Its rows from the input side are summed here, each one
 /// chain over its occurrences in order, and added to the table's gradient once, after the head's: so the sum does not

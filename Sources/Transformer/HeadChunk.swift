@@ -31,8 +31,8 @@ final class HeadChunk {
     pass.gather(into: inputs.pointer, hidden, rows: targets.map(\.row))
     pass.packed.forEachHeadBlock { block in
       block.linear.apply(
-        logits.pointer + block.outputs.lowerBound, yStride: V, x: inputs.pointer, xStride: C, rows: targets.count,
-        pool: pass.pool)
+        block.columns(logits.pointer, rows: targets.count, vocabulary: V),
+        Rows(inputs.pointer, count: targets.count, width: C), pool: pass.pool)
     }
     places = targets.map { $0.place(vocabulary: V) }
     logProbs = [Float](repeating: 0, count: targets.count)
@@ -74,15 +74,16 @@ final class HeadChunk {
         temperature: target.divisor)
       target.restore(row, vocabulary: V)
     }
-    let head = pass.packed.head
+    let dLogits = Rows(rows, count: active.count, width: V)
+    let hidden = MutableRows(inputs.pointer, count: active.count, width: C)
     if pass.trainsEverything {
       linearBackwardWeight(
-        pass.gradient(pass.packed.headName), dY: rows, dYStride: V, x: inputs.pointer, xStride: C, rows: active.count,
-        outputs: V, inputs: C, mode: pass.matmul, pool: pass.pool)
+        MutableRows(pass.gradient(pass.packed.headName), count: V, width: C), dY: dLogits, x: Rows(hidden),
+        mode: pass.matmul, pool: pass.pool)
     }
     linearBackwardInput(
-      inputs.pointer, dXStride: C, dY: rows, dYStride: V, rows: active.count, weight: head, outputs: V, inputs: C,
-      accumulate: false, mode: pass.matmul, pool: pass.pool)
+      hidden, dY: dLogits, weight: Rows(pass.packed.head, count: V, width: C), accumulate: false, mode: pass.matmul,
+      pool: pass.pool)
     pass.scatterAdd(dHidden, rows: active.map { targets[$0].row }, inputs.pointer)
   }
 }

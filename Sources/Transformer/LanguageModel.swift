@@ -4,11 +4,13 @@ import Tensor
 
 /// The weights of a decoder in one flat allocation, with the table that names them.
 public final class LanguageModel: @unchecked Sendable {
+  /// The shape.
   public let configuration: ModelConfiguration
+  /// Where each parameter lies in `weights`.
   public let table: ParameterTable
-  /// `table.count` floats. Whoever changes them tells the passes that use them (`weightsChanged`).
+  /// `table.count` floats. After a change, call `weightsChanged` on the passes that use them.
   public let weights: FloatBuffer
-  /// Those of `weights` that are trained, without a copy: all, or the adapters and the value head.
+  /// The part of `weights` that is trained, without a copy: all of it, or the adapters and the value head.
   public let trainableWeights: FloatBuffer
   private let rotary = Mutex<RotaryTable?>(nil)
 
@@ -22,8 +24,8 @@ public final class LanguageModel: @unchecked Sendable {
     trainableWeights = FloatBuffer(sharing: weights, table.trainable)
   }
 
-  /// The model without adapters and, unless asked for, without a value head, over the same weights: they lie at the
-  /// front.
+  /// The model without adapters and, unless asked for, without a value head. It shares the weights, which lie at the
+  /// front of the buffer.
   public func base(valueHead: Bool) -> LanguageModel {
     var plain = configuration
     plain.adapters = nil

@@ -22,42 +22,42 @@ struct Arena {
 struct LayerActivations {
   typealias Pointer = UnsafeMutablePointer<Float>
 
-  /// [N, C], the residual stream that comes in, and one over its root mean square, [N].
-  let input, inputScale: Pointer
+  /// [N, C], the residual stream that comes in, and its rstd: one over its root mean square, [N].
+  let input, inputRstd: Pointer
   /// [N, Q], [N, KV], [N, KV] after the query/key norm and rotary embedding.
   let query, key, value: Pointer
-  /// Qwen3: queries and keys before their norm, and one over the root mean square of each head, [N, H] and [N, K].
-  let rawQuery, rawKey, queryScale, keyScale: Pointer?
-  /// [N, H, 2]: maximum and log-sum of the attention scores.
+  /// Qwen3: queries and keys before their norm, and the rstd of each head, [N, H] and [N, K].
+  let rawQuery, rawKey, queryRstd, keyRstd: Pointer?
+  /// [N, H, 2]: the largest attention score, and the sum of exponentials.
   let statistics: Pointer
   /// [N, Q], the weighted values.
   let attended: Pointer
-  /// [N, C], the residual stream between attention and MLP, and one over its root mean square.
-  let middle, middleScale: Pointer
+  /// [N, C], the residual stream between attention and MLP, and its rstd, [N].
+  let middle, middleRstd: Pointer
   /// [N, F] each.
   let gate, up: Pointer
 
   init(_ c: ModelConfiguration, rows N: Int, arena: inout Arena) {
     input = arena.take(N * c.hiddenSize)
-    inputScale = arena.take(N)
+    inputRstd = arena.take(N)
     query = arena.take(N * c.queryWidth)
     key = arena.take(N * c.keyValueWidth)
     value = arena.take(N * c.keyValueWidth)
     if c.queryKeyNorm {
       rawQuery = arena.take(N * c.queryWidth)
       rawKey = arena.take(N * c.keyValueWidth)
-      queryScale = arena.take(N * c.headCount)
-      keyScale = arena.take(N * c.keyValueHeadCount)
+      queryRstd = arena.take(N * c.headCount)
+      keyRstd = arena.take(N * c.keyValueHeadCount)
     } else {
       rawQuery = nil
       rawKey = nil
-      queryScale = nil
-      keyScale = nil
+      queryRstd = nil
+      keyRstd = nil
     }
     statistics = arena.take(N * c.headCount * 2)
     attended = arena.take(N * c.queryWidth)
     middle = arena.take(N * c.hiddenSize)
-    middleScale = arena.take(N)
+    middleRstd = arena.take(N)
     gate = arena.take(N * c.intermediateSize)
     up = arena.take(N * c.intermediateSize)
   }
@@ -65,12 +65,12 @@ struct LayerActivations {
   /// Those of another layer in the same memory, but for its input.
   init(_ other: LayerActivations, input: Pointer) {
     self.input = input
-    inputScale = other.inputScale
+    inputRstd = other.inputRstd
     (query, key, value) = (other.query, other.key, other.value)
     (rawQuery, rawKey) = (other.rawQuery, other.rawKey)
-    (queryScale, keyScale) = (other.queryScale, other.keyScale)
+    (queryRstd, keyRstd) = (other.queryRstd, other.keyRstd)
     (statistics, attended) = (other.statistics, other.attended)
-    (middle, middleScale) = (other.middle, other.middleScale)
+    (middle, middleRstd) = (other.middle, other.middleRstd)
     (gate, up) = (other.gate, other.up)
   }
 

@@ -9,10 +9,14 @@ import Tensor
 public struct LowRankAdapters: Codable, Sendable, Equatable {
   /// 0: none.
   public var rank: Int
+  /// The sum B A is multiplied by alpha / rank.
   public var alpha: Double
+  /// The matrices of each layer that are adapted.
   public var targets: [Projection]
+  /// What A and B begin with.
   public var start: AdapterStart
 
+  /// Adapters of all seven matrices where nothing else is said.
   public init(
     rank: Int = 0, alpha: Double = 32, targets: [Projection] = Projection.allCases, start: AdapterStart = .orthogonal
   ) {
@@ -22,11 +26,13 @@ public struct LowRankAdapters: Codable, Sendable, Equatable {
     self.start = start
   }
 
+  /// The keys of the coded form.
   public enum CodingKeys: String, CodingKey {
     case rank, alpha, targets
     case start = "init"
   }
 
+  /// Reads all keys but `init`, which is `orthogonal` where it is missing.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     rank = try values.decode(Int.self, forKey: .rank)
@@ -107,8 +113,8 @@ extension LanguageModel {
           guard adapters.rank <= min(outputs, inputs) else {
             throw MartletError(
               .configuration,
-              "lora: rank \(adapters.rank) with init pissa, but \(projection.rawValue) is a matrix of \(outputs) x \(inputs)"
-            )
+              "lora: rank \(adapters.rank) with init pissa, but \(projection.rawValue) is a matrix of "
+                + "\(outputs) x \(inputs)")
           }
           try extractPrincipalPart(
             model.layerPointers(layer)[projection], outputs: outputs, inputs: inputs, rank: adapters.rank,

@@ -39,13 +39,15 @@ extension ModelConfiguration {
     self.init(
       architecture: architecture, hiddenSize: hiddenSize,
       intermediateSize: try json.requiredInteger("intermediate_size"),
-      layerCount: try json.requiredInteger("num_hidden_layers"), headCount: headCount,
-      keyValueHeadCount: try json.integer("num_key_value_heads"), headWidth: headWidth,
+      layerCount: try json.requiredInteger("num_hidden_layers"),
+      heads: Heads(headCount, keyValue: try json.integer("num_key_value_heads"), width: headWidth),
       vocabularySize: try json.requiredInteger("vocab_size"),
       contextLength: try json.requiredInteger("max_position_embeddings"),
-      rmsNormEpsilon: Float(try json.number("rms_norm_eps") ?? 1e-6), ropeTheta: rope.theta,
-      ropeScaling: rope.scaling, tiedHead: try json.bool("tie_word_embeddings") ?? false, valueHead: false,
-      stopTokens: stops, beginToken: try json.tokens("bos_token_id").first)
+      tiedHead: try json.bool("tie_word_embeddings") ?? false)
+    rmsNormEpsilon = Float(try json.number("rms_norm_eps") ?? 1e-6)
+    (ropeTheta, ropeScaling) = rope
+    stopTokens = stops
+    beginToken = try json.tokens("bos_token_id").first
     if let problem {
       throw json.fail(Self.huggingFaceKeys[problem.key] ?? problem.key, problem.message)
     }

@@ -19,14 +19,17 @@ extension ModelConfiguration {
     guard let factor = try table.number("factor") else {
       throw table.fail("factor", "is missing; rope type \(type) needs it")
     }
-    let scaling = RotaryScaling(
+    var scaling = RotaryScaling(
       kind: kind, factor: factor,
-      originalContextLength: try table.integer("original_max_position_embeddings") ?? contextLength,
-      lowFrequencyFactor: try table.number("low_freq_factor"),
-      highFrequencyFactor: try table.number("high_freq_factor"),
-      attentionFactor: try table.number("attention_factor"), betaFast: try table.number("beta_fast"),
-      betaSlow: try table.number("beta_slow"), mscale: try table.number("mscale"),
-      mscaleAllDimensions: try table.number("mscale_all_dim"), truncate: try table.bool("truncate"))
+      originalContextLength: try table.integer("original_max_position_embeddings") ?? contextLength)
+    scaling.lowFrequencyFactor = try table.number("low_freq_factor")
+    scaling.highFrequencyFactor = try table.number("high_freq_factor")
+    scaling.attentionFactor = try table.number("attention_factor")
+    scaling.betaFast = try table.number("beta_fast")
+    scaling.betaSlow = try table.number("beta_slow")
+    scaling.mscale = try table.number("mscale")
+    scaling.mscaleAllDimensions = try table.number("mscale_all_dim")
+    scaling.truncate = try table.bool("truncate")
     if let defect = scaling.defect { throw table.fail(key, "\(type): \(defect)") }
     return scaling
   }

@@ -16,6 +16,24 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case llama
   }
 
+  /// How many heads attention has, and how wide they are.
+  public struct Heads: Sendable, Equatable {
+    /// H, the number of query heads.
+    public var count: Int
+    /// K, the number of key/value heads; nil: H.
+    public var keyValueCount: Int?
+    /// D, the width of one head; nil: C / H.
+    public var width: Int?
+
+    /// `count` query heads, with as many key/value heads and a width of C / H where nothing else is said.
+    public init(_ count: Int, keyValue: Int? = nil, width: Int? = nil) {
+      self.count = count
+      keyValueCount = keyValue
+      self.width = width
+    }
+  }
+
+  /// The family.
   public var architecture: Architecture
   /// C, the width of the residual stream.
   public var hiddenSize: Int
@@ -33,17 +51,21 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   public var vocabularySize: Int
   /// The longest sequence in tokens.
   public var contextLength: Int
-  public var rmsNormEpsilon: Float
-  public var ropeTheta: Double
+  /// What every norm adds to the mean of squares.
+  public var rmsNormEpsilon: Float = 1e-6
+  /// The base of the rotary frequencies.
+  public var ropeTheta: Double = 10_000
+  /// How the rotary frequencies are stretched for a longer context; nil: not at all.
   public var ropeScaling: RotaryScaling?
   /// Whether the log-prob head is the embedding table itself.
   public var tiedHead: Bool
   /// Whether a bias-free linear layer from the final norm to one number a row is there (PPO's critic).
-  public var valueHead: Bool
+  public var valueHead = false
   /// Low-rank adapters beside the matrices while they are trained; nil: every weight is trained.
   public var adapters: LowRankAdapters?
   /// Ids that end a response.
-  public var stopTokens: [Int32]
+  public var stopTokens: [Int32] = []
+  /// The id that begins a text (BOS); nil: none does.
   public var beginToken: Int32?
 
   /// Biases on the query, key and value projections.
@@ -55,28 +77,21 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
   /// Width of all key (or value) heads together, K * D.
   public var keyValueWidth: Int { keyValueHeadCount * headWidth }
 
+  /// A shape with the usual values for everything else, which can be set afterwards.
   public init(
-    architecture: Architecture, hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int,
-    keyValueHeadCount: Int? = nil, headWidth: Int? = nil, vocabularySize: Int, contextLength: Int = 2048,
-    rmsNormEpsilon: Float = 1e-6, ropeTheta: Double = 10_000, ropeScaling: RotaryScaling? = nil, tiedHead: Bool = true,
-    valueHead: Bool = false, stopTokens: [Int32] = [], beginToken: Int32? = nil
+    architecture: Architecture, hiddenSize: Int, intermediateSize: Int, layerCount: Int, heads: Heads,
+    vocabularySize: Int, contextLength: Int = 2048, tiedHead: Bool = true
   ) {
     self.architecture = architecture
     self.hiddenSize = hiddenSize
     self.intermediateSize = intermediateSize
     self.layerCount = layerCount
-    self.headCount = headCount
-    self.keyValueHeadCount = keyValueHeadCount ?? headCount
-    self.headWidth = headWidth ?? (headCount > 0 ? hiddenSize / headCount : 0)
+    headCount = heads.count
+    keyValueHeadCount = heads.keyValueCount ?? heads.count
+    headWidth = heads.width ?? (heads.count > 0 ? hiddenSize / heads.count : 0)
     self.vocabularySize = vocabularySize
     self.contextLength = contextLength
-    self.rmsNormEpsilon = rmsNormEpsilon
-    self.ropeTheta = ropeTheta
-    self.ropeScaling = ropeScaling
     self.tiedHead = tiedHead
-    self.valueHead = valueHead
-    self.stopTokens = stopTokens
-    self.beginToken = beginToken
   }
 
   /// The snake_case keys of the coded form.
@@ -100,6 +115,7 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     case beginToken = "begin_token"
   }
 
+  /// Absent keys that are not required take the values of the plain `init`; the shape is checked.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     let hiddenSize = try values.decode(Int.self, forKey: .hiddenSize)
@@ -110,21 +126,22 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
         forKey: .headCount, in: values,
         debugDescription: "hidden_size \(hiddenSize) is not a multiple of head_count \(headCount); set head_width")
     }
+    let keyValue = try values.decodeIfPresent(Int.self, forKey: .keyValueHeadCount)
     self.init(
       architecture: try values.decode(Architecture.self, forKey: .architecture), hiddenSize: hiddenSize,
       intermediateSize: try values.decode(Int.self, forKey: .intermediateSize),
-      layerCount: try values.decode(Int.self, forKey: .layerCount), headCount: headCount,
-      keyValueHeadCount: try values.decodeIfPresent(Int.self, forKey: .keyValueHeadCount), headWidth: headWidth,
-      vocabularySize: try values.decode(Int.self, forKey: .vocabularySize),
-      contextLength: try values.decodeIfPresent(Int.self, forKey: .contextLength) ?? 2048,
-      rmsNormEpsilon: try values.decodeIfPresent(Float.self, forKey: .rmsNormEpsilon) ?? 1e-6,
-      ropeTheta: try values.decodeIfPresent(Double.self, forKey: .ropeTheta) ?? 10_000,
-      ropeScaling: try values.decodeIfPresent(RotaryScaling.self, forKey: .ropeScaling),
-      tiedHead: try values.decodeIfPresent(Bool.self, forKey: .tiedHead) ?? true,
-      valueHead: try values.decodeIfPresent(Bool.self, forKey: .valueHead) ?? false,
-      stopTokens: try values.decodeIfPresent([Int32].self, forKey: .stopTokens) ?? [],
-      beginToken: try values.decodeIfPresent(Int32.self, forKey: .beginToken))
+      layerCount: try values.decode(Int.self, forKey: .layerCount),
+      heads: Heads(headCount, keyValue: keyValue, width: headWidth),
+      vocabularySize: try values.decode(Int.self, forKey: .vocabularySize))
+    contextLength = try values.decodeIfPresent(Int.self, forKey: .contextLength) ?? contextLength
+    rmsNormEpsilon = try values.decodeIfPresent(Float.self, forKey: .rmsNormEpsilon) ?? rmsNormEpsilon
+    ropeTheta = try values.decodeIfPresent(Double.self, forKey: .ropeTheta) ?? ropeTheta
+    ropeScaling = try values.decodeIfPresent(RotaryScaling.self, forKey: .ropeScaling)
+    tiedHead = try values.decodeIfPresent(Bool.self, forKey: .tiedHead) ?? tiedHead
+    valueHead = try values.decodeIfPresent(Bool.self, forKey: .valueHead) ?? valueHead
     adapters = try values.decodeIfPresent(LowRankAdapters.self, forKey: .adapters)
+    stopTokens = try values.decodeIfPresent([Int32].self, forKey: .stopTokens) ?? stopTokens
+    beginToken = try values.decodeIfPresent(Int32.self, forKey: .beginToken)
     if let problem = self.problem {
       throw DecodingError.dataCorrupted(
         .init(codingPath: decoder.codingPath, debugDescription: "\(problem.key): \(problem.message)"))
@@ -151,8 +168,8 @@ public struct ModelConfiguration: Codable, Sendable, Equatable {
     {
       return (
         CodingKeys.layerCount.rawValue,
-        "\(layerCount) layers of hidden_size \(hiddenSize), intermediate_size \(intermediateSize), \(headCount) heads of "
-          + "\(headWidth) and \(vocabularySize) words are no model that can be built"
+        "\(layerCount) layers of hidden_size \(hiddenSize), intermediate_size \(intermediateSize), "
+          + "\(headCount) heads of \(headWidth) and \(vocabularySize) words are no model that can be built"
       )
     }
     if headCount % keyValueHeadCount != 0 {

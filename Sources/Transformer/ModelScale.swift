@@ -1,13 +1,15 @@
-/// How large a model is and what its passes need, worked out from the configuration alone: for `plan`.
+/// How large a model is and how much memory its passes need, from the configuration alone; for `plan`.
 public struct ModelScale: Sendable {
+  /// The shape.
   public let configuration: ModelConfiguration
-  /// Numbers, gaps not counted.
+  /// How many numbers the parameters have, gaps between them not counted.
   public let parameterCount: Int
   /// Floats of the flat buffer, gaps included: what the weights take.
   public let flatCount: Int
-  /// Those of them that are trained: what gradients and each optimizer moment take.
+  /// The floats that are trained: what gradients and each optimizer moment take.
   public let trainableCount: Int
 
+  /// The sizes of a model of this shape.
   public init(_ configuration: ModelConfiguration) {
     self.configuration = configuration
     let table = ParameterTable(configuration)

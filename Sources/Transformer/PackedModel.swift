@@ -8,15 +8,11 @@ struct Linear {
   let outputs, inputs: Int
 
   /// y[m, n] = sum over k of x[m, k] w[n, k] + b[n]
-  func apply(
-    _ y: UnsafeMutablePointer<Float>, yStride: Int, x: UnsafePointer<Float>, xStride: Int, rows: Int, pool: WorkerPool
-  ) {
+  func apply(_ y: MutableRows, _ x: Rows, pool: WorkerPool) {
     if let packed {
-      linear(y, yStride: yStride, x: x, xStride: xStride, rows: rows, weights: packed, bias: bias, pool: pool)
+      linear(y, x, weights: packed, bias: bias, pool: pool)
     } else {
-      linearBLAS(
-        y, yStride: yStride, x: x, xStride: xStride, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
-        bias: bias, pool: pool)
+      linearBLAS(y, x, weight: Rows(weight, count: outputs, width: inputs), bias: bias, pool: pool)
     }
   }
 }
@@ -32,6 +28,11 @@ struct LayerLinears {
 struct HeadBlock {
   let outputs: Range<Int>
   let linear: Linear
+
+  /// This block's part of `rows` rows of all V logits.
+  func columns(_ logits: UnsafeMutablePointer<Float>, rows: Int, vocabulary V: Int) -> MutableRows {
+    MutableRows(logits + outputs.lowerBound, count: rows, width: outputs.count, stride: V)
+  }
 }
 
 /// The packed form of a model's matrices: all of it at once, or one layer and one block of the head at a time.
@@ -65,9 +66,8 @@ final class PackedModel {
   ///   - storage: memory for the panels, such as the gradient buffer while sampling; what does not fit gets memory of
   ///     its own.
   ///   - resident: keep everything packed; nil decides by size.
-  ///   - narrows: hold matrices of bfloat16 numbers, such as a model that was published in them has, in 16 bits.
-  ///     Decoding few rows
-  ///     is reading weights.
+  ///   - narrows: hold matrices whose numbers are all bfloat16, as in models published in that format, in 16 bits.
+  ///     With few rows, decoding spends its time on reading weights.
   init(
     model: LanguageModel, storage: FloatBuffer?, resident: Bool?, narrows: Bool = false, mode: MatmulMode,
     pool: WorkerPool

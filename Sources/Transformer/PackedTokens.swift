@@ -1,13 +1,14 @@
 import Tensor
 
-/// Several sequences laid end to end, without padding: N rows in all. Positions restart at 0 in each sequence, or go on
-/// from the end of a prefix that it shares with its neighbours.
+/// Several sequences laid end to end, without padding: N rows in all. In each sequence, positions start at 0, or at the
+/// end of a prefix that it shares with its neighbours.
 public struct PackedTokens: Sendable, Equatable {
+  /// All rows' tokens.
   public private(set) var tokens: [Int32] = []
-  /// What attends to what; their rows stand end to end over all of `tokens`. A prefix stands before those that go on
-  /// from it.
+  /// Which rows attend to which. Their rows follow each other over all of `tokens`; a prefix comes before the sequences
+  /// that continue it.
   public private(set) var sequences: [AttentionSequence] = []
-  /// By sequence that was given, which of `sequences` ends it.
+  /// For each sequence given to `init`: which of `sequences` holds its end.
   private var ends: [Int] = []
 
   /// Lays the given sequences end to end.
@@ -15,10 +16,10 @@ public struct PackedTokens: Sendable, Equatable {
     self.init(sequences, prefixLengths: [Int](repeating: 0, count: sequences.count))
   }
 
-  /// Lays the given sequences end to end, and what neighbours begin with only once.
+  /// Lays the given sequences end to end; what neighbours share at their start is stored once.
   ///
-  /// - Parameter prefixLengths: how many of a sequence's first tokens, not all of them, it may share. Neighbours that
-  ///   have the same number there and the same tokens share them.
+  /// - Parameter prefixLengths: how many of its first tokens each sequence may share; fewer than it has. Neighbours
+  ///   with the same number and the same tokens share them.
   public init(_ sequences: [[Int32]], prefixLengths: [Int]) {
     precondition(
       sequences.count == prefixLengths.count,
@@ -48,7 +49,7 @@ public struct PackedTokens: Sendable, Equatable {
     return a.tokens[..<shared] == b.tokens[..<shared] ? shared : 0
   }
 
-  /// Where token `position` of the `index`-th sequence that was given stands.
+  /// The row of token `position` of the sequence given as number `index`.
   public func row(_ index: Int, _ position: Int) -> Int {
     let sequence = sequences[ends[index]]
     let shared = sequence.prefix.count
@@ -61,9 +62,11 @@ public struct PackedTokens: Sendable, Equatable {
   }
 }
 
-/// The distribution after row `row` is asked for `token`.
+/// A question to the model: how probable is `token` after row `row`?
 public struct Target: Sendable, Equatable {
+  /// The row whose hidden state makes the logits.
   public var row: Int
+  /// The id whose log-prob is asked for.
   public var token: Int32
   /// What logits are divided by. 0, which stands for greedy decoding, is scored as 1.
   public var temperature: Float
@@ -71,6 +74,7 @@ public struct Target: Sendable, Equatable {
   /// alone. nil: all ids.
   public var kept: [Int32]?
 
+  /// A target of the plain distribution, or of a tempered and filtered one.
   public init(row: Int, token: Int32, temperature: Float = 1, kept: [Int32]? = nil) {
     self.row = row
     self.token = token
@@ -81,9 +85,12 @@ public struct Target: Sendable, Equatable {
 
 /// One log-prob and one entropy (nats) a target.
 public struct TargetScores: Sendable, Equatable {
+  /// Log-probs, in the order of the targets.
   public var logProbs: [Float]
+  /// Entropies of the distributions.
   public var entropies: [Float]
 
+  /// Scores, one of each kind a target.
   public init(logProbs: [Float] = [], entropies: [Float] = []) {
     self.logProbs = logProbs
     self.entropies = entropies
@@ -92,9 +99,12 @@ public struct TargetScores: Sendable, Equatable {
 
 /// dLoss / dLogProb and dLoss / dEntropy of one target.
 public struct TargetCoefficients: Sendable, Equatable {
+  /// dLoss / dLogProb.
   public var logProb: Float
+  /// dLoss / dEntropy.
   public var entropy: Float
 
+  /// Coefficients of one target.
   public init(logProb: Float, entropy: Float = 0) {
     self.logProb = logProb
     self.entropy = entropy

@@ -1,8 +1,11 @@
 /// One named weight: its Hugging Face name, its shape (linear layers are [outputs, inputs]) and its place in the flat
 /// buffer.
 public struct Parameter: Sendable, Equatable {
+  /// The name, such as `model.layers.0.mlp.up_proj.weight`.
   public let name: String
+  /// The shape, outermost dimension first.
   public let shape: [Int]
+  /// The floats of the flat buffer that it takes.
   public let range: Range<Int>
   /// What random weights it starts from.
   let start: Start
@@ -16,6 +19,7 @@ public struct Parameter: Sendable, Equatable {
 /// behind everything else, and the adapters behind it, so that a model agrees with the model without them up to that
 /// point.
 public struct ParameterTable: Sendable {
+  /// All of them, in order.
   public let parameters: [Parameter]
   /// Length of the flat buffer in floats, gaps included.
   public let count: Int
@@ -23,11 +27,9 @@ public struct ParameterTable: Sendable {
   public let trainable: Range<Int>
   private let places: [String: Int]
 
+  /// The table of a model of this shape.
   public init(_ configuration: ModelConfiguration) {
     let C = configuration.hiddenSize
-    let F = configuration.intermediateSize
-    let Q = configuration.queryWidth
-    let KV = configuration.keyValueWidth
     var parameters: [Parameter] = []
     var next = 0
     func add(_ name: String, _ shape: [Int], _ start: Parameter.Start) {
@@ -37,25 +39,7 @@ public struct ParameterTable: Sendable {
     }
     add("model.embed_tokens.weight", [configuration.vocabularySize, C], .normal)
     for layer in 0..<configuration.layerCount {
-      let prefix = "model.layers.\(layer)."
-      add(prefix + "input_layernorm.weight", [C], .one)
-      for (projection, width) in [("q", Q), ("k", KV), ("v", KV)] {
-        add(prefix + "self_attn.\(projection)_proj.weight", [width, C], .normal)
-      }
-      if configuration.attentionBias {
-        for (projection, width) in [("q", Q), ("k", KV), ("v", KV)] {
-          add(prefix + "self_attn.\(projection)_proj.bias", [width], .zero)
-        }
-      }
-      if configuration.queryKeyNorm {
-        add(prefix + "self_attn.q_norm.weight", [configuration.headWidth], .one)
-        add(prefix + "self_attn.k_norm.weight", [configuration.headWidth], .one)
-      }
-      add(prefix + "self_attn.o_proj.weight", [C, Q], .residual)
-      add(prefix + "post_attention_layernorm.weight", [C], .one)
-      add(prefix + "mlp.gate_proj.weight", [F, C], .normal)
-      add(prefix + "mlp.up_proj.weight", [F, C], .normal)
-      add(prefix + "mlp.down_proj.weight", [C, F], .residual)
+      for (name, shape, start) in Self.layer(configuration) { add("model.layers.\(layer).\(name)", shape, start) }
     }
     add("model.norm.weight", [C], .one)
     if !configuration.tiedHead { add("lm_head.weight", [configuration.vocabularySize, C], .normal) }
@@ -76,6 +60,25 @@ public struct ParameterTable: Sendable {
     self.places = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
   }
 
+  /// The parameters of one layer, adapters apart.
+  private static func layer(_ c: ModelConfiguration) -> [(name: String, shape: [Int], start: Parameter.Start)] {
+    let (C, F, Q) = (c.hiddenSize, c.intermediateSize, c.queryWidth)
+    let widths = [("q", Q), ("k", c.keyValueWidth), ("v", c.keyValueWidth)]
+    var list: [(name: String, shape: [Int], start: Parameter.Start)] = [("input_layernorm.weight", [C], .one)]
+    for (projection, width) in widths { list.append(("self_attn.\(projection)_proj.weight", [width, C], .normal)) }
+    if c.attentionBias {
+      for (projection, width) in widths { list.append(("self_attn.\(projection)_proj.bias", [width], .zero)) }
+    }
+    if c.queryKeyNorm {
+      for projection in ["q", "k"] { list.append(("self_attn.\(projection)_norm.weight", [c.headWidth], .one)) }
+    }
+    return list + [
+      ("self_attn.o_proj.weight", [C, Q], .residual), ("post_attention_layernorm.weight", [C], .one),
+      ("mlp.gate_proj.weight", [F, C], .normal), ("mlp.up_proj.weight", [F, C], .normal),
+      ("mlp.down_proj.weight", [C, F], .residual),
+    ]
+  }
+
   /// The parameters that are trained, in order.
   public var trainableParameters: [Parameter] { parameters.filter { trainable.contains($0.range.lowerBound) } }
 
@@ -83,5 +86,6 @@ public struct ParameterTable: Sendable {
     "model.layers.\(layer).\(projection.path).lora_\(factor).weight"
   }
 
+  /// The parameter of that name; nil: there is none.
   public subscript(name: String) -> Parameter? { places[name].map { parameters[$0] } }
 }

@@ -1,15 +1,20 @@
 import Tensor
 
-/// Prefill and batched decoding of the sequences in the slots of a key/value cache: the forward pass of `TrainingPass`,
-/// hence its bits.
+/// Prefill and batched decoding of the sequences in the slots of a key/value cache. It runs the same forward pass as
+/// `TrainingPass`, and gives the same bits.
 public final class SamplingPass {
   /// One token to be read at its position of the sequence in `slot`.
   public struct Row: Sendable, Equatable {
+    /// The cache's slot.
     public var slot: Int
+    /// The id to be read.
     public var token: Int32
+    /// Its place in the sequence.
     public var position: Int
+    /// Whether the logits behind this token are asked for.
     public var wantsLogits: Bool
 
+    /// One token of one sequence.
     public init(slot: Int, token: Int32, position: Int, wantsLogits: Bool) {
       self.slot = slot
       self.token = token
@@ -27,7 +32,7 @@ public final class SamplingPass {
   private var buffers: SamplingBuffers?
   private var logits = FloatBuffer(count: 0)
   private let attentionScratch = AttentionScratch()
-  /// Told which part of the work begins; nil: nobody asks.
+  /// Is told which part of the work begins; nil: time is not measured.
   public var timer: PartTimer?
 
   /// Rows that go through the layers together; more are taken in turn.
@@ -38,8 +43,8 @@ public final class SamplingPass {
   /// - Parameters:
   ///   - slotCount: sequences that can be open at once.
   ///   - capacity: tokens a slot holds at most; memory is taken as sequences grow.
-  ///   - packedStorage: memory for the packed weights, such as the gradient buffer, whose content is lost; nil: its
-  ///     own.
+  ///   - packedStorage: memory for the packed weights, such as the gradient buffer, whose content is lost; nil: memory
+  ///     of its own.
   ///   - matmul: `blas` gives up equality with the trainer's bits; the others are alike here.
   public init(
     model: LanguageModel, pool: WorkerPool, slotCount: Int, capacity: Int, packedStorage: FloatBuffer? = nil,
@@ -56,14 +61,14 @@ public final class SamplingPass {
     cache = KeyValueCache(model.configuration, slots: slotCount, limit: capacity)
   }
 
-  /// Bytes of packed weights that a step reads; those of the first step are there after it.
+  /// Bytes of packed weights that a step reads; known after the first step.
   public var packedBytes: Int { packed.packedBytes }
 
   /// V, the length of a row of logits.
   public var vocabularySize: Int { model.configuration.vocabularySize }
 
-  /// To be called when anybody changed the weights or wrote into the packed storage. Caches are not forgotten: what was
-  /// prefilled with other weights must be prefilled again.
+  /// To be called after the weights have changed or something else was written into the packed storage. The cache is
+  /// kept: what was prefilled with other weights must be prefilled again.
   public func weightsChanged() { packed.weightsChanged() }
 
   /// Forgets all sequences and gives back the memory of the cache.
@@ -75,7 +80,7 @@ public final class SamplingPass {
   /// that is read again replaces what was there.
   ///
   /// - Parameter consume: is given the row's place in `rows` and its V logits, which it may overwrite. It is called
-  ///   once a wanting row, possibly from several threads at once.
+  ///   once for each row that wants logits, possibly from several threads at once.
   public func run(_ rows: [Row], consume: (_ rowIndex: Int, _ logits: UnsafeMutablePointer<Float>) -> Void) {
     var start = 0
     while start < rows.count {
@@ -85,8 +90,8 @@ public final class SamplingPass {
     }
   }
 
-  /// Makes slot `to` begin with the first `length` positions of slot `from`; their whole pages are held in common, and
-  /// read once for both where both decode.
+  /// Makes slot `to` start with the first `length` positions of slot `from`. Both share the whole pages, which are read
+  /// once where both decode.
   public func copyCache(from: Int, to: Int, length: Int) {
     guard from != to else { return }
     cache.copy(from: from, to: to, length: length)
@@ -108,7 +113,7 @@ public final class SamplingPass {
     let a = buffers.layer
     embed(a.input, tokens: rows.map(\.token), model: model)
     let positions = rows.map { Int32($0.position) }
-    let rotary = model.rotaryTable(length: capacity)
+    let table = model.rotaryTable(length: capacity)
     let runs = Self.runs(rows)
     positions.withUnsafeBufferPointer { positions in
       let part = rows.contains { !$0.wantsLogits } ? PartTimer.Part.prefill : .decode
@@ -117,8 +122,7 @@ public final class SamplingPass {
         let linears = packed.layer(layer)
         timer?.begin(part)
         decoder.run(
-          packed.layers[layer], linears, a, buffers.scratch, output: a.input, rows: N,
-          positions: positions.baseAddress!, rotary: rotary
+          packed.layers[layer], linears, a, buffers.scratch, output: a.input, RowPositions(positions, table: table)
         ) {
           timer?.begin(.decodeAttention)
           attend(layer: layer, a, rows: rows, runs: runs)
@@ -126,29 +130,37 @@ public final class SamplingPass {
         }
       }
     }
+    let wanting = range.filter { all[$0].wantsLogits }
+    makeLogits(a, places: wanting.map { $0 - range.lowerBound }) { consume(wanting[$0], $1) }
+  }
+
+  /// The final norm and the head over the rows at `places` of `a.input`; `consume` is given the logits of each by its
+  /// number among them.
+  private func makeLogits(
+    _ a: LayerActivations, places: [Int], consume: (Int, UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let c = model.configuration
     timer?.begin(.decodeHead)
     defer { timer?.begin(.other) }
-    let wanting = range.filter { all[$0].wantsLogits }
-    guard !wanting.isEmpty else { return }
+    guard !places.isEmpty else { return }
     let C = c.hiddenSize
-    for (place, index) in wanting.enumerated() where place != index - range.lowerBound {
-      (a.input + place * C).update(from: a.input + (index - range.lowerBound) * C, count: C)
+    for (target, source) in places.enumerated() where target != source {
+      (a.input + target * C).update(from: a.input + source * C, count: C)
     }
-    decoder.norm(
-      a.middle, a.input, model.pointer("model.norm.weight"), rows: wanting.count, width: C, scale: nil)
+    decoder.norm(a.middle, a.input, model.pointer("model.norm.weight"), rows: places.count, width: C, rstd: nil)
     let V = c.vocabularySize
     let chunk = max(64, Self.logitLimit / V)
-    for start in stride(from: 0, to: wanting.count, by: chunk) {
-      let count = min(chunk, wanting.count - start)
+    for start in stride(from: 0, to: places.count, by: chunk) {
+      let count = min(chunk, places.count - start)
       if logits.count < count * V { logits = FloatBuffer(count: count * V) }
       timer?.begin(.decodeHead)
       packed.forEachHeadBlock { block in
         block.linear.apply(
-          logits.pointer + block.outputs.lowerBound, yStride: V, x: a.middle + start * C, xStride: C, rows: count,
+          block.columns(logits.pointer, rows: count, vocabulary: V), Rows(a.middle + start * C, count: count, width: C),
           pool: pool)
       }
       timer?.begin(.draw)
-      pool.run(count) { consume(wanting[start + $0], logits.pointer + $0 * V) }
+      pool.run(count) { consume(start + $0, logits.pointer + $0 * V) }
     }
   }
 
@@ -184,8 +196,9 @@ public final class SamplingPass {
       }
     }
     attention(
-      a.attended, outStride: c.queryWidth, query: a.query, queryStride: c.queryWidth, spans: spans, shape: shape,
-      statistics: nil, scratch: attentionScratch, pool: pool)
+      MutableRows(a.attended, count: rows.count, width: c.queryWidth),
+      query: Rows(a.query, count: rows.count, width: c.queryWidth), spans: spans, shape: shape, statistics: nil,
+      scratch: attentionScratch, pool: pool)
   }
 
   private func prepare(rows: Int) -> SamplingBuffers {

@@ -3,13 +3,11 @@ import Tensor
 extension TrainingPass {
   /// `a.attended` and, where a backward pass may follow, `a.statistics`.
   func attend(_ a: LayerActivations) {
-    let c = model.configuration
     timer?.begin(.forwardAttention)
     defer { timer?.begin(.forward) }
     attention(
-      a.attended, outStride: c.queryWidth, query: a.query, queryStride: c.queryWidth, key: a.key,
-      keyStride: c.keyValueWidth, value: a.value, valueStride: c.keyValueWidth, sequences: batch.sequences,
-      shape: c.attentionShape, statistics: gradients == nil ? nil : a.statistics, scratch: attentionScratch,
+      MutableRows(a.attended, count: batch.tokens.count, width: model.configuration.queryWidth), inputs(a),
+      sequences: batch.sequences, statistics: gradients == nil ? nil : a.statistics, scratch: attentionScratch,
       pool: pool)
   }
 
@@ -21,10 +19,18 @@ extension TrainingPass {
     defer { timer?.begin(.backward) }
     b.dKey.update(repeating: 0, count: N * KV)
     b.dValue.update(repeating: 0, count: N * KV)
+    let gradients = AttentionGradients(
+      query: MutableRows(b.dQuery, count: N, width: Q), key: MutableRows(b.dKey, count: N, width: KV),
+      value: MutableRows(b.dValue, count: N, width: KV))
     attentionBackward(
-      dQuery: b.dQuery, dQueryStride: Q, dKey: b.dKey, dKeyStride: KV, dValue: b.dValue, dValueStride: KV,
-      dOut: b.dAttended, dOutStride: Q, out: a.attended, outStride: Q, query: a.query, queryStride: Q, key: a.key,
-      keyStride: KV, value: a.value, valueStride: KV, statistics: a.statistics, sequences: batch.sequences,
-      shape: c.attentionShape, scratch: attentionScratch, pool: pool)
+      gradients, dOut: Rows(b.dAttended, count: N, width: Q), out: Rows(a.attended, count: N, width: Q),
+      statistics: a.statistics, inputs(a), sequences: batch.sequences, scratch: attentionScratch, pool: pool)
+  }
+
+  private func inputs(_ a: LayerActivations) -> AttentionInputs {
+    let (c, N) = (model.configuration, batch.tokens.count)
+    return AttentionInputs(
+      query: Rows(a.query, count: N, width: c.queryWidth), key: Rows(a.key, count: N, width: c.keyValueWidth),
+      value: Rows(a.value, count: N, width: c.keyValueWidth), shape: c.attentionShape)
   }
 }

@@ -18,7 +18,7 @@ extension TrainingPass {
     buffers.dStream.update(repeating: 0, count: N * C)
     normBackward(
       dX: buffers.dStream, dWeight: gradient("model.norm.weight"), dY: buffers.dHidden,
-      x: buffers.final, weight: model.pointer("model.norm.weight"), scale: buffers.finalScale, width: C)
+      x: buffers.final, weight: model.pointer("model.norm.weight"), rstd: buffers.finalRstd, width: C)
     for layer in stride(from: c.layerCount - 1, through: 0, by: -1) {
       // What the last layer left is still there.
       if recomputes, layer < c.layerCount - 1 {
@@ -50,16 +50,16 @@ extension TrainingPass {
     weightGradient(.down, p, g, dY: b.dStream, x: scratch.activated)
     inputGradient(.down, p, scratch.activated, dY: b.dStream)
     // The gradients of gate and up take the place of what they are gradients of.
+    let (gate, up) = (MutableRows(a.gate, count: N, width: F), MutableRows(a.up, count: N, width: F))
     swiGLUBackward(
-      dGate: a.gate, dGateStride: F, dUp: a.up, dUpStride: F, dY: scratch.activated, dYStride: F, gate: a.gate,
-      gateStride: F, up: a.up, upStride: F, rows: N, width: F, pool: pool)
-    decoder.norm(scratch.normed, a.middle, p.postNorm, rows: N, width: C, scale: nil)
+      dGate: gate, dUp: up, dY: Rows(scratch.activated, count: N, width: F), gate: Rows(gate), up: Rows(up), pool: pool)
+    decoder.norm(scratch.normed, a.middle, p.postNorm, rows: N, width: C, rstd: nil)
     weightGradient(.gate, p, g, dY: a.gate, x: scratch.normed)
     weightGradient(.up, p, g, dY: a.up, x: scratch.normed)
     inputGradient(.gate, p, scratch.normed, dY: a.gate)
     inputGradient(.up, p, scratch.normed, dY: a.up, accumulate: true)
     normBackward(
-      dX: b.dStream, dWeight: g.postNorm, dY: scratch.normed, x: a.middle, weight: p.postNorm, scale: a.middleScale,
+      dX: b.dStream, dWeight: g.postNorm, dY: scratch.normed, x: a.middle, weight: p.postNorm, rstd: a.middleRstd,
       width: C)
   }
 
@@ -76,29 +76,28 @@ extension TrainingPass {
     positions.withUnsafeBufferPointer { positions in
       let positions = positions.baseAddress!
       let rotary = model.rotaryTable(length: 1)
-      rotaryBackward(
-        b.dQuery, rowStride: Q, rows: N, heads: c.headCount, positions: positions, table: rotary, pool: pool)
-      rotaryBackward(
-        b.dKey, rowStride: KV, rows: N, heads: c.keyValueHeadCount, positions: positions, table: rotary, pool: pool)
+      for rows in [MutableRows(b.dQuery, count: N, width: Q), MutableRows(b.dKey, count: N, width: KV)] {
+        rotaryBackward(rows, positions: positions, table: rotary, pool: pool)
+      }
     }
     var (dQuery, dKey) = (b.dQuery, b.dKey)
     if let dRawQuery = b.dRawQuery, let dRawKey = b.dRawKey, let rawQuery = a.rawQuery, let rawKey = a.rawKey {
       dRawQuery.update(repeating: 0, count: N * Q)
       dRawKey.update(repeating: 0, count: N * KV)
       normBackward(
-        dX: dRawQuery, dWeight: g.queryNorm!, dY: dQuery, x: rawQuery, weight: p.queryNorm!, scale: a.queryScale!,
-        groups: c.headCount, width: c.headWidth)
+        dX: dRawQuery, dWeight: g.queryNorm!, dY: dQuery, x: rawQuery, weight: p.queryNorm!, rstd: a.queryRstd!,
+        groups: c.headCount, width: Q)
       normBackward(
-        dX: dRawKey, dWeight: g.keyNorm!, dY: dKey, x: rawKey, weight: p.keyNorm!, scale: a.keyScale!,
-        groups: c.keyValueHeadCount, width: c.headWidth)
+        dX: dRawKey, dWeight: g.keyNorm!, dY: dKey, x: rawKey, weight: p.keyNorm!, rstd: a.keyRstd!,
+        groups: c.keyValueHeadCount, width: KV)
       (dQuery, dKey) = (dRawQuery, dRawKey)
     }
     if trainsEverything, let queryBias = g.queryBias, let keyBias = g.keyBias, let valueBias = g.valueBias {
-      biasBackward(queryBias, dY: dQuery, dYStride: Q, rows: N, outputs: Q, pool: pool)
-      biasBackward(keyBias, dY: dKey, dYStride: KV, rows: N, outputs: KV, pool: pool)
-      biasBackward(valueBias, dY: b.dValue, dYStride: KV, rows: N, outputs: KV, pool: pool)
+      biasBackward(queryBias, dY: Rows(dQuery, count: N, width: Q), pool: pool)
+      biasBackward(keyBias, dY: Rows(dKey, count: N, width: KV), pool: pool)
+      biasBackward(valueBias, dY: Rows(b.dValue, count: N, width: KV), pool: pool)
     }
-    decoder.norm(scratch.normed, a.input, p.inputNorm, rows: N, width: C, scale: nil)
+    decoder.norm(scratch.normed, a.input, p.inputNorm, rows: N, width: C, rstd: nil)
     weightGradient(.query, p, g, dY: dQuery, x: scratch.normed)
     weightGradient(.key, p, g, dY: dKey, x: scratch.normed)
     weightGradient(.value, p, g, dY: b.dValue, x: scratch.normed)
@@ -106,7 +105,7 @@ extension TrainingPass {
     inputGradient(.key, p, scratch.normed, dY: dKey, accumulate: true)
     inputGradient(.value, p, scratch.normed, dY: b.dValue, accumulate: true)
     normBackward(
-      dX: b.dStream, dWeight: g.inputNorm, dY: scratch.normed, x: a.input, weight: p.inputNorm, scale: a.inputScale,
+      dX: b.dStream, dWeight: g.inputNorm, dY: scratch.normed, x: a.input, weight: p.inputNorm, rstd: a.inputRstd,
       width: C)
   }
 
@@ -117,29 +116,31 @@ extension TrainingPass {
     _ projection: Projection, _ p: LayerPointers, _ g: LayerPointers, dY: UnsafePointer<Float>, x: UnsafePointer<Float>
   ) {
     let (outputs, inputs) = projection.shape(model.configuration)
-    func add(_ dW: Pointer, _ dY: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ outputs: Int, _ inputs: Int) {
+    let N = batch.tokens.count
+    let (dY, x) = (Rows(dY, count: N, width: outputs), Rows(x, count: N, width: inputs))
+    func add(_ dW: Pointer, _ dY: Rows, _ x: Rows) {
       linearBackwardWeight(
-        dW, dY: dY, dYStride: outputs, x: x, xStride: inputs, rows: batch.tokens.count, outputs: outputs,
-        inputs: inputs, mode: matmul, pool: pool)
+        MutableRows(dW, count: dY.width, width: x.width), dY: dY, x: x, mode: matmul, pool: pool)
     }
-    guard let adapters = model.configuration.adapters else { return add(g[projection], dY, x, outputs, inputs) }
+    guard let adapters = model.configuration.adapters else { return add(g[projection], dY, x) }
     guard let adapter = p.adapter(projection), let gradient = g.adapter(projection) else { return }
-    let down = scaled(adapters, rows: batch.tokens.count) { down in
-      let storage = FloatBuffer(count: PackedWeights.floatCount(outputs: adapters.rank, inputs: inputs))
-      let a = packWeights(adapter.a, outputs: adapters.rank, inputs: inputs, into: storage.pointer, pool: pool)
-      linear(
-        down, yStride: adapters.rank, x: x, xStride: inputs, rows: batch.tokens.count, weights: a, bias: nil,
-        pool: pool)
-      withExtendedLifetime(storage) {}
-    }
-    add(gradient.b, dY, down.pointer, outputs, adapters.rank)
-    let up = scaled(adapters, rows: batch.tokens.count) { up in
-      linearBackwardInput(
-        up, dXStride: adapters.rank, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: adapter.b,
-        outputs: outputs, inputs: adapters.rank, accumulate: false, mode: matmul, pool: pool)
-    }
-    add(gradient.a, up.pointer, x, adapters.rank, inputs)
-    withExtendedLifetime((down, up)) {}
+    let rank = adapters.rank
+    let (down, up) = (FloatBuffer(count: N * rank), FloatBuffer(count: N * rank))
+    let storage = FloatBuffer(count: PackedWeights.floatCount(outputs: rank, inputs: inputs))
+    let a = packWeights(adapter.a, outputs: rank, inputs: inputs, into: storage.pointer, pool: pool)
+    linear(MutableRows(down.pointer, count: N, width: rank), x, weights: a, bias: nil, pool: pool)
+    add(gradient.b, dY, scaled(down, adapters))
+    linearBackwardInput(
+      MutableRows(up.pointer, count: N, width: rank), dY: dY, weight: Rows(adapter.b, count: outputs, width: rank),
+      accumulate: false, mode: matmul, pool: pool)
+    add(gradient.a, scaled(up, adapters), x)
+    withExtendedLifetime((down, up, storage)) {}
+  }
+
+  /// `buffer` times the adapters' scale, in place: rows of their rank.
+  private func scaled(_ buffer: FloatBuffer, _ adapters: LowRankAdapters) -> Rows {
+    for index in 0..<buffer.count { buffer.pointer[index] *= adapters.scale }
+    return Rows(buffer.pointer, count: buffer.count / adapters.rank, width: adapters.rank)
   }
 
   /// dX = dY W over all rows, or that added; W with its adapter's share.
@@ -147,25 +148,21 @@ extension TrainingPass {
     _ projection: Projection, _ p: LayerPointers, _ dX: Pointer, dY: UnsafePointer<Float>, accumulate: Bool = false
   ) {
     let (outputs, inputs) = projection.shape(model.configuration)
+    let N = batch.tokens.count
     linearBackwardInput(
-      dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: batch.tokens.count, weight: packed.merged(p, projection),
-      outputs: outputs, inputs: inputs, accumulate: accumulate, mode: matmul, pool: pool)
+      MutableRows(dX, count: N, width: inputs), dY: Rows(dY, count: N, width: outputs),
+      weight: Rows(packed.merged(p, projection), count: outputs, width: inputs), accumulate: accumulate, mode: matmul,
+      pool: pool)
   }
 
-  private func scaled(_ adapters: LowRankAdapters, rows: Int, _ fill: (Pointer) -> Void) -> FloatBuffer {
-    let result = FloatBuffer(count: rows * adapters.rank)
-    fill(result.pointer)
-    for index in 0..<result.count { result.pointer[index] *= adapters.scale }
-    return result
-  }
-
+  /// Rows of `width`, in `groups` runs; see `DecoderForward.norm`.
   private func normBackward(
     dX: Pointer, dWeight: Pointer, dY: UnsafePointer<Float>, x: UnsafePointer<Float>, weight: UnsafePointer<Float>,
-    scale: UnsafePointer<Float>, groups: Int = 1, width: Int
+    rstd: UnsafePointer<Float>, groups: Int = 1, width: Int
   ) {
-    let stride = groups * width
+    let N = batch.tokens.count
     rmsNormBackward(
-      dX: dX, dXStride: stride, dWeight: dWeight, dY: dY, dYStride: stride, x: x, xStride: stride, weight: weight,
-      rstd: scale, rows: batch.tokens.count, groups: groups, width: width, pool: pool)
+      dX: MutableRows(dX, count: N, width: width), dWeight: dWeight, dY: Rows(dY, count: N, width: width),
+      x: Rows(x, count: N, width: width), weight: weight, rstd: rstd, groups: groups, pool: pool)
   }
 }

@@ -6,8 +6,8 @@ extension TrainingPass {
     scoreChunks(targets) { _, _, _ in }
   }
 
-  /// Scores the targets and drives the answers of `coefficients` back into the head and the hidden states, chunk by
-  /// chunk.
+  /// Scores the targets and sends the coefficients that `coefficients` returns back into the head and the hidden
+  /// states, chunk by chunk.
   ///
   /// - Parameter coefficients: is given the range of targets of a chunk, their log-probs and their entropies (slices
   ///   indexed by that range), and returns one pair of coefficients a target.
@@ -77,12 +77,13 @@ extension TrainingPass {
     var values = [Float](repeating: 0, count: rows.count)
     values.withUnsafeMutableBufferPointer {
       packed.value().apply(
-        $0.baseAddress!, yStride: 1, x: hidden.pointer, xStride: C, rows: rows.count, pool: pool)
+        MutableRows($0.baseAddress!, count: rows.count, width: 1), Rows(hidden.pointer, count: rows.count, width: C),
+        pool: pool)
     }
     return values
   }
 
-  /// Drives dLoss / dValue of the given rows back into the value head and the hidden states.
+  /// Sends dLoss / dValue of the given rows back into the value head and the hidden states.
   public func backpropagateValues(rows: [Int], dValues: [Float]) {
     precondition(rows.count == dValues.count, "\(rows.count) rows, but \(dValues.count) gradients of values")
     guard gradients != nil, let buffers, canBackpropagate else {
@@ -93,12 +94,14 @@ extension TrainingPass {
     let hidden = gather(buffers.hidden, rows: rows)
     let dX = FloatBuffer(count: rows.count * C)
     dValues.withUnsafeBufferPointer { dValues in
+      let dY = Rows(dValues.baseAddress!, count: rows.count, width: 1)
       linearBackwardWeight(
-        gradient("value_head.weight"), dY: dValues.baseAddress!, dYStride: 1, x: hidden.pointer,
-        xStride: C, rows: rows.count, outputs: 1, inputs: C, mode: matmul, pool: pool)
+        MutableRows(gradient("value_head.weight"), count: 1, width: C), dY: dY,
+        x: Rows(hidden.pointer, count: rows.count, width: C), mode: matmul, pool: pool)
       linearBackwardInput(
-        dX.pointer, dXStride: C, dY: dValues.baseAddress!, dYStride: 1, rows: rows.count,
-        weight: model.pointer("value_head.weight"), outputs: 1, inputs: C, accumulate: false, mode: matmul, pool: pool)
+        MutableRows(dX.pointer, count: rows.count, width: C), dY: dY,
+        weight: Rows(model.pointer("value_head.weight"), count: 1, width: C), accumulate: false, mode: matmul,
+        pool: pool)
     }
     scatterAdd(buffers.dHidden, rows: rows, dX.pointer)
   }

@@ -24,7 +24,7 @@ public final class TrainingPass {
   private let places: GradientPlaces
   let embeddingGradient: EmbeddingGradient
   let attentionScratch = AttentionScratch()
-  /// Told which part of the work begins; nil: nobody asks.
+  /// Is told which part of the work begins; nil: time is not measured.
   public var timer: PartTimer?
 
   var buffers: TrainingBuffers?
@@ -39,9 +39,8 @@ public final class TrainingPass {
   ///   - gradients: `model.table.trainable.count` floats that `backward` adds to. nil: scoring only, no activations are
   ///     kept.
   ///   - matmul: how matrix products are made; see `MatmulMode`.
-  ///   - recomputes: keep the layers' inputs alone, and run each layer again before its backward pass: less memory, the
-  ///     same
-  ///     bits, a third more work.
+  ///   - recomputes: keep only the layers' inputs, and run each layer again before its backward pass: less memory, the
+  ///     same bits, a third more work.
   public init(
     model: LanguageModel, gradients: FloatBuffer?, matmul: MatmulMode, recomputes: Bool = false, pool: WorkerPool
   ) {
@@ -66,7 +65,7 @@ public final class TrainingPass {
     embeddingGradient = EmbeddingGradient(width: model.configuration.hiddenSize)
   }
 
-  /// To be called when anybody changed the weights.
+  /// To be called after the weights have changed.
   public func weightsChanged() {
     precondition(
       embeddingGradient.isEmpty,
@@ -88,24 +87,22 @@ public final class TrainingPass {
     for layer in 0..<c.layerCount { run(layer, buffers, output: buffers.output(of: layer)) }
     decoder.norm(
       buffers.hidden, buffers.final, model.pointer("model.norm.weight"), rows: N, width: c.hiddenSize,
-      scale: buffers.finalScale)
+      rstd: buffers.finalRstd)
     if gradients != nil { buffers.dHidden.update(repeating: 0, count: N * c.hiddenSize) }
     canBackpropagate = gradients != nil
     timer?.begin(.other)
   }
 
-  /// A layer over all rows, from its input on. Run again, every row gets the bits it had.
+  /// A layer over all rows, from its input on. Running it again gives every row the same bits.
   func run(_ layer: Int, _ b: TrainingBuffers, output: UnsafeMutablePointer<Float>?) {
     let a = b.layer(layer)
-    let rotary = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.length) })
+    let table = model.rotaryTable(length: batch.sequences.reduce(0) { max($0, $1.length) })
     timer?.begin(.packing)
     let linears = packed.layer(layer)
     timer?.begin(.forward)
     positions.withUnsafeBufferPointer { positions in
-      guard let first = positions.baseAddress else { return }
       decoder.run(
-        packed.layers[layer], linears, a, b.scratch, output: output, rows: batch.tokens.count,
-        positions: first, rotary: rotary
+        packed.layers[layer], linears, a, b.scratch, output: output, RowPositions(positions, table: table)
       ) { attend(a) }
     }
   }
@@ -155,8 +152,8 @@ public final class TrainingPass {
   }
 }
 
-/// Where each parameter's gradient goes; the norms and biases that adapters leave as they are share a sink nobody
-/// reads.
+/// Where each parameter's gradient goes. The norms and biases that are not trained beside adapters share a sink that is
+/// never read.
 private struct GradientPlaces {
   private let table: ParameterTable
   private let gradients: FloatBuffer?
@@ -183,8 +180,8 @@ final class TrainingBuffers {
   let rows: Int
   let layers: [LayerActivations]
   let scratch: LayerScratch
-  /// [N, C]: the last layer's output; its norm; [N]: one over its root mean square.
-  let final, hidden, finalScale: Pointer
+  /// [N, C]: the last layer's output; its norm; [N]: its rstd.
+  let final, hidden, finalRstd: Pointer
   /// [N, C]: gradients of `hidden` and of the residual stream.
   let dHidden, dStream: Pointer
   /// [N, Q], [N, KV], [N, KV], [N, Q].
@@ -205,7 +202,7 @@ final class TrainingBuffers {
     scratch = parts.scratch
     final = parts.final
     hidden = parts.hidden
-    finalScale = parts.finalScale
+    finalRstd = parts.finalRstd
     dHidden = parts.backward[0]
     dStream = parts.backward[1]
     dQuery = parts.backward[2]
@@ -233,7 +230,7 @@ final class TrainingBuffers {
   private struct Parts {
     var layers: [LayerActivations] = []
     let scratch: LayerScratch
-    let final, hidden, finalScale: Pointer
+    let final, hidden, finalRstd: Pointer
     var backward: [Pointer]
 
     init(
@@ -248,7 +245,7 @@ final class TrainingBuffers {
       scratch = LayerScratch(c, rows: N, arena: &arena)
       final = keepsActivations ? arena.take(N * c.hiddenSize) : layers[0].input
       hidden = arena.take(N * c.hiddenSize)
-      finalScale = arena.take(N)
+      finalRstd = arena.take(N)
       let widths = [
         c.hiddenSize, c.hiddenSize, c.queryWidth, c.keyValueWidth, c.keyValueWidth, c.queryWidth,
         c.queryKeyNorm ? c.queryWidth : 0, c.queryKeyNorm ? c.keyValueWidth : 0,

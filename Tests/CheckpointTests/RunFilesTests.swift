@@ -208,7 +208,7 @@ struct FullDiskTests {
     Samples.failure(.io, mentions: "step-00000001", "bytes are free") {
       _ = try StepCheckpoint.write(
         run: disk.scratch("run"), step: 1, model: model, files: ModelFiles(), optimizer: nil, state: Data(),
-        keepLast: 1)
+        keeping: .init(last: 1))
     }
     Samples.failure(.io, mentions: "bytes are free") {
       try HuggingFaceFolder.write(model, files: ModelFiles(), to: disk.scratch("folder"))

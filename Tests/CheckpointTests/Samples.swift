@@ -26,12 +26,15 @@ enum Samples {
   static func configuration(
     _ architecture: ModelConfiguration.Architecture, tied: Bool = true, valueHead: Bool = false
   ) -> ModelConfiguration {
-    ModelConfiguration(
-      architecture: architecture, hiddenSize: 14, intermediateSize: 22, layerCount: 2, headCount: 3,
-      keyValueHeadCount: 1, headWidth: 6, vocabularySize: 29, contextLength: 96, ropeTheta: 12345.5,
-      ropeScaling: RotaryScaling(kind: .linear, factor: 2.5, originalContextLength: 64), tiedHead: tied,
-      valueHead: valueHead,
-      stopTokens: [3, 7], beginToken: 1)
+    var configuration = ModelConfiguration(
+      architecture: architecture, hiddenSize: 14, intermediateSize: 22, layerCount: 2,
+      heads: .init(3, keyValue: 1, width: 6), vocabularySize: 29, contextLength: 96, tiedHead: tied)
+    configuration.ropeTheta = 12345.5
+    configuration.ropeScaling = RotaryScaling(kind: .linear, factor: 2.5, originalContextLength: 64)
+    configuration.valueHead = valueHead
+    configuration.stopTokens = [3, 7]
+    configuration.beginToken = 1
+    return configuration
   }
 
   /// Random weights, with numbers among them that a careless copy or rounding would change.

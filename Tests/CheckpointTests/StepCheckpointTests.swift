@@ -33,7 +33,8 @@ struct StepCheckpointTests {
     let model = Samples.model(Samples.configuration(.qwen2), seed: UInt64(step))
     _ = try StepCheckpoint.write(
       run: run, step: step, model: model, files: Samples.files, optimizer: optimizer(model, step: step),
-      state: Data("state \(step)".utf8), keepLast: keepLast, keepEvery: keepEvery, fileBytes: fileBytes)
+      state: Data("state \(step)".utf8),
+      keeping: .init(last: keepLast, every: keepEvery), fileBytes: fileBytes)
   }
 
   private func names() throws -> [String] { try FileManager.default.names(run) }
@@ -45,8 +46,8 @@ struct StepCheckpointTests {
     let saved = optimizer(model, kind: kind, step: 12)
     let state = Data((0..<3000).map { UInt8(truncatingIfNeeded: $0) })
     let written = try StepCheckpoint.write(
-      run: run, step: 30, model: model, files: Samples.files, optimizer: saved, state: state, keepLast: 1,
-      keepEvery: 0, fileBytes: fileBytes)
+      run: run, step: 30, model: model, files: Samples.files, optimizer: saved, state: state, keeping: .init(last: 1),
+      fileBytes: fileBytes)
     #expect(written.folder == scratch("run/step-00000030") && written.step == 30)
     let fileCount = try FileManager.default.names(written.folder).count
     #expect(fileBytes > 4000 ? fileCount == 2 : fileCount > 3)
@@ -82,8 +83,8 @@ struct StepCheckpointTests {
     }
     let saved = optimizer(seed: 1)
     let written = try StepCheckpoint.write(
-      run: run, step: 4, model: model, files: Samples.files, optimizer: saved, state: Data(), keepLast: 1,
-      keepEvery: 0, fileBytes: 700)
+      run: run, step: 4, model: model, files: Samples.files, optimizer: saved, state: Data(), keeping: .init(last: 1),
+      fileBytes: 700)
     let read = LanguageModel(configuration: configuration)
     let resumed = optimizer(seed: 2)
     _ = try StepCheckpoint.open(written.folder).restore(into: read, optimizer: resumed)
@@ -122,8 +123,8 @@ struct StepCheckpointTests {
     let saved = Optimizer(settings: settings, parameterCount: model.table.trainable.count)
     for _ in 0..<3 { try update(model, saved) }
     let written = try StepCheckpoint.write(
-      run: run, step: 3, model: model, files: Samples.files, optimizer: saved, state: Data(), keepLast: 1,
-      keepEvery: 0, fileBytes: fileBytes)
+      run: run, step: 3, model: model, files: Samples.files, optimizer: saved, state: Data(), keeping: .init(last: 1),
+      fileBytes: fileBytes)
     let read = LanguageModel(configuration: configuration)
     let resumed = Optimizer(settings: settings, parameterCount: model.table.trainable.count)
     let opened = try StepCheckpoint.open(written.folder)
@@ -162,7 +163,7 @@ struct StepCheckpointTests {
       _ = try checkpoint.restore(into: model, optimizer: optimizer(model, kind: .sgd))
     }
     _ = try StepCheckpoint.write(
-      run: run, step: 4, model: model, files: ModelFiles(), optimizer: nil, state: Data(), keepLast: 2)
+      run: run, step: 4, model: model, files: ModelFiles(), optimizer: nil, state: Data(), keeping: .init(last: 2))
     let bare = try #require(try StepCheckpoint.latest(run: run) { _ in })
     #expect(try bare.restore(into: model, optimizer: nil) == Data())
     Samples.failure(.data, mentions: "no optimizer") {
@@ -239,7 +240,8 @@ struct StepCheckpointTests {
     // The same step again replaces the folder.
     let model = Samples.model(Samples.configuration(.llama))
     _ = try StepCheckpoint.write(
-      run: run, step: 9, model: model, files: ModelFiles(), optimizer: nil, state: Data("new".utf8), keepLast: 5)
+      run: run, step: 9, model: model, files: ModelFiles(), optimizer: nil, state: Data("new".utf8),
+      keeping: .init(last: 5))
     let read = LanguageModel(configuration: model.configuration)
     let newest = try #require(try StepCheckpoint.latest(run: run) { _ in })
     #expect(try newest.restore(into: read, optimizer: nil) == Data("new".utf8))

@@ -13,7 +13,7 @@ import Transformer
   private let pool = WorkerPool(threadCount: 2)
   private let model = LanguageModel(
     configuration: ModelConfiguration(
-      architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 2, vocabularySize: 300,
+      architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, heads: .init(2), vocabularySize: 300,
       contextLength: 160))
 
   init() { model.initialize(seed: 3, pool: pool) }

@@ -87,11 +87,13 @@ struct Fixture: Decodable {
     let old = hidden(inputs.old)
     let sampler = hidden(inputs.sampler)
     let extra = hidden(inputs.tokenRewards)
-    return inputs.groups.indices.map { i in
-      PolicySample(
+    return inputs.groups.indices.map { i -> PolicySample in
+      var sample = PolicySample(
         group: inputs.groups[i], reward: rewards[i], responseMask: inputs.mask[i], oldLogProbs: floats(old[i]),
         refLogProbs: nil, samplerLogProbs: floats(sampler[i]), values: floats(inputs.values[i]),
-        tokenRewards: tokenRewards ? extra[i] : nil, greedyReward: inputs.greedy[i])
+        tokenRewards: tokenRewards ? extra[i] : nil)
+      sample.greedyReward = inputs.greedy[i]
+      return sample
     }
   }
 }

@@ -20,13 +20,15 @@ import Testing
 
   private func batch(_ seed: UInt64) -> [PolicySample] {
     var numbers = Numbers(state: seed)
-    return [0, 1, 1, 2, 2, 2, 2].map { group in
+    return [0, 1, 1, 2, 2, 2, 2].map { group -> PolicySample in
       let mask = (0..<9).map { _ in numbers.next(0, 1) < 0.7 }
       func floats(_ low: Double, _ high: Double) -> [Float] { mask.map { _ in Float(numbers.next(low, high)) } }
-      return PolicySample(
+      var sample = PolicySample(
         group: group, reward: numbers.next(-1, 1), responseMask: mask, oldLogProbs: floats(-3, -0.1),
         refLogProbs: floats(-3, -0.1), samplerLogProbs: floats(-3, -0.1), values: floats(-1, 1),
-        tokenRewards: mask.map { _ in numbers.next(-0.1, 0.1) }, greedyReward: Double(group) / 4)
+        tokenRewards: mask.map { _ in numbers.next(-0.1, 0.1) })
+      sample.greedyReward = Double(group) / 4
+      return sample
     }
   }
 
@@ -115,11 +117,13 @@ import Testing
     let plain = batch(11)
     let widened = plain.map { s -> PolicySample in
       func insert<T>(_ x: [T], _ value: T) -> [T] { Array(x[0..<4]) + [value, value, value] + Array(x[4...]) }
-      return PolicySample(
+      var sample = PolicySample(
         group: s.group, reward: s.reward, responseMask: insert(s.responseMask, false),
         oldLogProbs: insert(s.oldLogProbs, .nan), refLogProbs: insert(s.refLogProbs!, .nan),
         samplerLogProbs: insert(s.samplerLogProbs!, .nan), values: insert(s.values!, .nan),
-        tokenRewards: insert(s.tokenRewards!, .nan), greedyReward: s.greedyReward)
+        tokenRewards: insert(s.tokenRewards!, .nan))
+      sample.greedyReward = s.greedyReward
+      return sample
     }
     for kind in AdvantageKind.allCases {
       let a = settings(kind).advantages(PolicyBatch(plain)).perToken
@@ -150,9 +154,11 @@ import Testing
   @Test func equalRewardsGiveExactlyNothing() {
     for reward in [0.9, 1.1, -0.1, 0.7, 1.0 / 3] {
       for n in 2...13 {
-        let samples = (0..<n).map { _ in
-          PolicySample(
-            group: 7, reward: reward, responseMask: [true, true], oldLogProbs: [-1, -1], greedyReward: reward)
+        let samples = (0..<n).map { _ -> PolicySample in
+          var sample = PolicySample(
+            group: 7, reward: reward, responseMask: [true, true], oldLogProbs: [-1, -1])
+          sample.greedyReward = reward
+          return sample
         }
         for kind in [
           AdvantageKind.grpo, .grpoBatch, .drGRPO, .rloo, .reinforcePlusPlus, .reinforcePlusPlusBaseline, .opo, .maxRL,

@@ -112,7 +112,8 @@ import Transformer
       """
     let model = LanguageModel(
       configuration: ModelConfiguration(
-        architecture: .llama, hiddenSize: 16, intermediateSize: 16, layerCount: 1, headCount: 1, vocabularySize: 128))
+        architecture: .llama, hiddenSize: 16, intermediateSize: 16, layerCount: 1, heads: .init(1), vocabularySize: 128)
+    )
     try ModelFile.write(model, files: ModelFiles(tokenizer: Data(json.utf8)), to: folder.path + "/base/model.h5")
     let page = try String(contentsOfFile: ReportWriter.write(run: folder.path), encoding: .utf8)
     #expect(page.contains("<span class=\"prompt\">t81</span>"))

@@ -16,11 +16,11 @@ enum RolloutFixtures {
 
   /// Random weights, large enough that no distribution is flat.
   static func randomModel(seed: UInt64, context: Int = 1024) -> LanguageModel {
-    let model = LanguageModel(
-      configuration: ModelConfiguration(
-        architecture: .qwen2, hiddenSize: 28, intermediateSize: 44, layerCount: 2, headCount: 4,
-        keyValueHeadCount: 2, headWidth: 10, vocabularySize: 275, contextLength: context, ropeTheta: 1000,
-        tiedHead: true, valueHead: false))
+    var configuration = ModelConfiguration(
+      architecture: .qwen2, hiddenSize: 28, intermediateSize: 44, layerCount: 2,
+      heads: .init(4, keyValue: 2, width: 10), vocabularySize: 275, contextLength: context)
+    configuration.ropeTheta = 1000
+    let model = LanguageModel(configuration: configuration)
     for parameter in model.table.parameters {
       var random = CounterRandom(seed: seed, path: [stableHash(parameter.name)])
       let isNorm = parameter.name.hasSuffix("norm.weight")
@@ -35,11 +35,11 @@ enum RolloutFixtures {
   /// A model whose next token depends on the last one alone: `next[token]`, or any at random where there is none.
   static func chainModel(_ next: [Int32: Int32], context: Int = 512) throws -> LanguageModel {
     let C = 276
-    let model = LanguageModel(
-      configuration: ModelConfiguration(
-        architecture: .llama, hiddenSize: C, intermediateSize: 16, layerCount: 1, headCount: 2,
-        keyValueHeadCount: 1, headWidth: 8, vocabularySize: 275, contextLength: context, ropeTheta: 1000,
-        tiedHead: false, valueHead: false))
+    var configuration = ModelConfiguration(
+      architecture: .llama, hiddenSize: C, intermediateSize: 16, layerCount: 1,
+      heads: .init(2, keyValue: 1, width: 8), vocabularySize: 275, contextLength: context, tiedHead: false)
+    configuration.ropeTheta = 1000
+    let model = LanguageModel(configuration: configuration)
     func fill(_ name: String, _ body: (UnsafeMutableBufferPointer<Float>) -> Void) {
       if let parameter = model.table[name] { body(model.weights[parameter.range]) }
     }

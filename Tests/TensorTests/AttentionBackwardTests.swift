@@ -16,16 +16,18 @@ import Testing
     from start: Gradients? = nil, sequences: [AttentionSequence]? = nil, pool: WorkerPool
   ) -> Gradients {
     let (out, statistics) = c.packed(query, key, value, pool: pool)
-    var dQuery = [Float](repeating: canary, count: query.count)
-    var dKey = start?.dKey ?? [Float](repeating: 0, count: key.count)
-    var dValue = start?.dValue ?? [Float](repeating: 0, count: value.count)
-    attentionBackward(
-      dQuery: &dQuery, dQueryStride: c.queryStride, dKey: &dKey, dKeyStride: c.keyStride, dValue: &dValue,
-      dValueStride: c.keyStride, dOut: dOut, dOutStride: c.queryStride, out: out, outStride: c.queryStride,
-      query: query, queryStride: c.queryStride, key: key, keyStride: c.keyStride, value: value,
-      valueStride: c.keyStride, statistics: statistics, sequences: sequences ?? c.sequences, shape: c.shape,
-      scratch: AttentionScratch(), pool: pool)
-    return Gradients(dQuery: dQuery, dKey: dKey, dValue: dValue)
+    return lending { lend in
+      let gradients = AttentionGradients(
+        query: c.wide([Float](repeating: canary, count: query.count), lend),
+        key: c.narrow(start?.dKey ?? [Float](repeating: 0, count: key.count), lend),
+        value: c.narrow(start?.dValue ?? [Float](repeating: 0, count: value.count), lend))
+      attentionBackward(
+        gradients, dOut: Rows(c.wide(dOut, lend)), out: Rows(c.wide(out, lend)), statistics: statistics,
+        c.inputs(query, key, value, lend), sequences: sequences ?? c.sequences, scratch: AttentionScratch(), pool: pool)
+      return Gradients(
+        dQuery: lend.contents(gradients.query), dKey: lend.contents(gradients.key),
+        dValue: lend.contents(gradients.value))
+    }
   }
 
   static func cotangent(_ c: AttentionCase) -> [Float] { randomFloats(c.rows * c.queryStride, 55) }
@@ -99,24 +101,27 @@ import Testing
         start += length
         return AttentionSequence(rows: start - length..<start)
       }
-      var out = [Float](repeating: 0, count: rows * Q)
       var statistics = [Float](repeating: 0, count: rows * f.heads * 2)
       let scratch = AttentionScratch()
-      attention(
-        &out, outStride: Q, query: f.query, queryStride: Q, key: f.key, keyStride: KV, value: f.value, valueStride: KV,
-        sequences: sequences, shape: shape, statistics: &statistics, scratch: scratch, pool: Self.pools[1])
-      expectClose(out, f.out, 2e-6, "out")
-      var dQuery = [Float](repeating: 0, count: rows * Q)
-      var dKey = [Float](repeating: 0, count: rows * KV)
-      var dValue = dKey
-      attentionBackward(
-        dQuery: &dQuery, dQueryStride: Q, dKey: &dKey, dKeyStride: KV, dValue: &dValue, dValueStride: KV, dOut: f.dOut,
-        dOutStride: Q, out: out, outStride: Q, query: f.query, queryStride: Q, key: f.key, keyStride: KV,
-        value: f.value, valueStride: KV, statistics: statistics, sequences: sequences, shape: shape, scratch: scratch,
-        pool: Self.pools[1])
-      expectClose(dQuery, f.dQuery, 4e-6, "dQuery")
-      expectClose(dKey, f.dKey, 4e-6, "dKey")
-      expectClose(dValue, f.dValue, 4e-6, "dValue")
+      lending { lend in
+        let inputs = AttentionInputs(
+          query: lend.rows(f.query, width: Q), key: lend.rows(f.key, width: KV), value: lend.rows(f.value, width: KV),
+          shape: shape)
+        func zeros(_ width: Int) -> MutableRows {
+          lend.mutable([Float](repeating: 0, count: rows * width), width: width)
+        }
+        let out = zeros(Q)
+        attention(
+          out, inputs, sequences: sequences, statistics: &statistics, scratch: scratch, pool: Self.pools[1])
+        expectClose(lend.contents(out), f.out, 2e-6, "out")
+        let gradients = AttentionGradients(query: zeros(Q), key: zeros(KV), value: zeros(KV))
+        attentionBackward(
+          gradients, dOut: lend.rows(f.dOut, width: Q), out: Rows(out), statistics: statistics, inputs,
+          sequences: sequences, scratch: scratch, pool: Self.pools[1])
+        expectClose(lend.contents(gradients.query), f.dQuery, 4e-6, "dQuery")
+        expectClose(lend.contents(gradients.key), f.dKey, 4e-6, "dKey")
+        expectClose(lend.contents(gradients.value), f.dValue, 4e-6, "dValue")
+      }
     }
   }
 

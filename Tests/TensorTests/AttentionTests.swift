@@ -26,13 +26,25 @@ struct AttentionCase: CustomTestStringConvertible, Sendable {
   func packed(
     _ query: [Float], _ key: [Float], _ value: [Float], pool: WorkerPool
   ) -> (out: [Float], statistics: [Float]) {
-    var out = [Float](repeating: canary, count: rows * queryStride)
     var statistics = [Float](repeating: canary, count: rows * heads * 2)
-    attention(
-      &out, outStride: queryStride, query: query, queryStride: queryStride, key: key, keyStride: keyStride,
-      value: value, valueStride: keyStride, sequences: sequences, shape: shape, statistics: &statistics,
-      scratch: AttentionScratch(), pool: pool)
-    return (out, statistics)
+    return lending { lend in
+      let out = wide([Float](repeating: canary, count: rows * queryStride), lend)
+      attention(
+        out, inputs(query, key, value, lend), sequences: sequences, statistics: &statistics,
+        scratch: AttentionScratch(), pool: pool)
+      return (lend.contents(out), statistics)
+    }
+  }
+
+  func wide(_ values: [Float], _ lend: Lender) -> MutableRows {
+    lend.mutable(values, width: heads * width, stride: queryStride)
+  }
+  func narrow(_ values: [Float], _ lend: Lender) -> MutableRows {
+    lend.mutable(values, width: keyHeads * width, stride: keyStride)
+  }
+  func inputs(_ query: [Float], _ key: [Float], _ value: [Float], _ lend: Lender) -> AttentionInputs {
+    AttentionInputs(
+      query: Rows(wide(query, lend)), key: Rows(narrow(key, lend)), value: Rows(narrow(value, lend)), shape: shape)
   }
 }
 
@@ -121,7 +133,9 @@ final class StoredPages {
   @Test(arguments: cases, [1, 7, 64]) func decodingAndPrefillHaveTheBitsOfTraining(c: AttentionCase, chunk: Int) {
     let (query, key, value) = (c.query, c.key, c.value)
     let expected = c.packed(query, key, value, pool: Self.pools[0])
-    var out = [Float](repeating: canary, count: c.rows * c.queryStride)
+    let lender = Lender()
+    let out = c.wide([Float](repeating: canary, count: c.rows * c.queryStride), lender)
+    let queries = Rows(c.wide(query, lender))
     var statistics = [Float](repeating: canary, count: c.rows * c.heads * 2)
     let scratch = AttentionScratch()
     for sequence in c.sequences.map(\.rows) {
@@ -140,13 +154,13 @@ final class StoredPages {
           }
           let span = AttentionSpan(rows: start..<end, firstPosition: start - sequence.lowerBound, store: store)
           attention(
-            &out, outStride: c.queryStride, query: query, queryStride: c.queryStride, spans: [span], shape: c.shape,
-            statistics: &statistics, scratch: scratch, pool: Self.pools[1])
+            out, query: queries, spans: [span], shape: c.shape, statistics: &statistics, scratch: scratch,
+            pool: Self.pools[1])
           start = end
         }
       }
     }
-    #expect(bits(out) == bits(expected.out))
+    #expect(bits(lender.contents(out)) == bits(expected.out))
     #expect(bits(statistics) == bits(expected.statistics))
   }
 

@@ -27,10 +27,11 @@ import Testing
       #expect(table.areBFloat16(weight, count: weight.count, pool: pool) == narrow)
       let packed = table.packWeights(
         weight, outputs: outputs, inputs: inputs, into: room.pointer, narrow: narrow, pool: pool)
-      var y = [Float](repeating: 0, count: rows * outputs)
-      table.linear(
-        &y, yStride: outputs, x: x, xStride: inputs, rows: rows, weights: packed, bias: bias, pool: pool)
-      out += y + room.contents
+      lending { lend in
+        let y = lend.mutable([Float](repeating: 0, count: rows * outputs), width: outputs)
+        table.linear(y, lend.rows(x, width: inputs), weights: packed, bias: bias, pool: pool)
+        out += lend.contents(y) + room.contents
+      }
     }
   }
 
@@ -40,16 +41,17 @@ import Testing
     let (dY, x) = (numbers(rows * outputs), numbers(rows * inputs, seed: 2))
     let weight = numbers(outputs * inputs, seed: 3)
     same { table, out in
-      var (dX, dW) = (numbers(rows * inputs, seed: 4), numbers(outputs * inputs, seed: 5))
-      var dBias = numbers(outputs, seed: 6)
-      table.linearBackwardInput(
-        &dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
-        accumulate: true, mode: .exact, pool: pool)
-      table.linearBackwardWeight(
-        &dW, dY: dY, dYStride: outputs, x: x, xStride: inputs, rows: rows, outputs: outputs, inputs: inputs,
-        mode: .exact, pool: pool)
-      table.biasBackward(&dBias, dY: dY, dYStride: outputs, rows: rows, outputs: outputs, pool: pool)
-      out += dX + dW + dBias
+      lending { lend in
+        let dX = lend.mutable(numbers(rows * inputs, seed: 4), width: inputs)
+        let dW = lend.mutable(numbers(outputs * inputs, seed: 5), width: inputs)
+        var dBias = numbers(outputs, seed: 6)
+        let dY = lend.rows(dY, width: outputs)
+        table.linearBackwardInput(
+          dX, dY: dY, weight: lend.rows(weight, width: inputs), accumulate: true, mode: .exact, pool: pool)
+        table.linearBackwardWeight(dW, dY: dY, x: lend.rows(x, width: inputs), mode: .exact, pool: pool)
+        table.biasBackward(&dBias, dY: dY, pool: pool)
+        out += lend.contents(dX) + lend.contents(dW) + dBias
+      }
     }
   }
 
@@ -65,18 +67,23 @@ import Testing
     let (key, value) = (numbers(rows * narrow, seed: 3), numbers(rows * narrow, seed: 4))
     same { table, out in
       let scratch = AttentionScratch()
-      var (y, dQuery) = ([Float](repeating: 0, count: rows * wide), [Float](repeating: 0, count: rows * wide))
       var statistics = [Float](repeating: 0, count: rows * 12)
-      var (dKey, dValue) = (numbers(rows * narrow, seed: 5), numbers(rows * narrow, seed: 6))
-      table.attention(
-        &y, outStride: wide, query: query, queryStride: wide, key: key, keyStride: narrow, value: value,
-        valueStride: narrow, sequences: sequences, shape: shape, statistics: &statistics, scratch: scratch, pool: pool)
-      table.attentionBackward(
-        dQuery: &dQuery, dQueryStride: wide, dKey: &dKey, dKeyStride: narrow, dValue: &dValue, dValueStride: narrow,
-        dOut: dOut, dOutStride: wide, out: y, outStride: wide, query: query, queryStride: wide, key: key,
-        keyStride: narrow, value: value, valueStride: narrow, statistics: statistics, sequences: sequences,
-        shape: shape, scratch: scratch, pool: pool)
-      out += y + statistics + dQuery + dKey + dValue
+      lending { lend in
+        func zeros() -> MutableRows { lend.mutable([Float](repeating: 0, count: rows * wide), width: wide) }
+        let y = zeros()
+        let inputs = AttentionInputs(
+          query: lend.rows(query, width: wide), key: lend.rows(key, width: narrow),
+          value: lend.rows(value, width: narrow), shape: shape)
+        let gradients = AttentionGradients(
+          query: zeros(), key: lend.mutable(numbers(rows * narrow, seed: 5), width: narrow),
+          value: lend.mutable(numbers(rows * narrow, seed: 6), width: narrow))
+        table.attention(y, inputs, sequences: sequences, statistics: &statistics, scratch: scratch, pool: pool)
+        table.attentionBackward(
+          gradients, dOut: lend.rows(dOut, width: wide), out: Rows(y), statistics: statistics, inputs,
+          sequences: sequences, scratch: scratch, pool: pool)
+        out += lend.contents(y) + statistics
+        out += lend.contents(gradients.query) + lend.contents(gradients.key) + lend.contents(gradients.value)
+      }
     }
   }
 
@@ -106,48 +113,45 @@ import Testing
         AttentionSpan(rows: $0..<$0 + 1, firstPosition: length - 1 - 3 * $0, store: store)
       }
       same { table, out in
-        var y = [Float](repeating: 0, count: spanCount * 96)
-        table.attention(
-          &y, outStride: 96, query: query, queryStride: 96, spans: spans, shape: shape, statistics: nil,
-          scratch: AttentionScratch(), pool: pool)
-        out += y
+        lending { lend in
+          let y = lend.mutable([Float](repeating: 0, count: spanCount * 96), width: 96)
+          table.attention(
+            y, query: lend.rows(query, width: 96), spans: spans, shape: shape, statistics: nil,
+            scratch: AttentionScratch(), pool: pool)
+          out += lend.contents(y)
+        }
       }
     }
   }
 
   @Test(arguments: [5, 16, 70])
   func rowsOfActivations(width: Int) {
-    let (rows, heads, D) = (3, 2, 20)
-    let (x, weight, gate) = (numbers(rows * width), numbers(width, seed: 2), numbers(rows * width, seed: 3))
+    let (rowCount, heads, D) = (3, 2, 20)
+    let (x, weight, gate) = (numbers(rowCount * width), numbers(width, seed: 2), numbers(rowCount * width, seed: 3))
     let positions: [Int32] = [0, 7, 300]
     let table = RotaryTable(headWidth: D, theta: 10_000, scaling: nil, capacity: 301)
     same { kernels, out in
-      var (y, rstd, dX, dWeight) = (x, [Float](repeating: 0, count: rows), gate, weight)
-      kernels.rmsNorm(
-        &y, yStride: width, x: x, xStride: width, weight: weight, rows: rows, groups: 1, width: width, epsilon: 1e-6,
-        rstd: &rstd, pool: pool)
-      kernels.rmsNormBackward(
-        dX: &dX, dXStride: width, dWeight: &dWeight, dY: gate, dYStride: width, x: x, xStride: width, weight: weight,
-        rstd: rstd, rows: rows, groups: 1, width: width, pool: pool)
-      out += y + rstd + dX + dWeight
-      var (turned, back) = (numbers(rows * heads * D, seed: 4), numbers(rows * heads * D, seed: 5))
-      kernels.rotary(
-        &turned, rowStride: heads * D, rows: rows, heads: heads, positions: positions, table: table, backwards: false,
-        pool: pool)
-      kernels.rotary(
-        &back, rowStride: heads * D, rows: rows, heads: heads, positions: positions, table: table, backwards: true,
-        pool: pool)
-      out += turned + back
-      var (dGate, dUp) = (x, x)
-      kernels.swiGLU(
-        &y, yStride: width, gate: gate, gateStride: width, up: x, upStride: width, rows: rows, width: width, pool: pool)
-      kernels.swiGLUBackward(
-        dGate: &dGate, dGateStride: width, dUp: &dUp, dUpStride: width, dY: y, dYStride: width, gate: gate,
-        gateStride: width, up: x, upStride: width, rows: rows, width: width, pool: pool)
-      out += y + dGate + dUp
-      kernels.addRows(&y, yStride: width, x: x, xStride: width, rows: rows, width: width, pool: pool)
-      kernels.addProduct(&y, 0.3, gate, count: rows * width)
-      out += y
+      lending { lend in
+        func rows(_ values: [Float]) -> MutableRows { lend.mutable(values, width: width) }
+        let (y, dX, x, gate) = (rows(x), rows(gate), Rows(rows(x)), Rows(rows(gate)))
+        var (rstd, dWeight) = ([Float](repeating: 0, count: rowCount), weight)
+        kernels.rmsNorm(y, x, weight: weight, groups: 1, epsilon: 1e-6, rstd: &rstd, pool: pool)
+        kernels.rmsNormBackward(
+          dX: dX, dWeight: &dWeight, dY: gate, x: x, weight: weight, rstd: rstd, groups: 1, pool: pool)
+        out += lend.contents(y) + rstd + lend.contents(dX) + dWeight
+        for (seed, backwards) in [(UInt64(4), false), (5, true)] {
+          let turned = lend.mutable(numbers(rowCount * heads * D, seed: seed), width: heads * D)
+          kernels.rotary(turned, positions: positions, table: table, backwards: backwards, pool: pool)
+          out += lend.contents(turned)
+        }
+        let (dGate, dUp) = (rows(numbers(rowCount * width)), rows(numbers(rowCount * width)))
+        kernels.swiGLU(y, gate: gate, up: x, pool: pool)
+        kernels.swiGLUBackward(dGate: dGate, dUp: dUp, dY: Rows(y), gate: gate, up: x, pool: pool)
+        out += lend.contents(y) + lend.contents(dGate) + lend.contents(dUp)
+        kernels.addRows(y, x, pool: pool)
+        kernels.addProduct(y.pointer, 0.3, gate.pointer, count: rowCount * width)
+        out += lend.contents(y)
+      }
     }
   }
 

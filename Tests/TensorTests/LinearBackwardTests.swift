@@ -34,44 +34,47 @@ import Testing
     }
 
     func inputGradient(accumulate: Bool, mode: MatmulMode, pool: WorkerPool) -> [Float] {
-      var result = dX
-      result.withUnsafeMutableBufferPointer {
+      lending { lend in
+        let result = mutableDX(lend)
         linearBackwardInput(
-          $0.baseAddress!, dXStride: dXStride, dY: dY, dYStride: dYStride, rows: c.rows, weight: weight,
-          outputs: c.outputs, inputs: c.inputs, accumulate: accumulate, mode: mode, pool: pool)
+          result, dY: rowsOfDY(lend), weight: lend.rows(weight, width: c.inputs), accumulate: accumulate, mode: mode,
+          pool: pool)
+        return lend.contents(result)
       }
-      return result
     }
 
     func weightGradient(mode: MatmulMode, pool: WorkerPool, cuts: [Int] = []) -> [Float] {
-      var result = dW
-      let ends = cuts + [c.rows]
-      var start = 0
-      result.withUnsafeMutableBufferPointer { target in
-        dY.withUnsafeBufferPointer { dY in
-          x.withUnsafeBufferPointer { x in
-            for end in ends {
-              linearBackwardWeight(
-                target.baseAddress!, dY: dY.baseAddress! + start * dYStride, dYStride: dYStride,
-                x: x.baseAddress! + start * xStride, xStride: xStride, rows: end - start, outputs: c.outputs,
-                inputs: c.inputs, mode: mode, pool: pool)
-              start = end
-            }
-          }
+      lending { lend in
+        let result = lend.mutable(dW, width: c.inputs)
+        let (dY, x) = (rowsOfDY(lend), rowsOfX(lend))
+        func part(_ rows: Rows, _ range: Range<Int>) -> Rows {
+          Rows(rows[range.lowerBound], count: range.count, width: rows.width, stride: rows.stride)
         }
+        var start = 0
+        for end in cuts + [c.rows] {
+          linearBackwardWeight(
+            result, dY: part(dY, start..<end), x: part(x, start..<end), mode: mode, pool: pool)
+          start = end
+        }
+        return lend.contents(result)
       }
-      return result
     }
+
+    func mutableDX(_ lend: Lender) -> MutableRows { lend.mutable(dX, width: c.inputs, stride: dXStride) }
+    func rowsOfDY(_ lend: Lender) -> Rows { lend.rows(dY, width: c.outputs, stride: dYStride) }
+    func rowsOfX(_ lend: Lender) -> Rows { lend.rows(x, width: c.inputs, stride: xStride) }
   }
 
   @Test(arguments: cases) func exactInputGradientEqualsItsChain(c: LinearTests.Case) {
     let operands = Operands(c)
     for accumulate in [false, true] {
       // What lies between the rows must stay as it was, so whole arrays are compared.
-      var expected = operands.dX
-      linearBackwardInputNaive(
-        &expected, dXStride: operands.dXStride, dY: operands.dY, dYStride: operands.dYStride, rows: c.rows,
-        weight: operands.weight, outputs: c.outputs, inputs: c.inputs, accumulate: accumulate)
+      let expected = lending { lend in
+        let dX = operands.mutableDX(lend)
+        linearBackwardInputNaive(
+          dX, dY: operands.rowsOfDY(lend), weight: lend.rows(operands.weight, width: c.inputs), accumulate: accumulate)
+        return lend.contents(dX)
+      }
       #expect(expected.allSatisfy { $0.isFinite })
       for pool in LinearTests.pools {
         let dX = operands.inputGradient(accumulate: accumulate, mode: .exact, pool: pool)
@@ -82,10 +85,11 @@ import Testing
 
   @Test(arguments: cases) func exactWeightGradientEqualsItsChain(c: LinearTests.Case) {
     let operands = Operands(c)
-    var expected = operands.dW
-    linearBackwardWeightNaive(
-      &expected, dY: operands.dY, dYStride: operands.dYStride, x: operands.x, xStride: operands.xStride, rows: c.rows,
-      outputs: c.outputs, inputs: c.inputs)
+    let expected = lending { lend in
+      let dW = lend.mutable(operands.dW, width: c.inputs)
+      linearBackwardWeightNaive(dW, dY: operands.rowsOfDY(lend), x: operands.rowsOfX(lend))
+      return lend.contents(dW)
+    }
     #expect(expected.allSatisfy { $0.isFinite })
     for pool in LinearTests.pools {
       #expect(
@@ -132,11 +136,13 @@ import Testing
     let (rows, outputs, inputs) = (3, 32_800, 1100)
     let (dY, weight) = (randomFloats(rows * outputs, 11), randomFloats(outputs * inputs, 13))
     func inputGradient(_ mode: MatmulMode, _ pool: WorkerPool) -> [Float] {
-      var dX = [Float](repeating: canary, count: rows * inputs)
-      linearBackwardInput(
-        &dX, dXStride: inputs, dY: dY, dYStride: outputs, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
-        accumulate: false, mode: mode, pool: pool)
-      return dX
+      lending { lend in
+        let dX = lend.mutable([Float](repeating: canary, count: rows * inputs), width: inputs)
+        linearBackwardInput(
+          dX, dY: lend.rows(dY, width: outputs), weight: lend.rows(weight, width: inputs), accumulate: false,
+          mode: mode, pool: pool)
+        return lend.contents(dX)
+      }
     }
     let exact = inputGradient(.exact, LinearTests.pools[0])
     let first = inputGradient(.mixed, LinearTests.pools[0])
@@ -149,14 +155,16 @@ import Testing
     let (x, weight, bias) = (
       randomFloats(c.rows * c.inputs, 1), randomFloats(c.outputs * c.inputs, 2), randomFloats(c.outputs, 3)
     )
-    var expected = [Float](repeating: 0, count: c.rows * c.outputs)
-    linearNaive(
-      &expected, yStride: c.outputs, x: x, xStride: c.inputs, rows: c.rows, weight: weight, outputs: c.outputs,
-      inputs: c.inputs, bias: bias)
-    var y = [Float](repeating: canary, count: c.rows * c.outputs)
-    linearBLAS(
-      &y, yStride: c.outputs, x: x, xStride: c.inputs, rows: c.rows, weight: weight, outputs: c.outputs,
-      inputs: c.inputs, bias: bias, pool: LinearTests.pools[1])
+    let (expected, y) = lending { lend in
+      let (x, weight) = (lend.rows(x, width: c.inputs), lend.rows(weight, width: c.inputs))
+      let (expected, y) = (
+        lend.mutable([Float](repeating: 0, count: c.rows * c.outputs), width: c.outputs),
+        lend.mutable([Float](repeating: canary, count: c.rows * c.outputs), width: c.outputs)
+      )
+      linearNaive(expected, x, weight: weight, bias: bias)
+      linearBLAS(y, x, weight: weight, bias: bias, pool: LinearTests.pools[1])
+      return (lend.contents(expected), lend.contents(y))
+    }
     for index in y.indices { #expect(abs(y[index] - expected[index]) <= Float(c.inputs + 1) * 0x1p-23) }
   }
 
@@ -186,18 +194,18 @@ import Testing
       down[operand][index] -= 0.5
       return loss(up[0], up[1], up[2]) - loss(down[0], down[1], down[2])
     }
-    var dX = [Float](repeating: canary, count: x.count)
-    var dW = [Float](repeating: 0, count: weight.count)
+    let lender = Lender()
+    let dXRows = lender.mutable([Float](repeating: canary, count: x.count), width: inputs)
+    let dWRows = lender.mutable([Float](repeating: 0, count: weight.count), width: inputs)
+    let dY = lender.rows(g, width: outputs)
     var dBias = [Float](repeating: 0, count: outputs)
     let pool = LinearTests.pools[1]
     for pass in 1...2 {
       linearBackwardInput(
-        &dX, dXStride: inputs, dY: g, dYStride: outputs, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
-        accumulate: false, mode: mode, pool: pool)
-      linearBackwardWeight(
-        &dW, dY: g, dYStride: outputs, x: x, xStride: inputs, rows: rows, outputs: outputs, inputs: inputs, mode: mode,
-        pool: pool)
-      biasBackward(&dBias, dY: g, dYStride: outputs, rows: rows, outputs: outputs, pool: pool)
+        dXRows, dY: dY, weight: lender.rows(weight, width: inputs), accumulate: false, mode: mode, pool: pool)
+      linearBackwardWeight(dWRows, dY: dY, x: lender.rows(x, width: inputs), mode: mode, pool: pool)
+      biasBackward(&dBias, dY: dY, pool: pool)
+      let (dX, dW) = (lender.contents(dXRows), lender.contents(dWRows))
       // dX is replaced; parameter gradients add up.
       for index in x.indices { #expect(abs(Double(dX[index]) - difference(0, index)) < 2e-6) }
       for index in weight.indices { #expect(abs(Double(dW[index]) - Double(pass) * difference(1, index)) < 4e-6) }
@@ -213,7 +221,7 @@ import Testing
     for m in 0..<rows { for n in 0..<outputs { expected[n] += dY[m * stride + n] } }
     for pool in LinearTests.pools {
       var dBias = start
-      biasBackward(&dBias, dY: dY, dYStride: stride, rows: rows, outputs: outputs, pool: pool)
+      lending { biasBackward(&dBias, dY: $0.rows(dY, width: outputs, stride: stride), pool: pool) }
       #expect(bits(dBias) == bits(expected))
     }
   }

@@ -47,11 +47,10 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
       weight, outputs: c.outputs, inputs: c.inputs, into: packed.pointer, narrow: narrow, pool: pool)
     for index in packed.count - 16..<packed.count { #expect(packed[index].bitPattern == canary.bitPattern) }
     let yStride = c.outputs + 5
-    var y = [Float](repeating: canary, count: c.rows * yStride)
-    y.withUnsafeMutableBufferPointer {
-      linear(
-        $0.baseAddress!, yStride: yStride, x: x, xStride: xStride, rows: c.rows, weights: weights, bias: bias,
-        pool: pool)
+    let y = lending { lend in
+      let y = lend.mutable([Float](repeating: canary, count: c.rows * yStride), width: c.outputs, stride: yStride)
+      linear(y, lend.rows(x, width: c.inputs, stride: xStride), weights: weights, bias: bias, pool: pool)
+      return lend.contents(y)
     }
     var result: [Float] = []
     for row in 0..<c.rows {
@@ -59,6 +58,15 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
       #expect(y[row * yStride + c.outputs..<(row + 1) * yStride].allSatisfy { $0.bitPattern == canary.bitPattern })
     }
     return result
+  }
+
+  static func naive(_ x: [Float], xStride: Int, _ weight: [Float], _ bias: [Float]?, _ c: Case) -> [Float] {
+    lending { lend in
+      let y = lend.mutable([Float](repeating: 0, count: c.rows * c.outputs), width: c.outputs)
+      linearNaive(
+        y, lend.rows(x, width: c.inputs, stride: xStride), weight: lend.rows(weight, width: c.inputs), bias: bias)
+      return lend.contents(y)
+    }
   }
 
   /// Weights that are bfloat16 numbers, held in 16 bits: the same products.
@@ -94,10 +102,7 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
     let x = randomFloats(c.rows * xStride, 1)
     let weight = randomFloats(c.outputs * c.inputs, 2)
     for bias in [nil, randomFloats(c.outputs, 3)] {
-      var expected = [Float](repeating: 0, count: c.rows * c.outputs)
-      linearNaive(
-        &expected, yStride: c.outputs, x: x, xStride: xStride, rows: c.rows, weight: weight, outputs: c.outputs,
-        inputs: c.inputs, bias: bias)
+      let expected = Self.naive(x, xStride: xStride, weight, bias, c)
       #expect(expected.allSatisfy { $0.isFinite })
       for pool in LinearTests.pools {
         let y = LinearTests.product(x, xStride: xStride, weight, bias, c, pool: pool)
@@ -112,10 +117,7 @@ func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
     let (x, weight, bias) = (
       randomFloats(rows * inputs, 1), randomFloats(outputs * inputs, 2), randomFloats(outputs, 3)
     )
-    var y = [Float](repeating: 0, count: rows * outputs)
-    linearNaive(
-      &y, yStride: outputs, x: x, xStride: inputs, rows: rows, weight: weight, outputs: outputs, inputs: inputs,
-      bias: bias)
+    let y = Self.naive(x, xStride: inputs, weight, bias, Case(rows: rows, outputs: outputs, inputs: inputs))
     for m in 0..<rows {
       for n in 0..<outputs {
         var sum = Double(bias[n])

@@ -21,9 +21,11 @@ import Testing
       let steps: [Step]
 
       var settings: OptimizerSettings {
-        OptimizerSettings(
-          kind: kind, learningRate: learning_rate, betas: betas, eps: eps, weightDecay: weight_decay,
+        var settings = OptimizerSettings(
+          kind: kind, learningRate: learning_rate, betas: betas, weightDecay: weight_decay,
           maxGradNorm: max_grad_norm, warmupSteps: warmup_steps, schedule: schedule)
+        settings.eps = eps
+        return settings
       }
     }
     struct Orthogonal: Decodable {
@@ -138,7 +140,8 @@ import Testing
   }
 
   @Test func schedulesStartAndEndWhereTheySay() {
-    var settings = OptimizerSettings(learningRate: 2, warmupSteps: 4, schedule: .cosine, minLearningRateRatio: 0.1)
+    var settings = OptimizerSettings(learningRate: 2, warmupSteps: 4, schedule: .cosine)
+    settings.minLearningRateRatio = 0.1
     #expect((1...4).map { settings.learningRate(step: $0, of: 14) } == [0.5, 1, 1.5, 2])
     #expect(settings.learningRate(step: 5, of: 14) == 2)
     #expect(abs(settings.learningRate(step: 10, of: 14) - 1.1) < 1e-15)
@@ -157,11 +160,12 @@ import Testing
        "warmup_steps": 7, "schedule": "linear", "min_learning_rate_ratio": 0.25, "state": "fp32"}
       """
     let settings = try JSONDecoder().decode(OptimizerSettings.self, from: Data(text.utf8))
-    #expect(
-      settings
-        == OptimizerSettings(
-          kind: .sgd, learningRate: 0.5, betas: [0.8, 0.9], eps: 1e-6, weightDecay: 0.1, maxGradNorm: 0, warmupSteps: 7,
-          schedule: .linear, minLearningRateRatio: 0.25))
+    var expected = OptimizerSettings(
+      kind: .sgd, learningRate: 0.5, betas: [0.8, 0.9], weightDecay: 0.1, maxGradNorm: 0, warmupSteps: 7,
+      schedule: .linear)
+    expected.eps = 1e-6
+    expected.minLearningRateRatio = 0.25
+    #expect(settings == expected)
     #expect(try JSONDecoder().decode(OptimizerSettings.self, from: JSONEncoder().encode(settings)) == settings)
     try settings.validate()
     var bad = settings

@@ -10,6 +10,10 @@ import Testing
     var testDescription: String { "\(rows) rows of \(groups) x \(width)" }
     var stride: Int { groups * width + 4 }
     var count: Int { rows * stride }
+
+    func lent(_ values: [Float], _ lend: Lender) -> MutableRows {
+      lend.mutable(values, width: groups * width, stride: stride)
+    }
   }
   static let cases = [
     Case(rows: 1, groups: 1, width: 1), Case(rows: 3, groups: 1, width: 15), Case(rows: 4, groups: 1, width: 16),
@@ -18,12 +22,13 @@ import Testing
   ]
 
   static func forward(_ c: Case, _ x: [Float], _ weight: [Float], pool: WorkerPool) -> (y: [Float], rstd: [Float]) {
-    var y = [Float](repeating: canary, count: c.count)
     var rstd = [Float](repeating: canary, count: c.rows * c.groups)
-    rmsNorm(
-      &y, yStride: c.stride, x: x, xStride: c.stride, weight: weight, rows: c.rows, groups: c.groups, width: c.width,
-      epsilon: 1e-5, rstd: &rstd, pool: pool)
-    return (y, rstd)
+    return lending { lend in
+      let y = c.lent([Float](repeating: canary, count: c.count), lend)
+      rmsNorm(
+        y, Rows(c.lent(x, lend)), weight: weight, groups: c.groups, epsilon: 1e-5, rstd: &rstd, pool: pool)
+      return (lend.contents(y), rstd)
+    }
   }
 
   @Test(arguments: cases) func equalsTheTwinWhateverTheThreads(c: Case) {
@@ -36,7 +41,7 @@ import Testing
           let start = row * c.stride + group * c.width
           let twin = scalarRMSNorm(Array(x[start..<start + c.width]), weight: weight, epsilon: 1e-5)
           #expect(bits(Array(y[start..<start + c.width])) == bits(twin.y), "row \(row)")
-          #expect(rstd[row * c.groups + group] == twin.reciprocal)
+          #expect(rstd[row * c.groups + group] == twin.rstd)
         }
         let gap = y[row * c.stride + c.groups * c.width..<(row + 1) * c.stride]
         #expect(gap.allSatisfy { $0.bitPattern == canary.bitPattern })
@@ -49,20 +54,22 @@ import Testing
     let weight = randomFloats(c.width, 64)
     let rstd = Self.forward(c, x, weight, pool: Self.pools[0]).rstd
     func backward(_ rows: [Range<Int>], pool: WorkerPool) -> (dX: [Float], dWeight: [Float]) {
-      var dX = [Float](repeating: 0, count: c.count)
       var dWeight = [Float](repeating: 0, count: c.width + 3)
-      for part in rows {
-        let start = part.lowerBound * c.stride
-        dX.withUnsafeMutableBufferPointer { dX in
-          rmsNormBackward(
-            dX: dX.baseAddress! + start, dXStride: c.stride, dWeight: &dWeight, dY: Array(dY[start...]),
-            dYStride: c.stride, x: Array(x[start...]), xStride: c.stride, weight: weight,
-            rstd: Array(rstd[(part.lowerBound * c.groups)...]), rows: part.count, groups: c.groups, width: c.width,
-            pool: pool)
+      return lending { lend in
+        let dX = c.lent([Float](repeating: 0, count: c.count), lend)
+        let (dY, x) = (Rows(c.lent(dY, lend)), Rows(c.lent(x, lend)))
+        func cut(_ rows: Rows, _ part: Range<Int>) -> Rows {
+          Rows(rows[part.lowerBound], count: part.count, width: rows.width, stride: rows.stride)
         }
+        for part in rows {
+          rmsNormBackward(
+            dX: MutableRows(dX[part.lowerBound], count: part.count, width: dX.width, stride: dX.stride),
+            dWeight: &dWeight, dY: cut(dY, part), x: cut(x, part), weight: weight,
+            rstd: Array(rstd[(part.lowerBound * c.groups)...]), groups: c.groups, pool: pool)
+        }
+        #expect(dWeight[c.width...].allSatisfy { $0.bitPattern == 0 })
+        return (lend.contents(dX), dWeight)
       }
-      #expect(dWeight[c.width...].allSatisfy { $0.bitPattern == 0 })
-      return (dX, dWeight)
     }
     let whole = backward([0..<c.rows], pool: Self.pools[0])
     for pool in Self.pools {
@@ -83,38 +90,46 @@ import Testing
     let (x, dY) = (randomFloats(21 * width, 68), randomFloats(21 * width, 69))
     let weight = randomFloats(width, 70)
     func both(rows: Int, groups: Int) -> [[Float]] {
-      let stride = groups * width
-      var y = [Float](repeating: 0, count: x.count)
-      var rstd = [Float](repeating: 0, count: 21)
-      rmsNorm(
-        &y, yStride: stride, x: x, xStride: stride, weight: weight, rows: rows, groups: groups, width: width,
-        epsilon: 1e-5, rstd: &rstd, pool: Self.pools[1])
-      var (dX, dWeight) = (randomFloats(x.count, 71), randomFloats(width, 72))
-      rmsNormBackward(
-        dX: &dX, dXStride: stride, dWeight: &dWeight, dY: dY, dYStride: stride, x: x, xStride: stride, weight: weight,
-        rstd: rstd, rows: rows, groups: groups, width: width, pool: Self.pools[1])
-      return [y, rstd, dX, dWeight]
+      lending { lend in
+        let (x, dY) = (lend.rows(x, width: groups * width), lend.rows(dY, width: groups * width))
+        let y = lend.mutable([Float](repeating: 0, count: 21 * width), width: groups * width)
+        var rstd = [Float](repeating: 0, count: 21)
+        rmsNorm(y, x, weight: weight, groups: groups, epsilon: 1e-5, rstd: &rstd, pool: Self.pools[1])
+        let dX = lend.mutable(randomFloats(21 * width, 71), width: groups * width)
+        var dWeight = randomFloats(width, 72)
+        rmsNormBackward(
+          dX: dX, dWeight: &dWeight, dY: dY, x: x, weight: weight, rstd: rstd, groups: groups, pool: Self.pools[1])
+        #expect(x.count == rows)
+        return [lend.contents(y), rstd, lend.contents(dX), dWeight]
+      }
     }
     let found = both(rows: 7, groups: 3)
     #expect(found.joined().allSatisfy { $0.isFinite })
     #expect(found.map(bits) == both(rows: 21, groups: 1).map(bits))
   }
 
+  /// Forward and backward of rows without gaps.
+  static func both(
+    _ x: [Float], _ weight: [Float], _ dY: [Float], epsilon: Float
+  ) -> (y: [Float], dX: [Float], dWeight: [Float]) {
+    lending { lend in
+      let width = weight.count
+      let (x, dY) = (lend.rows(x, width: width), lend.rows(dY, width: width))
+      func zeros() -> MutableRows { lend.mutable([Float](repeating: 0, count: x.count * width), width: width) }
+      let (y, dX) = (zeros(), zeros())
+      var (rstd, dWeight) = ([Float](repeating: 0, count: x.count), [Float](repeating: 0, count: width))
+      rmsNorm(y, x, weight: weight, epsilon: epsilon, rstd: &rstd, pool: pools[0])
+      rmsNormBackward(dX: dX, dWeight: &dWeight, dY: dY, x: x, weight: weight, rstd: rstd, pool: pools[0])
+      return (lend.contents(y), lend.contents(dX), dWeight)
+    }
+  }
+
   @Test func agreesWithPyTorch() {
     for f in RowFixture.shared.rmsNorm {
-      var y = [Float](repeating: 0, count: f.x.count)
-      var rstd = [Float](repeating: 0, count: f.rows)
-      rmsNorm(
-        &y, yStride: f.width, x: f.x, xStride: f.width, weight: f.weight, rows: f.rows, width: f.width,
-        epsilon: f.epsilon, rstd: &rstd, pool: Self.pools[0])
-      var dX = [Float](repeating: 0, count: f.x.count)
-      var dWeight = [Float](repeating: 0, count: f.width)
-      rmsNormBackward(
-        dX: &dX, dXStride: f.width, dWeight: &dWeight, dY: f.dY, dYStride: f.width, x: f.x, xStride: f.width,
-        weight: f.weight, rstd: rstd, rows: f.rows, width: f.width, pool: Self.pools[0])
-      expectClose(y, f.y, 5e-7, "y")
-      expectClose(dX, f.dX, 1e-6, "dX")
-      expectClose(dWeight, f.dWeight, 1e-6, "dWeight")
+      let found = Self.both(f.x, f.weight, f.dY, epsilon: f.epsilon)
+      expectClose(found.y, f.y, 5e-7, "y")
+      expectClose(found.dX, f.dX, 1e-6, "dX")
+      expectClose(found.dWeight, f.dWeight, 1e-6, "dWeight")
     }
   }
 
@@ -125,15 +140,7 @@ import Testing
       let r = 1 / (x.reduce(0) { $0 + $1 * $1 } / Double(width) + 1e-5).squareRoot()
       return inner(zip(x, weight).map { $0 * r * $1 }, dY)
     }
-    var (y, rstd) = ([Float](repeating: 0, count: width), [Float](repeating: 0, count: 1))
-    rmsNorm(
-      &y, yStride: width, x: x, xStride: width, weight: weight, rows: 1, width: width, epsilon: 1e-5, rstd: &rstd,
-      pool: Self.pools[0])
-    var dX = [Float](repeating: 0, count: width)
-    var dWeight = dX
-    rmsNormBackward(
-      dX: &dX, dXStride: width, dWeight: &dWeight, dY: dY, dYStride: width, x: x, xStride: width, weight: weight,
-      rstd: rstd, rows: 1, width: width, pool: Self.pools[0])
+    let (_, dX, dWeight) = Self.both(x, weight, dY, epsilon: 1e-5)
     expectClose(dX, numericGradient(doubles(x)) { twin($0, doubles(weight)) }, 1e-6, "dX")
     expectClose(dWeight, numericGradient(doubles(weight)) { twin(doubles(x), $0) }, 1e-6, "dWeight")
   }

@@ -53,12 +53,14 @@ import Testing
       let groups = AttentionGroup.cut(spans, atMost: 48)
       #expect(groups.map(\.sharedPages) == [c.sharedPages] && groups.map(\.spans) == [0..<c.own.count])
       func run(_ spans: [AttentionSpan], threads: Int) -> (out: [UInt32], statistics: [UInt32]) {
-        var out = [Float](repeating: canary, count: c.own.count * Q)
         var statistics = [Float](repeating: canary, count: c.own.count * c.heads * 2)
-        attention(
-          &out, outStride: Q, query: query, queryStride: Q, spans: spans, shape: shape, statistics: &statistics,
-          scratch: AttentionScratch(), pool: WorkerPool(threadCount: threads))
-        return (bits(out), bits(statistics))
+        return lending { lend in
+          let out = lend.mutable([Float](repeating: canary, count: c.own.count * Q), width: Q)
+          attention(
+            out, query: lend.rows(query, width: Q), spans: spans, shape: shape, statistics: &statistics,
+            scratch: AttentionScratch(), pool: WorkerPool(threadCount: threads))
+          return (bits(lend.contents(out)), bits(statistics))
+        }
       }
       let together = run(spans, threads: 1)
       #expect(run(spans, threads: 3) == together)

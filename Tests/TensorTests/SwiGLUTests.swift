@@ -10,10 +10,13 @@ import Testing
     let gate = randomFloats(rows * stride, 70).map { $0 * 120 }
     let up = randomFloats(rows * stride, 71)
     for pool in Self.pools {
-      var y = [Float](repeating: canary, count: rows * stride)
-      swiGLU(
-        &y, yStride: stride, gate: gate, gateStride: stride, up: up, upStride: stride, rows: rows, width: width,
-        pool: pool)
+      let y = lending { lend in
+        let y = lend.mutable([Float](repeating: canary, count: rows * stride), width: width, stride: stride)
+        swiGLU(
+          y, gate: lend.rows(gate, width: width, stride: stride), up: lend.rows(up, width: width, stride: stride),
+          pool: pool)
+        return lend.contents(y)
+      }
       for index in y.indices {
         let twin = index % stride < width ? scalarSwiGLU(gate: gate[index], up: up[index]) : canary
         #expect(y[index].bitPattern == twin.bitPattern, "element \(index)")
@@ -33,23 +36,17 @@ import Testing
   @Test func agreesWithPyTorchAlsoInPlace() {
     for f in RowFixture.shared.swiGLU {
       let count = f.gate.count
-      var y = [Float](repeating: 0, count: count)
-      swiGLU(
-        &y, yStride: count, gate: f.gate, gateStride: count, up: f.up, upStride: count, rows: 1, width: count,
-        pool: Self.pools[0])
-      expectClose(y, f.y, 5e-7, "y")
-      // The gradients take the place of gate and up, as in the trainer.
-      let memory = FloatBuffer(count: 2 * count)
-      for index in 0..<count {
-        memory[index] = f.gate[index]
-        memory[count + index] = f.up[index]
+      lending { lend in
+        let y = lend.mutable([Float](repeating: 0, count: count), width: count)
+        let (gate, up) = (lend.mutable(f.gate, width: count), lend.mutable(f.up, width: count))
+        swiGLU(y, gate: Rows(gate), up: Rows(up), pool: Self.pools[0])
+        expectClose(lend.contents(y), f.y, 5e-7, "y")
+        // The gradients take the place of gate and up, as in the trainer.
+        swiGLUBackward(
+          dGate: gate, dUp: up, dY: lend.rows(f.dY, width: count), gate: Rows(gate), up: Rows(up), pool: Self.pools[0])
+        expectClose(lend.contents(gate), f.dGate, 1e-6, "dGate")
+        expectClose(lend.contents(up), f.dUp, 1e-6, "dUp")
       }
-      let (gate, up) = (memory.pointer, memory.pointer + count)
-      swiGLUBackward(
-        dGate: gate, dGateStride: count, dUp: up, dUpStride: count, dY: f.dY, dYStride: count, gate: gate,
-        gateStride: count, up: up, upStride: count, rows: 1, width: count, pool: Self.pools[0])
-      expectClose(Array(memory[0..<count]), f.dGate, 1e-6, "dGate")
-      expectClose(Array(memory[count..<2 * count]), f.dUp, 1e-6, "dUp")
     }
   }
 
@@ -60,20 +57,25 @@ import Testing
     func twin(_ gate: [Double], _ up: [Double]) -> Double {
       inner(zip(gate, up).map { $0 / (1 + exp(-$0)) * $1 }, dY)
     }
-    var dGate = [Float](repeating: canary, count: count)
-    var dUp = dGate
-    swiGLUBackward(
-      dGate: &dGate, dGateStride: count, dUp: &dUp, dUpStride: count, dY: dY, dYStride: count, gate: gate,
-      gateStride: count, up: up, upStride: count, rows: 1, width: count, pool: Self.pools[0])
-    expectClose(dGate, numericGradient(doubles(gate)) { twin($0, doubles(up)) }, 1e-6, "dGate")
-    expectClose(dUp, numericGradient(doubles(up)) { twin(doubles(gate), $0) }, 1e-6, "dUp")
+    lending { lend in
+      func rows(_ values: [Float]) -> MutableRows { lend.mutable(values, width: count) }
+      let canaries = [Float](repeating: canary, count: count)
+      let (dGate, dUp) = (rows(canaries), rows(canaries))
+      swiGLUBackward(
+        dGate: dGate, dUp: dUp, dY: Rows(rows(dY)), gate: Rows(rows(gate)), up: Rows(rows(up)), pool: Self.pools[0])
+      expectClose(lend.contents(dGate), numericGradient(doubles(gate)) { twin($0, doubles(up)) }, 1e-6, "dGate")
+      expectClose(lend.contents(dUp), numericGradient(doubles(up)) { twin(doubles(gate), $0) }, 1e-6, "dUp")
+    }
   }
 
   @Test func addRowsAddsItsRowsAlone() {
     let (rows, width, stride) = (5, 37, 41)
     let (y, x) = (randomFloats(rows * stride, 75), randomFloats(rows * stride, 76))
-    var sum = y
-    addRows(&sum, yStride: stride, x: x, xStride: stride, rows: rows, width: width, pool: Self.pools[1])
+    let sum = lending { lend in
+      let sum = lend.mutable(y, width: width, stride: stride)
+      addRows(sum, lend.rows(x, width: width, stride: stride), pool: Self.pools[1])
+      return lend.contents(sum)
+    }
     for index in y.indices {
       #expect(sum[index] == (index % stride < width ? y[index] + x[index] : y[index]), "element \(index)")
     }

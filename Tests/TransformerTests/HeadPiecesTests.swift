@@ -98,7 +98,7 @@ import Transformer
   @Test func aLargeVocabularysLogitsComeInPieces() {
     let model = RandomModels.model(
       ModelConfiguration(
-        architecture: .llama, hiddenSize: 8, intermediateSize: 8, layerCount: 1, headCount: 1, headWidth: 4,
+        architecture: .llama, hiddenSize: 8, intermediateSize: 8, layerCount: 1, heads: .init(1, width: 4),
         vocabularySize: 150_000, contextLength: 160, tiedHead: true), seed: 47)
     var random = CounterRandom(seed: 48, path: [])
     let rows = RandomModels.tokens(130, vocabulary: 150_000, random: &random).enumerated().map {

@@ -69,10 +69,10 @@ import Transformer
         with: "\"rope_parameters\": \(scaling.dropLast()), \"rope_theta\": 1000000.0}"))
     #expect(old == new)
     #expect(old.ropeTheta == 1e6)
-    #expect(
-      old.ropeScaling
-        == RotaryScaling(
-          kind: .llama3, factor: 32, originalContextLength: 8192, lowFrequencyFactor: 1, highFrequencyFactor: 4))
+    var expected = RotaryScaling(kind: .llama3, factor: 32, originalContextLength: 8192)
+    expected.lowFrequencyFactor = 1
+    expected.highFrequencyFactor = 4
+    #expect(old.ropeScaling == expected)
   }
 
   @Test(arguments: [
@@ -109,7 +109,8 @@ import Transformer
     c.valueHead = false
     c.stopTokens = [3, 9]
     c.beginToken = 1
-    c.ropeScaling = RotaryScaling(kind: .yarn, factor: 4, originalContextLength: 40, betaFast: 16)
+    c.ropeScaling = RotaryScaling(kind: .yarn, factor: 4, originalContextLength: 40)
+    c.ropeScaling?.betaFast = 16
     let back = try ModelConfiguration(huggingFaceConfig: c.huggingFaceConfig(), generationConfig: nil, path: "x")
     #expect(back == c)
     let coded = try JSONDecoder().decode(ModelConfiguration.self, from: JSONEncoder().encode(c))

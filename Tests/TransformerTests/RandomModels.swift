@@ -9,10 +9,12 @@ enum RandomModels {
   static func configuration(
     _ architecture: ModelConfiguration.Architecture, tied: Bool = true, vocabulary: Int = 41
   ) -> ModelConfiguration {
-    ModelConfiguration(
-      architecture: architecture, hiddenSize: 28, intermediateSize: 44, layerCount: 2, headCount: 4,
-      keyValueHeadCount: 2, headWidth: 10, vocabularySize: vocabulary, contextLength: 160, ropeTheta: 1000,
-      tiedHead: tied, valueHead: true)
+    var configuration = ModelConfiguration(
+      architecture: architecture, hiddenSize: 28, intermediateSize: 44, layerCount: 2,
+      heads: .init(4, keyValue: 2, width: 10), vocabularySize: vocabulary, contextLength: 160, tiedHead: tied)
+    configuration.ropeTheta = 1000
+    configuration.valueHead = true
+    return configuration
   }
 
   static func model(_ configuration: ModelConfiguration, seed: UInt64) -> LanguageModel {

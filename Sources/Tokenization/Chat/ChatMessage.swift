@@ -5,6 +5,7 @@ public struct ChatMessage: Sendable, Equatable {
   /// A JSON object.
   package let fields: JSONValue
 
+  /// A message without any other field.
   public init(role: String, content: String) {
     fields = .object([("role", JSONValue(role)), ("content", JSONValue(content))])
   }

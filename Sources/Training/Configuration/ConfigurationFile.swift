@@ -219,7 +219,7 @@ extension Configuration {
     all.model = ""
     all.refModel = ""
     var shape = ModelConfiguration(
-      architecture: .llama, hiddenSize: 2, intermediateSize: 2, layerCount: 1, headCount: 1, vocabularySize: 1)
+      architecture: .llama, hiddenSize: 2, intermediateSize: 2, layerCount: 1, heads: .init(1), vocabularySize: 1)
     shape.beginToken = 0
     all.newModel = NewModel(tokenizer: "", shape: shape)
     all.prompt.system = ""

@@ -36,9 +36,8 @@ public struct MachineSpeed: Codable, Sendable, Equatable {
     for buffer in [x, w] { for index in 0..<buffer.count { buffer.pointer[index] = Float(index % 17) * 0.01 } }
     let best = shortest(repeats: 9, within: 0.6) {
       linearBLAS(
-        y.pointer, yStride: size, x: x.pointer, xStride: size, rows: size, weight: w.pointer, outputs: size,
-        inputs: size,
-        bias: nil, pool: pool)
+        MutableRows(y.pointer, count: size, width: size), Rows(x.pointer, count: size, width: size),
+        weight: Rows(w.pointer, count: size, width: size), bias: nil, pool: pool)
     }
     return 2 * Double(size) * Double(size) * Double(size) / best / 1e9
   }

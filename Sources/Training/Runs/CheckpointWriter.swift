@@ -87,7 +87,9 @@ final class CheckpointWriter {
   private static func write(_ contents: Contents, run: String, _ configuration: Configuration) throws {
     try StepCheckpoint.write(
       run: run, step: contents.step, model: contents.model, files: contents.files, optimizer: contents.optimizer,
-      state: contents.state, keepLast: configuration.keepLast == 0 ? .max : configuration.keepLast,
-      keepEvery: configuration.keepEvery, alsoKeep: contents.best)
+      state: contents.state,
+      keeping: .init(
+        last: configuration.keepLast == 0 ? .max : configuration.keepLast, every: configuration.keepEvery,
+        also: contents.best))
   }
 }

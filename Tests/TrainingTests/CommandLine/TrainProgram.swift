@@ -78,7 +78,7 @@ struct TrainProgram {
     let count = try Tokenizer(json: json, path: "tokenizer.json").vocabularyCount
     let model = LanguageModel(
       configuration: ModelConfiguration(
-        architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
+        architecture: .qwen2, hiddenSize: 32, intermediateSize: 48, layerCount: 2, heads: .init(4, keyValue: 2),
         vocabularySize: count, contextLength: contextLength))
     model.initialize(seed: 5)
     try ModelFile.write(model, files: ModelFiles(tokenizer: json), to: file("model.h5"))

@@ -81,7 +81,7 @@ import Transformer
     try folder.write(try #require(form["tokenizer_config"]).text, "tokenizer_config.json")
     var configuration = Configuration()
     let shape = ModelConfiguration(
-      architecture: .llama, hiddenSize: 8, intermediateSize: 8, layerCount: 1, headCount: 1, vocabularySize: 1)
+      architecture: .llama, hiddenSize: 8, intermediateSize: 8, layerCount: 1, heads: .init(1), vocabularySize: 1)
     configuration.newModel = .init(tokenizer: folder.path, shape: shape)
     let begun = try configuration.resolvingDate(folder: folder.path)
     #expect(begun.prompt.date == Configuration.Prompt.today)

@@ -78,8 +78,8 @@ final class StageBench {
     let json = try Data(contentsOf: URL(fileURLWithPath: TrainProgram.root + "/configs/demo/tokenizer.json"))
     let count = try Tokenizer(json: json, path: "tokenizer.json").vocabularyCount
     var shape = ModelConfiguration(
-      architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
-      headWidth: 6, vocabularySize: count, contextLength: 256)
+      architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, heads: .init(4, keyValue: 2, width: 6),
+      vocabularySize: count, contextLength: 256)
     shape.stopTokens = stride(from: Int32(3), to: 460, by: 5).map { $0 }
     let model = LanguageModel(configuration: shape)
     model.initialize(seed: seed)

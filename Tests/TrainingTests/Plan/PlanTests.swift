@@ -9,9 +9,9 @@ import Transformer
 
 @Suite struct PlanTests {
   static let demo = ModelConfiguration(
-    architecture: .llama, hiddenSize: 192, intermediateSize: 512, layerCount: 5, headCount: 6, vocabularySize: 400)
+    architecture: .llama, hiddenSize: 192, intermediateSize: 512, layerCount: 5, heads: .init(6), vocabularySize: 400)
   static let half = ModelConfiguration(
-    architecture: .qwen2, hiddenSize: 896, intermediateSize: 4864, layerCount: 24, headCount: 14, keyValueHeadCount: 2,
+    architecture: .qwen2, hiddenSize: 896, intermediateSize: 4864, layerCount: 24, heads: .init(14, keyValue: 2),
     vocabularySize: 151_936, contextLength: 32_768)
 
   static func reinforcement(_ model: ModelConfiguration) -> PlanInput {

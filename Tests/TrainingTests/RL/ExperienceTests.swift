@@ -12,9 +12,11 @@ import Transformer
 /// Which tokens are learnt from, with what, in which order.
 @Suite struct ExperienceTests {
   private static func shape(valueHead: Bool = false) -> ModelConfiguration {
-    ModelConfiguration(
-      architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
-      headWidth: 6, vocabularySize: 1, contextLength: 64, valueHead: valueHead)
+    var shape = ModelConfiguration(
+      architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2,
+      heads: .init(4, keyValue: 2, width: 6), vocabularySize: 1, contextLength: 64)
+    shape.valueHead = valueHead
+    return shape
   }
 
   /// Seven tokens: two of the prompt, two of the model, one of a tool, one of a hint, one of the model.

@@ -10,8 +10,8 @@ import Transformer
 /// The contract's promises about training, on a tiny model.
 @Suite struct LearnerTests {
   private static let shape = ModelConfiguration(
-    architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
-    headWidth: 6, vocabularySize: 37, contextLength: 64)
+    architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, heads: .init(4, keyValue: 2, width: 6),
+    vocabularySize: 37, contextLength: 64)
 
   private func samples(_ count: Int, old: Bool) -> [LearningSample] {
     var random = CounterRandom(seed: 9, path: [1])

@@ -27,7 +27,7 @@ import Transformer
     configuration.newModel = .init(
       tokenizer: TrainProgram.root + "/configs/demo",
       shape: ModelConfiguration(
-        architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
+        architecture: .qwen2, hiddenSize: 24, intermediateSize: 40, layerCount: 2, heads: .init(4, keyValue: 2),
         vocabularySize: 1, contextLength: 64))
     configuration.steps = 100
     configuration.saveEvery = 1

@@ -50,7 +50,7 @@ import Transformer
   private func model() -> LanguageModel {
     let model = LanguageModel(
       configuration: ModelConfiguration(
-        architecture: .qwen3, hiddenSize: 8, intermediateSize: 12, layerCount: 2, headCount: 2, keyValueHeadCount: 1,
+        architecture: .qwen3, hiddenSize: 8, intermediateSize: 12, layerCount: 2, heads: .init(2, keyValue: 1),
         vocabularySize: 19, contextLength: 32))
     model.initialize(seed: 3)
     return model
@@ -77,7 +77,8 @@ import Transformer
     let (written, run) = (model(), folder.path + "/run")
     let optimizer = Optimizer(settings: OptimizerSettings(learningRate: 1e-3), parameterCount: written.weights.count)
     let step = try StepCheckpoint.write(
-      run: run, step: 4, model: written, files: files, optimizer: optimizer, state: Data("state".utf8), keepLast: 1)
+      run: run, step: 4, model: written, files: files, optimizer: optimizer, state: Data("state".utf8),
+      keeping: .init(last: 1))
     let refused = try refusals(of: step.folder + "/" + name) { _ in
       _ = try StepCheckpoint.open(step.folder).restore(into: model(), optimizer: nil)
       Issue.record("a damaged step folder was opened")
