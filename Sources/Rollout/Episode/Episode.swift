@@ -46,24 +46,32 @@ public struct Episode: Sendable, Equatable {
     }
   }
 
-  /// An executed block. `detail` and the statuses are `CallResult`'s.
+  /// An executed block, or a tool's call. `detail` and the statuses are `CallResult`'s.
   public struct Call: Codable, Sendable, Equatable {
+    /// Python, or the arguments of `tool` as a JSON object.
     public var code: String
+    /// The tool of the manifest that was called; nil (not written): the interpreter.
+    public var tool: String?
     public var status: CallResult.Status
     public var detail: String
     public var output: String
     /// Wall-clock milliseconds: the one field that differs between equal runs.
     public var ms: Double
-    public init(code: String, status: CallResult.Status, detail: String, output: String, ms: Double) {
+    public init(
+      code: String, tool: String? = nil, status: CallResult.Status, detail: String, output: String, ms: Double
+    ) {
       self.code = code
+      self.tool = tool
       self.status = status
       self.detail = detail
       self.output = output
       self.ms = ms
     }
 
-    init(code: String, result: CallResult) {
-      self.init(code: code, status: result.status, detail: result.detail, output: result.output, ms: result.ms)
+    init(_ call: ToolCall, result: CallResult) {
+      self.init(
+        code: call.code, tool: call.tool, status: result.status, detail: result.detail, output: result.output,
+        ms: result.ms)
     }
   }
 
@@ -77,6 +85,10 @@ public struct Episode: Sendable, Equatable {
     public var code: Double?
     public var format: Double?
     public var length: Double?
+    /// What `reward.command` says, with its weight.
+    public var command: Double?
+    /// What its reply names besides, as it stands there.
+    public var parts: NamedNumbers?
     public var total: Double?
     public init(
       accuracy: Double? = nil, code: Double? = nil, format: Double? = nil, length: Double? = nil, total: Double? = nil

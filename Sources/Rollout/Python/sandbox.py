@@ -148,8 +148,9 @@ def make_readonly(path):
         mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
 
 
-def private_root(readable):
-    """A root that holds `readable` (read-only), five devices, and an empty /tmp. Old root unreachable afterwards."""
+def private_root(readable, scratch=False):
+    """A root that holds `readable` (read-only), five devices, and an empty /tmp. Old root unreachable afterwards.
+    scratch: /tmp can be written to, but for what is readable below it."""
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
     os.chdir("/tmp")
@@ -158,6 +159,9 @@ def private_root(readable):
     pivot_root(b".", b"old")
     os.chdir("/")
     mount("new", "/new", None, MS_BIND | MS_REC)
+    if scratch:
+        os.mkdir("/new/tmp", 0o755)
+        mount("tmpfs", "/new/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=256m,mode=1777")
     for path in readable + DEVICES:
         bind("/old" + path, "/new" + path, path not in DEVICES)
     for name in ("tmp", "proc"):

@@ -67,6 +67,9 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var prompt = Prompt()
   public var interpreter = InterpreterSettings()
   public var reward = RewardSettings()
+  public var grader = Grading()
+  /// A file of tools that the model may call by name, in the format `tool_call`.
+  public var tools: String?
   public var hint = Hint()
   public var rejection = Rejection()
   /// Group filters of `rl`.
@@ -171,6 +174,21 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// Who says whether a response is right.
+  public struct Grading: Codable, Sendable, Equatable {
+    /// A program that does, in place of the comparison with the gold answer; empty: none.
+    public var command: [String] = []
+    /// Seconds that it may take for one response.
+    public var timeLimit = 30.0
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case command
+      case timeLimit = "time_limit"
+    }
+  }
+
   /// Rejection fine-tuning's filter.
   public struct Rejection: Codable, Sendable, Equatable {
     public enum Filter: String, Codable, Sendable, CaseIterable {
@@ -240,7 +258,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
     case sharePrompts = "share_prompts"
-    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, hint, rejection, groups
+    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, tools, hint, rejection, groups
   }
 }
 

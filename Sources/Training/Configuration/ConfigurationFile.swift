@@ -201,6 +201,11 @@ extension Configuration {
     if case .text(let single)? = tree["rejection"]?["mix"] {
       tree.set(["rejection", "mix"], to: .list([.text(single)]))
     }
+    for section in ["reward", "grader"] {
+      if case .text(let program)? = tree[section]?["command"] {
+        tree.set([section, "command"], to: .list([.text(program)]))
+      }
+    }
     // The vocabulary is the tokenizer's: a place holder until that is read.
     if tree["new_model"]?["shape"] != nil, tree["new_model"]?["shape"]?["vocabulary_size"] == nil {
       tree.set(["new_model", "shape", "vocabulary_size"], to: .integer(1))
@@ -227,6 +232,7 @@ extension Configuration {
     all.prompt.date = ""
     all.interpreter.python = ""
     all.interpreter.tier = .T3
+    all.tools = ""
     all.hint.edits = ""
     all.hint.episodes = ""
     var tree = try ConfigurationTree(encoding: all)
@@ -304,6 +310,12 @@ extension Configuration {
       "time_limit, memory, output, output_limit and processes must be above 0")
     // A wait is counted in milliseconds, in 32 bits.
     try require(interpreter.timeLimit <= 1_000_000, .interpreter, "time_limit must be at most 1000000 seconds")
+    try require(
+      (0...1e6).contains(reward.commandTimeLimit) && reward.commandTimeLimit > 0, .reward,
+      "command_time_limit \(reward.commandTimeLimit) must be a number of seconds above 0 and up to 1000000")
+    try require(
+      (0...1e6).contains(grader.timeLimit) && grader.timeLimit > 0, .grader,
+      "time_limit \(grader.timeLimit) must be a number of seconds above 0 and up to 1000000")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
     if let problem = prompt.problem { throw MartletError(.configuration, "\(path): prompt.\(problem)") }
     if let problem = loss.problems.first { throw MartletError(.configuration, "\(path): loss: \(problem)") }

@@ -29,11 +29,12 @@ final class EpisodeJournal {
     }
   }
 
-  /// A call that came back, or an episode that ended.
+  /// A call that came back, an episode that ended, or what the user's programs said of it.
   private struct Record: Codable {
     var of: Key
     var call: Episode.Call?
     var episode: Episode?
+    var judgement: Judgement?
   }
 
   /// What is lost when the process is killed while it samples.
@@ -48,6 +49,7 @@ final class EpisodeJournal {
   private var finished: [Key: Episode] = [:]
   /// What was executed for unfinished ones, in order.
   private var executed: [Key: [Episode.Call]] = [:]
+  private var judgements: [Key: Judgement] = [:]
 
   /// `journal/<name>-<step>.log`; what a run left there counts when `resume` is true, else it is removed.
   /// - Parameter model: as ``LoadedModel/identity(trained:pool:)`` gives it.
@@ -72,6 +74,7 @@ final class EpisodeJournal {
         guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
         if let episode = record.episode { finished[record.of] = episode }
         if let call = record.call { executed[record.of, default: []].append(call) }
+        if let judgement = record.judgement { judgements[record.of] = judgement }
       }
     }
   }
@@ -95,7 +98,7 @@ final class EpisodeJournal {
     return opened
   }
 
-  /// Samples what is not here yet.
+  /// Samples and judges what is not here yet.
   /// - Returns: judged episodes in the order of the requests.
   /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
@@ -108,7 +111,7 @@ final class EpisodeJournal {
     func append(_ record: Record) {
       do { try journal.append(JSONEncoder().encode(record)) } catch { failure = failure ?? error }
     }
-    let fresh = try engine.run(
+    let fresh = try engine.sampled(
       open.map { place in
         var request = requests[place]
         request.recordedCalls = executed[keys[place]] ?? []
@@ -121,7 +124,12 @@ final class EpisodeJournal {
     if let failure { throw failure }
     try journal.sync()
     for (place, episode) in zip(open, fresh) { episodes[place] = episode }
-    return try engine.judged(episodes.compactMap(\.self))
+    let judged = try engine.judged(episodes.compactMap(\.self), known: keys.map { judgements[$0] }) {
+      append(Record(of: keys[$0], judgement: $1))
+    }
+    if let failure { throw failure }
+    try journal.sync()
+    return judged
   }
 
   /// To be called when what was sampled before `step` is safe elsewhere.
@@ -129,6 +137,7 @@ final class EpisodeJournal {
     for old in steps() where old < step { unlink(path(old)) }
     finished = finished.filter { $0.key.step >= step }
     executed = executed.filter { $0.key.step >= step }
+    judgements = judgements.filter { $0.key.step >= step }
   }
 
   /// Ends the journal; its files go.

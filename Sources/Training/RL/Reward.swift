@@ -15,6 +15,12 @@ public struct RewardSettings: Codable, Sendable, Equatable {
   public var overlongBuffer: Int
   /// The punishment at the limit.
   public var overlongFactor: Double
+  /// A program whose number is added; empty: none.
+  public var command: [String] = []
+  /// Weight of that number.
+  public var commandWeight = 1.0
+  /// Seconds that the program may take for one response.
+  public var commandTimeLimit = 30.0
 
   public init(
     accuracy: Double = 1, codePenalty: Double = -0.1, withoutCode: Bool = false, formatReward: Double = 0,
@@ -35,6 +41,9 @@ public struct RewardSettings: Codable, Sendable, Equatable {
     case formatReward = "format_reward"
     case overlongBuffer = "overlong_buffer"
     case overlongFactor = "overlong_factor"
+    case command
+    case commandWeight = "command_weight"
+    case commandTimeLimit = "command_time_limit"
   }
 
   /// Absent keys have their defaults.
@@ -47,13 +56,18 @@ public struct RewardSettings: Codable, Sendable, Equatable {
     formatReward = try values.decodeIfPresent(Double.self, forKey: .formatReward) ?? normal.formatReward
     overlongBuffer = try values.decodeIfPresent(Int.self, forKey: .overlongBuffer) ?? normal.overlongBuffer
     overlongFactor = try values.decodeIfPresent(Double.self, forKey: .overlongFactor) ?? normal.overlongFactor
+    command = try values.decodeIfPresent([String].self, forKey: .command) ?? normal.command
+    commandWeight = try values.decodeIfPresent(Double.self, forKey: .commandWeight) ?? normal.commandWeight
+    commandTimeLimit = try values.decodeIfPresent(Double.self, forKey: .commandTimeLimit) ?? normal.commandTimeLimit
   }
 }
 
 extension RewardSettings {
   /// The reward's parts, each with its weight, and their sum; all nil for what cannot be scored.
-  /// - Parameter maxTokens: the limit that the overlong punishment leads up to, at least `overlongBuffer`.
-  public func reward(for episode: Episode, maxTokens: Int) -> Episode.Reward {
+  /// - Parameters:
+  ///   - maxTokens: the limit that the overlong punishment leads up to, at least `overlongBuffer`.
+  ///   - reply: what `reward.command` says of the episode; nil: there is no such program.
+  public func reward(for episode: Episode, maxTokens: Int, reply: ProgramReward? = nil) -> Episode.Reward {
     guard episode.isScorable else { return Episode.Reward() }
     var reward = Episode.Reward(accuracy: episode.verdict == .correct ? accuracy : 0)
     reward.code = codeReward(failures: episode.calls.map(\.failed), penalty: codePenalty, withoutCode: withoutCode)
@@ -62,7 +76,11 @@ extension RewardSettings {
       reward.length = overlongPenalty(
         length: episode.responseTokenCount, limit: maxTokens, buffer: overlongBuffer, factor: overlongFactor)
     }
-    let parts = [reward.accuracy, reward.code, reward.format, reward.length]
+    if let reply {
+      reward.command = commandWeight * reply.reward
+      reward.parts = reply.parts
+    }
+    let parts = [reward.accuracy, reward.code, reward.format, reward.length, reward.command]
     reward.total = parts.reduce(0) { $0 + ($1 ?? 0) }
     return reward
   }
