@@ -5,7 +5,8 @@ import sys
 
 for line in sys.stdin:
     episode = json.loads(line)
-    words = " ".join(part["text"] for part in episode["segments"] if part["author"] == "model").split()
-    reasons = min(1.0, sum(word.lower().strip(".,;") in ("because", "so", "since") for word in words) / 3)
-    reward = 0.5 * reasons if episode["verdict"] == "correct" else 0.0
+    own = [part["text"] for part in episode["segments"] if part["author"] == "model"]
+    words = " ".join(own).split()
+    reasons = sum(word.lower().strip(".,;") in ("because", "so", "since") for word in words)
+    reward = min(0.5, 0.1 * reasons) if episode["verdict"] == "correct" else 0.0
     print(json.dumps({"reward": reward, "parts": {"reasons": reasons, "words": len(words)}}))

@@ -55,6 +55,8 @@ public struct ToolManifest: Sendable, Equatable {
     }
   }
 
+  private static let codeParameters =
+    #"{"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]}"#
   private static let keys = ["name", "description", "parameters", "command", "time_limit"]
 
   private static func tool(_ entry: ConfigurationTree, _ place: String) throws -> Tool {
@@ -77,8 +79,8 @@ public struct ToolManifest: Sendable, Equatable {
     case nil where isPython: description = "Runs Python code and returns what it prints."
     default: throw refused("description: must be a text that tells the model what \(name) does")
     }
-    let standard = isPython ? #"{"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]}"# : nil
-    guard let json = entry["parameters"]?.json ?? standard, let parameters = JSONValue(json: json),
+    guard let json = entry["parameters"]?.json ?? (isPython ? codeParameters : nil),
+      let parameters = JSONValue(json: json),
       case .object = parameters
     else { throw refused("parameters: must be the JSON schema of the arguments, an object") }
     let command = try entry["command"].map { try Self.command($0, entry["time_limit"], name: name, place) }

@@ -34,11 +34,11 @@ def python_folders():
 
 def outermost(paths):
     """Those that exist, without what lies in another one."""
-    found = []
+    found = ["/usr"]
     for path in sorted(paths):
-        if os.path.exists(path) and not any(path == other or path.startswith(other + "/") for other in found + ["/usr"]):
+        if os.path.exists(path) and not any((path + "/").startswith(other + "/") for other in found):
             found.append(path)
-    return tuple(found)
+    return tuple(found[1:])
 
 
 def enter(tier, readable, scratch, user, group):

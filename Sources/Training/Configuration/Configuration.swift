@@ -258,7 +258,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
     case sharePrompts = "share_prompts"
-    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, tools, hint, rejection, groups
+    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, tools, hint, rejection
+    case groups
   }
 }
 

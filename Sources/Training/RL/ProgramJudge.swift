@@ -161,7 +161,8 @@ final class ProgramJudge {
           parts[name] = number
         }
         found.parts = NamedNumbers(parts)
-      case ("reward", _), ("parts", _): throw Unreadable(reason: "\(key) must be \(key == "reward" ? "a number" : "an object")")
+      case ("reward", _): throw Unreadable(reason: "reward must be a number")
+      case ("parts", _): throw Unreadable(reason: "parts must be an object")
       default: throw Unreadable(reason: "unknown key \(key); a reward answers {\"reward\": number, \"parts\": {...}}")
       }
     }
