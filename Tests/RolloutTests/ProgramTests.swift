@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test func everyFaultHasItsName() throws {
-    let slow = try worker("time.sleep(q['n'])\nprint('{}')", limit: 4)
+    let slow = try worker("time.sleep(q['n'])\nprint('{}')", limit: 15)
     #expect(try ask(slow, 0) == "{}")
     #expect(failure(slow, 1000) == .timeout)
     #expect(try ask(slow, 0) == "{}", "it starts again")

@@ -81,13 +81,13 @@ import Testing
   }
 
   @Test func callsComeToResults() throws {
-    let tools = try tools(limit: 5)
+    let tools = try tools(limit: 15)
     let first = try tools.call("double", arguments: #"{"n": 21}"#)
     #expect(first.status == .ok && first.output == "double 42, call 1\n" && first.ms > 0)
     let wrong = try tools.call("double", arguments: #"{"n": "x"}"#)
     #expect(wrong.status == .error && wrong.output == "n must be a whole number\n")
     let late = try tools.call("double", arguments: #"{"n": "sleep"}"#)
-    #expect(late.status == .timeout && late.output == "[time limit: stopped after 5.0 s]\n")
+    #expect(late.status == .timeout && late.output == "[time limit: stopped after 15.0 s]\n")
     let dead = try tools.call("double", arguments: #"{"n": "die"}"#)
     #expect(dead.status == .crashed && dead.output == "[crashed: the tool ended]\n")
     #expect(try tools.call("double", arguments: #"{"n": 1}"#).output == "double 2, call 1\n", "it starts again")
