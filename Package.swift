@@ -95,6 +95,7 @@ let package = Package(
         "Commands", "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "PPO", "Checkpoint",
         "Transformer", "Tokenization", "Tensor", "Support",
       ], fixtures: true),
+    tests("Extending", ["PPO", "Rollout", "Transformer", "Support"]),
     tests("Diagnostics", ["Diagnostics", "Training", "Tensor", "Support"]),
   ],
   swiftLanguageModes: [.v6]

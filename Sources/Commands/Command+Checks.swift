@@ -21,9 +21,9 @@ struct Check: ParsableCommand {
     for path in configs {
       switch try ConfigurationKind.of(path, stage: stage) {
       case .stage(let kind):
-        for warning in try Configuration.load(path, stage: kind).warnings(stage: kind) {
-          Console.warning("\(path): \(warning)")
-        }
+        let configuration = try Configuration.load(path, stage: kind)
+        try configuration.requirePrograms()
+        for warning in configuration.warnings(stage: kind) { Console.warning("\(path): \(warning)") }
         Console.out("\(path): ok, stage \(kind.rawValue)")
       case .pipeline:
         for warning in try PipelineFile.warnings(path) { Console.warning("\(path): \(warning)") }

@@ -44,12 +44,13 @@ private struct SamplingRecord: Codable {
 }
 
 extension Episode.Call {
-  enum CodingKeys: CodingKey { case code, status, detail, output, ms }
+  enum CodingKeys: CodingKey { case code, tool, status, detail, output, ms }
 
   /// All but `code` and `status` may be absent.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     code = try values.decode(String.self, forKey: .code)
+    tool = try values.decodeIfPresent(String.self, forKey: .tool)
     status = try values.decode(CallResult.Status.self, forKey: .status)
     detail = try values.decodeIfPresent(String.self, forKey: .detail) ?? status.rawValue
     output = try values.decodeIfPresent(String.self, forKey: .output) ?? ""

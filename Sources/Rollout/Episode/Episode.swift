@@ -35,10 +35,12 @@ public struct Episode: Sendable, Equatable {
     }
   }
 
-  /// An executed block. `detail` and the statuses are `CallResult`'s.
+  /// An executed block, or a tool's call. `detail` and the statuses are `CallResult`'s.
   public struct Call: Codable, Sendable, Equatable {
-    /// The code that was executed.
+    /// The code that was executed, or the arguments of `tool` as a JSON object.
     public var code: String
+    /// The tool of the manifest that was called; nil (not written): the interpreter.
+    public var tool: String?
     /// How it ended.
     public var status: CallResult.Status
     /// The finer verdict, as in `CallResult`.
@@ -48,16 +50,21 @@ public struct Episode: Sendable, Equatable {
     /// Wall-clock milliseconds: the one field that differs between equal runs.
     public var ms: Double
     /// A call with what it came to.
-    public init(code: String, status: CallResult.Status, detail: String, output: String, ms: Double) {
+    public init(
+      code: String, tool: String? = nil, status: CallResult.Status, detail: String, output: String, ms: Double
+    ) {
       self.code = code
+      self.tool = tool
       self.status = status
       self.detail = detail
       self.output = output
       self.ms = ms
     }
 
-    init(code: String, result: CallResult) {
-      self.init(code: code, status: result.status, detail: result.detail, output: result.output, ms: result.ms)
+    init(_ call: ToolCall, result: CallResult) {
+      self.init(
+        code: call.code, tool: call.tool, status: result.status, detail: result.detail, output: result.output,
+        ms: result.ms)
     }
   }
 
@@ -75,6 +82,10 @@ public struct Episode: Sendable, Equatable {
     public var format: Double?
     /// For length: 0 or negative.
     public var length: Double?
+    /// What `reward.command` says, with its weight.
+    public var command: Double?
+    /// What its reply names besides, as it stands there.
+    public var parts: NamedNumbers?
     /// The sum of the parts; nil: the episode cannot be scored.
     public var total: Double?
     /// Parts that are nil were not asked for.

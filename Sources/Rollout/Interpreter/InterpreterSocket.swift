@@ -44,6 +44,12 @@ final class InterpreterSocket: @unchecked Sendable {
     return bytes
   }
 
+  /// Whether bytes wait to be read.
+  var hasInput: Bool {
+    var byte: UInt8 = 0
+    return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) > 0
+  }
+
   /// Reads one message of a packet socket, at most 64 KiB.
   func receiveMessage(before deadline: ContinuousClock.Instant) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 65_536)

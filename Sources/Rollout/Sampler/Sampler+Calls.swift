@@ -1,6 +1,6 @@
 import Foundation
 
-/// Runs the blocks of many trajectories on a few threads, at most one block of each trajectory at a time.
+/// Runs the blocks and tool calls of many trajectories on a few threads, at most one of each trajectory at a time.
 final class CallRunner: @unchecked Sendable {
   struct Result: Sendable {
     let index: Int
@@ -12,10 +12,11 @@ final class CallRunner: @unchecked Sendable {
     let key: UInt64
     /// Blocks that a new session executes first.
     let earlier: [String]
-    let code: String
+    let call: ToolCall
   }
 
-  private let host: InterpreterHost
+  private let host: InterpreterHost?
+  private let tools: ToolPrograms?
   private let threadLimit: Int
   private let condition = NSCondition()
   private var jobs: [Job] = []
@@ -26,16 +27,17 @@ final class CallRunner: @unchecked Sendable {
   private var idle = 0
   private var stopped = false
 
-  init(host: InterpreterHost, threads: Int) {
+  init(host: InterpreterHost?, tools: ToolPrograms?, threads: Int) {
     self.host = host
+    self.tools = tools
     threadLimit = threads
   }
 
   /// - Parameter earlier: blocks to execute first if the trajectory has no session yet.
-  func submit(index: Int, key: UInt64, earlier: [String], code: String) {
+  func submit(index: Int, key: UInt64, earlier: [String], call: ToolCall) {
     condition.lock()
     defer { condition.unlock() }
-    jobs.append(Job(index: index, key: key, earlier: earlier, code: code))
+    jobs.append(Job(index: index, key: key, earlier: earlier, call: call))
     if idle < jobs.count, threads < threadLimit {
       threads += 1
       Thread.detachNewThread { self.work() }
@@ -45,7 +47,7 @@ final class CallRunner: @unchecked Sendable {
 
   /// The results that have come back, in no particular order.
   /// - Parameter seconds: how long to wait for the first.
-  /// - Throws: when no session could be opened.
+  /// - Throws: when no session could be opened, or a tool's program is at fault.
   func take(waiting seconds: Double) throws -> [Result] {
     condition.lock()
     defer { condition.unlock() }
@@ -98,7 +100,13 @@ final class CallRunner: @unchecked Sendable {
   }
 
   private func execute(_ job: Job, _ open: InterpreterSession?) throws -> CallResult {
-    if let open { return open.run(job.code) }
+    let code = job.call.code
+    if let name = job.call.tool {
+      guard let tools else { preconditionFailure("a call of \(name) without tools") }
+      return try tools.call(name, arguments: code)
+    }
+    if let open { return open.run(code) }
+    guard let host else { preconditionFailure("a call without an interpreter") }
     let session = try host.open(key: job.key)
     condition.lock()
     if !stopped { sessions[job.index] = session }
@@ -107,6 +115,6 @@ final class CallRunner: @unchecked Sendable {
       let result = session.run(code)
       if result.status == .sandboxError { return result }
     }
-    return session.run(job.code)
+    return session.run(code)
   }
 }

@@ -180,12 +180,14 @@ final class SamplerRun {
       return
     }
     if let recorded = trajectory.recordedResult { return take(recorded, trajectory) }
-    guard let host = sampler.interpreter else { preconditionFailure("a call without an interpreter") }
-    let runner = calls ?? CallRunner(host: host, threads: max(4, sampler.pool.threadCount))
+    let runner =
+      calls
+      ?? CallRunner(host: sampler.interpreter, tools: sampler.tools, threads: max(4, sampler.pool.threadCount))
     calls = runner
     callsUnderWay[trajectory.index] = trajectory
-    let earlier = trajectory.calls.filter { $0.detail != Trajectory.malformed }.map(\.code)
-    runner.submit(index: trajectory.index, key: trajectory.sessionKey, earlier: earlier, code: pending.code)
+    // Tools have no state, so theirs are not executed again.
+    let earlier = trajectory.calls.filter { $0.detail != Trajectory.malformed && $0.tool == nil }.map(\.code)
+    runner.submit(index: trajectory.index, key: trajectory.sessionKey, earlier: earlier, call: pending)
   }
 
   private func takeResults(waiting seconds: Double) throws {

@@ -52,7 +52,7 @@ final class Trajectory {
     self.settings = settings
     tokenizer = sampler.tokenizer
     stopTokens = sampler.stopTokens
-    format = settings.tools.format
+    format = sampler.format(settings)
     limit = sampler.limit(request, settings)
     path = [settings.step, stableHash(request.problem.id), UInt64(bitPattern: Int64(request.sample))]
     var key = CounterRandom(seed: settings.seed, path: [stableHash("interpreter")] + path)
@@ -154,7 +154,7 @@ final class Trajectory {
 
   /// The pending call with its result.
   func executed(_ result: CallResult) -> Episode.Call? {
-    pendingCall.map { Episode.Call(code: $0.code, result: result) }
+    pendingCall.map { Episode.Call($0, result: result) }
   }
 
   /// The recorded result of the pending call, if there is one.
@@ -163,7 +163,7 @@ final class Trajectory {
     guard executed < request.recordedCalls.count else { return nil }
     let call = request.recordedCalls[executed]
     // Other code: the record is from another model, or other settings.
-    guard call.code == pendingCall?.code else { return nil }
+    guard call.code == pendingCall?.code, call.tool == pendingCall?.tool else { return nil }
     return CallResult(status: call.status, detail: call.detail, output: call.output, ms: call.ms)
   }
 
@@ -173,7 +173,7 @@ final class Trajectory {
     guard let call = pendingCall, let format else { return [] }
     pendingCall = nil
     state = .writing
-    calls.append(Episode.Call(code: call.code, result: result))
+    calls.append(Episode.Call(call, result: result))
     let isStop = tokens.last.map(stopTokens.contains) ?? false
     let all = format.tokens(
       replyTo: result.output, joined: endsLine && !isStop, isLast: calls.count >= settings.maxCalls,

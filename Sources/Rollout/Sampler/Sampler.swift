@@ -45,6 +45,8 @@ public final class Sampler {
   private var pass: SamplingPass?
   /// Is told which part of the work begins; nil: nothing is timed.
   public var timer: PartTimer?
+  /// The tools of a manifest, called in the format `tool_call`; nil: Python alone.
+  public var tools: ToolPrograms?
   private var capacity = 0
 
   /// - Parameters:
@@ -101,6 +103,18 @@ public final class Sampler {
     return try run.toTheEnd(onProgress: onProgress, isCancelled: isCancelled)
   }
 
+  /// The tool protocol, with the names of the tools where there is a manifest.
+  func format(_ settings: SamplerSettings) -> (any ToolFormat)? {
+    guard let tools, settings.tools == .toolCall else { return settings.tools.format }
+    return ToolCallJSON(names: tools.names)
+  }
+
+  /// Whether a call can come that only an interpreter answers.
+  private func needsInterpreter(_ settings: SamplerSettings) -> Bool {
+    guard settings.tools != .none, settings.maxCalls > 0 else { return false }
+    return settings.tools != .toolCall || tools?.hasPython ?? true
+  }
+
   /// The most tokens that a request's episode may have.
   func limit(_ request: SampleRequest, _ settings: SamplerSettings) -> Int {
     min(model.configuration.contextLength, request.promptTokens.count + settings.maxTokens)
@@ -110,7 +124,7 @@ public final class Sampler {
     guard settings.maxTokens > 0 else {
       throw MartletError(.configuration, "max_tokens: \(settings.maxTokens); at least one token must be allowed")
     }
-    guard settings.tools == .none || settings.maxCalls == 0 || interpreter != nil else {
+    guard interpreter != nil || !needsInterpreter(settings) else {
       throw MartletError(.configuration, "tools: \(settings.tools.rawValue) needs an interpreter; use tools none")
     }
     let context = model.configuration.contextLength

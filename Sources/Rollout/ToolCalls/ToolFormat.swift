@@ -3,16 +3,19 @@ import Support
 import Tokenization
 import Transformer
 
-/// A block of code that the model has finished writing.
+/// A call that the model has finished writing: a block of code, or arguments for a tool.
 public struct ToolCall: Sendable, Equatable {
-  /// The code to execute.
+  /// The code to execute, or the arguments of `tool` as a JSON object.
   public var code: String
+  /// The tool of the manifest that is called; nil: the interpreter.
+  public var tool: String?
   /// Why it cannot be run (a call that is not JSON); shown to the model in place of an output.
   public var problem: String?
 
-  /// A call of `code`.
-  public init(code: String, problem: String? = nil) {
+  /// A call.
+  public init(code: String, tool: String? = nil, problem: String? = nil) {
     self.code = code
+    self.tool = tool
     self.problem = problem
   }
 }
@@ -133,14 +136,18 @@ public struct FencedPython: ToolFormat {
 
 /// `<tool_call>{"name": "python", "arguments": {"code": ...}}</tool_call>` answered by `<tool_response>`: Qwen's and
 /// Hermes' form.
+///
+/// With a manifest of tools the name is one of theirs, and the arguments are that tool's.
 public struct ToolCallJSON: ToolFormat {
-  public init() {}
+  /// What may be called; nil: Python alone, under any name that means it.
+  private let names: [String]?
+  public init(names: [String]? = nil) { self.names = names }
   public let callOpening = "<tool_call>\n{\"name\": \"python\", \"arguments\": {\"code\": \""
   public let opening = "\n<tool_response>\n"
   public let closing = "</tool_response>\n"
   public let frameIsSpecial = true
   public func scanner() -> any CallScanner {
-    TagScanner(.init("tool_call", syntax: .json, begins: Self.begins) { text, _ in Self.read(text) })
+    TagScanner(.init("tool_call", syntax: .json, begins: Self.begins) { [names] text, _ in Self.read(text, names) })
   }
 
   private static func begins(startsLine: Bool, text: [UInt8]) -> Bool? {
@@ -148,19 +155,26 @@ public struct ToolCallJSON: ToolFormat {
     return [0x0A, 0x5B, 0x7B].contains(first) || (startsLine && first == text[0])  // line end [ {
   }
 
-  private static func read(_ bytes: [UInt8]) -> ToolCall {
+  private static func read(_ bytes: [UInt8], _ names: [String]?) -> ToolCall {
     let text = String(decoding: bytes, as: UTF8.self)
     func refused(_ problem: String) -> ToolCall { ToolCall(code: text, problem: problem) }
-    let form = "the call is not {\"name\": \"python\", \"arguments\": {\"code\": \"...\"}}"
+    let isPythonAlone = names == nil || names == ["python"]
+    let form =
+      isPythonAlone
+      ? "the call is not {\"name\": \"python\", \"arguments\": {\"code\": \"...\"}}"
+      : "the call is not {\"name\": \"...\", \"arguments\": {...}}"
     guard let request = JSONValue(json: text), let name = request["name"]?.asText else { return refused(form) }
-    guard name.lowercased().contains("python") || name.hasPrefix("code") else {
-      return refused("there is no tool named \"\(name)\"; use \"python\"")
+    guard names?.contains(name) ?? (name.lowercased().contains("python") || name.hasPrefix("code")) else {
+      let known = (names ?? ["python"]).map { "\"\($0)\"" }.joined(separator: ", ")
+      return refused("there is no tool named \"\(name)\"; use \(known)")
     }
     // OpenAI's form gives the arguments as text.
-    let arguments = request["arguments"]
-    guard let code = (arguments?.asText.map { JSONValue(json: $0) } ?? arguments)?["code"]?.asText else {
-      return refused(form)
+    let arguments = request["arguments"].flatMap { value in value.asText.map { JSONValue(json: $0) } ?? value }
+    guard names == nil || name == "python" else {
+      guard case .object? = arguments else { return refused("the arguments of \"\(name)\" are no JSON object") }
+      return ToolCall(code: arguments?.text ?? "{}", tool: name)
     }
+    guard let code = arguments?["code"]?.asText else { return refused(form) }
     return ToolCall(code: code)
   }
 }

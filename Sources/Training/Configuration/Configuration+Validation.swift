@@ -91,6 +91,12 @@ extension Configuration {
       "time_limit, memory, output, output_limit and processes must be above 0")
     // A wait is counted in milliseconds, in 32 bits.
     try require(interpreter.timeLimit <= 1_000_000, .interpreter, "time_limit must be at most 1000000 seconds")
+    try require(
+      (0...1e6).contains(reward.commandTimeLimit) && reward.commandTimeLimit > 0, .reward,
+      "command_time_limit \(reward.commandTimeLimit) must be a number of seconds above 0 and up to 1000000")
+    try require(
+      (0...1e6).contains(grader.timeLimit) && grader.timeLimit > 0, .grader,
+      "time_limit \(grader.timeLimit) must be a number of seconds above 0 and up to 1000000")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
   }
 }

@@ -64,7 +64,8 @@ extension Configuration {
       "loss.value_coef: 0, so the critic of gae learns nothing; give a positive number")
     warn(
       reward.accuracy == 0 && reward.codePenalty == 0 && reward.formatReward == 0
-        && (reward.overlongBuffer == 0 || reward.overlongFactor == 0) && loss.advantage != .distillation && !replays,
+        && (reward.overlongBuffer == 0 || reward.overlongFactor == 0)
+        && (reward.command.isEmpty || reward.commandWeight == 0) && loss.advantage != .distillation && !replays,
       "reward: every part is 0, so all responses are worth the same and nothing is learnt")
     warn(
       evalEvery > steps && steps > 0,

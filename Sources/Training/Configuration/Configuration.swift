@@ -76,6 +76,10 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var interpreter = InterpreterSettings()
   /// The section `reward`: what a response is worth.
   public var reward = RewardSettings()
+  /// The section `grader`: who says whether a response is right.
+  public var grader = Grading()
+  /// A file of tools that the model may call by name, in the format `tool_call`.
+  public var tools: String?
   /// The section `hint`, for the stage of that name.
   public var hint = Hint()
   /// The section `rejection`: what `rft` keeps.
@@ -165,6 +169,21 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// Who says whether a response is right.
+  public struct Grading: Codable, Sendable, Equatable {
+    /// A program that does, in place of the comparison with the gold answer; empty: none.
+    public var command: [String] = []
+    /// Seconds that it may take for one response.
+    public var timeLimit = 30.0
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case command
+      case timeLimit = "time_limit"
+    }
+  }
+
   /// Rejection fine-tuning's filter.
   public struct Rejection: Codable, Sendable, Equatable {
     /// Which responses are kept.
@@ -237,7 +256,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
     case sharePrompts = "share_prompts"
-    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, hint, rejection, groups
+    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, tools, hint, rejection
+    case groups
   }
 }
 

@@ -200,6 +200,11 @@ extension Configuration {
     if case .text(let single)? = tree["rejection"]?["mix"] {
       tree.set(["rejection", "mix"], to: .list([.text(single)]))
     }
+    for section in ["reward", "grader"] {
+      if case .text(let program)? = tree[section]?["command"] {
+        tree.set([section, "command"], to: .list([.text(program)]))
+      }
+    }
     // The vocabulary is the tokenizer's; this holds its place until that is read.
     if tree["new_model"]?["shape"] != nil, tree["new_model"]?["shape"]?["vocabulary_size"] == nil {
       tree.set(["new_model", "shape", "vocabulary_size"], to: .integer(1))
@@ -227,6 +232,7 @@ extension Configuration {
     all.prompt.date = ""
     all.interpreter.python = ""
     all.interpreter.tier = .T3
+    all.tools = ""
     all.hint.edits = ""
     all.hint.episodes = ""
     var tree = try ConfigurationTree(encoding: all)

@@ -126,6 +126,20 @@ extension KeyUse {
     KeyUse(
       "reward.overlong_factor", in: [.sft] + sampling,
       needs: [Need("reward.overlong_buffer above 0") { $0.reward.overlongBuffer > 0 }], also: evaluates),
+    KeyUse("reward.command", "grader.command", in: [.sft] + sampling, also: evaluates),
+    KeyUse(
+      "reward.command_weight", "reward.command_time_limit", in: [.sft] + sampling,
+      needs: [Need("reward.command") { !$0.reward.command.isEmpty }], also: evaluates),
+    KeyUse(
+      "grader.time_limit", in: [.sft] + sampling, needs: [Need("grader.command") { !$0.grader.command.isEmpty }],
+      also: evaluates),
+    KeyUse(
+      "tools", in: [.sft] + sampling,
+      needs: [
+        Need("sampling.tools tool_call, and max_calls above 0") {
+          $0.sampling.tools == .toolCall && $0.sampling.maxCalls > 0
+        }
+      ], also: evaluates),
     KeyUse("groups", in: [.rl]),
     KeyUse("groups.knapsack_maximum", in: [.rl], needs: [Need("groups.knapsack true") { $0.groups.knapsack }]),
     KeyUse("hint.mode", "hint.max_tokens", "hint.edits", in: [.hint]),

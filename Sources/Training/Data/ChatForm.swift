@@ -28,6 +28,14 @@ final class ChatForm {
   /// Whether a prompt is the bare text, without a template.
   var isPlain: Bool { if case .builtin(.none) = form { true } else { false } }
 
+  /// Whether a prompt tells the model which tools there are.
+  var showsTools: Bool {
+    get throws {
+      guard case .own(let template, let renderer) = form else { return false }
+      return try renderer.names(template: template).contains("tools")
+    }
+  }
+
   /// - Throws: `MartletError` (configuration) for settings that the template does not read.
   init(_ loaded: LoadedModel, settings: Configuration.Prompt, python: String?) throws {
     form =

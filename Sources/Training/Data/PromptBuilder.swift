@@ -1,6 +1,7 @@
 import Checkpoint
 import Foundation
 import Rollout
+import Support
 import Tensor
 import Tokenization
 import Transformer
@@ -11,13 +12,23 @@ final class PromptBuilder {
   private let loaded: LoadedModel
   private let settings: Configuration.Prompt
   private let stopTexts: [[UInt8]]
+  /// What the template shows of the tools that a response may call; nil: there are none but Python.
+  private let tools: JSONValue?
 
   /// - Throws: `MartletError` (configuration) for settings that the model's template does not read.
-  init(_ loaded: LoadedModel, settings: Configuration.Prompt, python: String?) throws {
+  init(_ loaded: LoadedModel, settings: Configuration.Prompt, python: String?, tools: ToolManifest? = nil) throws {
     self.loaded = loaded
     self.settings = settings
+    self.tools = tools?.schemas
     form = try ChatForm(loaded, settings: settings, python: python)
     stopTexts = form.stopTokens.sorted().map(loaded.tokenizer.bytes)
+  }
+
+  /// The prompts of a configuration, with its tools.
+  convenience init(_ loaded: LoadedModel, _ configuration: Configuration) throws {
+    try self.init(
+      loaded, settings: configuration.prompt, python: configuration.interpreter.python,
+      tools: configuration.tools.map { try ToolManifest(path: $0) })
   }
 
   /// What ends a response.
@@ -37,7 +48,7 @@ final class PromptBuilder {
   func prompt(text: String) throws -> [Int32] { try prompt([ChatMessage(role: "user", content: text)]) }
 
   private func prompt(_ messages: [ChatMessage]) throws -> [Int32] {
-    encodePrompt(Array(try form.render(withSystem(messages), addGenerationPrompt: true).utf8))
+    encodePrompt(Array(try form.render(withSystem(messages), tools: tools, addGenerationPrompt: true).utf8))
   }
 
   /// A conversation as training sequences: tokens and, for each, whether the model writes it. It is one sequence as

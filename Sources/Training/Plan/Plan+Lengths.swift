@@ -18,7 +18,7 @@ struct PlanLengths {
     let paths = configuration.data
     guard !paths.isEmpty, paths.allSatisfy({ FileManager.default.fileExists(atPath: $0) }) else { return nil }
     let loaded = try LoadedModel.header(configuration)
-    let builder = try PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
+    let builder = try PromptBuilder(loaded, configuration)
     let made =
       kind == .sft
       ? try Self.examples(configuration, loaded, builder)

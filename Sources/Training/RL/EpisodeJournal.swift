@@ -29,11 +29,12 @@ final class EpisodeJournal {
     }
   }
 
-  /// A call that came back, or an episode that is finished.
+  /// A call that came back, an episode that is finished, or what the user's programs said of it.
   private struct Record: Codable {
     var of: Key
     var call: Episode.Call?
     var episode: Episode?
+    var judgement: Judgement?
   }
 
   /// What is lost when the process is killed while it samples.
@@ -50,6 +51,7 @@ final class EpisodeJournal {
   private var finished: [Key: Episode] = [:]
   /// The calls of unfinished episodes, in order.
   private var executed: [Key: [Episode.Call]] = [:]
+  private var judgements: [Key: Judgement] = [:]
 
   /// Opens the files `journal/<name>-<step>.log`. With `resume` their records count, else the files are removed.
   /// - Parameter model: as ``LoadedModel/identity(trained:pool:)`` gives it.
@@ -74,6 +76,7 @@ final class EpisodeJournal {
         guard let record = try? JSONDecoder().decode(Record.self, from: bytes) else { continue }
         if let episode = record.episode { finished[record.of] = episode }
         if let call = record.call { executed[record.of, default: []].append(call) }
+        if let judgement = record.judgement { judgements[record.of] = judgement }
       }
     }
   }
@@ -97,7 +100,7 @@ final class EpisodeJournal {
     return opened
   }
 
-  /// Samples the requests that have no finished episode yet.
+  /// Samples and judges the requests that have no judged episode yet.
   /// - Returns: judged episodes in the order of the requests.
   /// - Throws: what ``RolloutEngine/run(_:step:what:onEpisode:onCall:onToken:)`` does, and io.
   func run(_ requests: [SampleRequest], step: Int, what: String, engine: RolloutEngine) throws -> [Episode] {
@@ -110,7 +113,7 @@ final class EpisodeJournal {
     func append(_ record: Record) {
       do { try journal.append(JSONEncoder().encode(record)) } catch { failure = failure ?? error }
     }
-    let fresh = try engine.run(
+    let fresh = try engine.sampled(
       open.map { place in
         var request = requests[place]
         request.recordedCalls = executed[keys[place]] ?? []
@@ -123,7 +126,12 @@ final class EpisodeJournal {
     if let failure { throw failure }
     try journal.sync()
     for (place, episode) in zip(open, fresh) { episodes[place] = episode }
-    return try engine.judged(episodes.compactMap(\.self))
+    let judged = try engine.judged(episodes.compactMap(\.self), known: keys.map { judgements[$0] }) {
+      append(Record(of: keys[$0], judgement: $1))
+    }
+    if let failure { throw failure }
+    try journal.sync()
+    return judged
   }
 
   /// Forgets the steps before `step`. Call it when a checkpoint has made them safe.
@@ -131,6 +139,7 @@ final class EpisodeJournal {
     for old in steps() where old < step { unlink(path(old)) }
     finished = finished.filter { $0.key.step >= step }
     executed = executed.filter { $0.key.step >= step }
+    judgements = judgements.filter { $0.key.step >= step }
   }
 
   /// Ends the journal and removes its files.

@@ -16,6 +16,12 @@ public struct RewardSettings: Codable, Sendable, Equatable {
   public var overlongBuffer: Int
   /// The size of the punishment at the limit.
   public var overlongFactor: Double
+  /// A program whose number is added; empty: none.
+  public var command: [String] = []
+  /// Weight of that number.
+  public var commandWeight = 1.0
+  /// Seconds that the program may take for one response.
+  public var commandTimeLimit = 30.0
 
   /// The defaults are the configuration's.
   public init(
@@ -37,14 +43,18 @@ public struct RewardSettings: Codable, Sendable, Equatable {
     case formatReward = "format_reward"
     case overlongBuffer = "overlong_buffer"
     case overlongFactor = "overlong_factor"
+    case command
+    case commandWeight = "command_weight"
+    case commandTimeLimit = "command_time_limit"
   }
 }
 
 extension RewardSettings {
   /// The weighted parts of the reward and their sum; all nil where the episode cannot be scored.
-  /// - Parameter maxTokens: the limit of a response, at which the overlong punishment is largest; at least
-  ///   `overlongBuffer`.
-  public func reward(for episode: Episode, maxTokens: Int) -> Episode.Reward {
+  /// - Parameters:
+  ///   - maxTokens: the limit of a response, at which the overlong punishment is largest; at least `overlongBuffer`.
+  ///   - reply: what `reward.command` says of the episode; nil: there is no such program.
+  public func reward(for episode: Episode, maxTokens: Int, reply: ProgramReward? = nil) -> Episode.Reward {
     guard episode.isScorable else { return Episode.Reward() }
     var reward = Episode.Reward(accuracy: episode.verdict == .correct ? accuracy : 0)
     reward.code = codeReward(failures: episode.calls.map(\.failed), penalty: codePenalty, withoutCode: withoutCode)
@@ -53,7 +63,11 @@ extension RewardSettings {
       reward.length = overlongPenalty(
         length: episode.responseTokenCount, limit: maxTokens, buffer: overlongBuffer, factor: overlongFactor)
     }
-    let parts = [reward.accuracy, reward.code, reward.format, reward.length]
+    if let reply {
+      reward.command = commandWeight * reply.reward
+      reward.parts = reply.parts
+    }
+    let parts = [reward.accuracy, reward.code, reward.format, reward.length, reward.command]
     reward.total = parts.reduce(0) { $0 + ($1 ?? 0) }
     return reward
   }

@@ -13,6 +13,7 @@ final class RolloutEngine {
   let sampler: Sampler
   private let interpreter: InterpreterHost?
   let grader: Grader
+  private let judge: ProgramJudge
   private let configuration: Configuration
   private let context: StageContext
 
@@ -23,15 +24,25 @@ final class RolloutEngine {
     self.loaded = loaded
     self.configuration = configuration
     self.context = context
-    builder = try PromptBuilder(loaded, settings: configuration.prompt, python: configuration.interpreter.python)
-    interpreter =
-      configuration.sampling.tools == .none ? nil : try context.interpreter(configuration.interpreter)
+    builder = try PromptBuilder(loaded, configuration)
+    let python = configuration.interpreter.python
+    let manifest = try configuration.tools.map { try ToolManifest(path: $0) }
+    let usesPython = configuration.sampling.tools != .none && manifest?.hasPython ?? true
+    interpreter = usesPython ? try context.interpreter(configuration.interpreter) : nil
     sampler = Sampler(
       model: loaded.model, tokenizer: loaded.tokenizer, stopTokens: builder.stopTokens, pool: context.pool,
       interpreter: interpreter, slots: configuration.slots, packedStorage: packedStorage,
       matmul: configuration.matmul)
     sampler.timer = context.timer
-    grader = Grader(python: configuration.interpreter.python)
+    sampler.tools = manifest.map {
+      ToolPrograms($0, python: python, outputBytes: configuration.interpreter.outputBytes)
+    }
+    grader = Grader(python: python)
+    judge = ProgramJudge(configuration, tokenizer: loaded.tokenizer)
+    if manifest != nil, try !builder.form.showsTools {
+      context.onEvent(
+        .warning("tools: the prompt's template does not show tools to the model; describe them in prompt.system"))
+    }
   }
 
   /// How long a prompt may be.
@@ -78,13 +89,19 @@ final class RolloutEngine {
     _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil,
     onCall: ((Int, Episode.Call) -> Void)? = nil, onToken: ((Int, [Int32], Author) -> Void)? = nil
   ) throws -> [Episode] {
-    let episodes: [Episode]
+    try judged(sampled(requests, step: step, what: what, onEpisode: onEpisode, onCall: onCall, onToken: onToken))
+  }
+
+  /// The same, not judged yet.
+  func sampled(
+    _ requests: [SampleRequest], step: Int, what: String, onEpisode: ((Int, Episode) -> Void)? = nil,
+    onCall: ((Int, Episode.Call) -> Void)? = nil, onToken: ((Int, [Int32], Author) -> Void)? = nil
+  ) throws -> [Episode] {
     do {
-      episodes = try sample(requests, step: step, what: what, onEpisode: onEpisode, onCall: onCall, onToken: onToken)
+      return try sample(requests, step: step, what: what, onEpisode: onEpisode, onCall: onCall, onToken: onToken)
     } catch is CancellationError {
       throw Interrupted()
     }
-    return try judged(episodes)
   }
 
   private func sample(
@@ -110,12 +127,26 @@ final class RolloutEngine {
       isCancelled: { context.isCancelled })
   }
 
-  func judged(_ episodes: [Episode]) throws -> [Episode] {
+  /// Verdicts and rewards, by the built-in grader and the user's programs.
+  /// - Parameters:
+  ///   - known: what the programs said of an episode before: they are not asked again.
+  ///   - onJudgement: is given an episode's place and what they say of it now.
+  /// - Throws: `MartletError` (configuration) that names the program, the episode and what was wrong.
+  func judged(
+    _ episodes: [Episode], known: [Judgement?] = [], onJudgement: (Int, Judgement) -> Void = { _, _ in }
+  ) throws -> [Episode] {
     context.onEvent(.phase("grading \(episodes.count) responses"))
-    return try grade(episodes, grader: grader).map { episode in
+    let graded = try judge.grades ? episodes.map(\.unjudged) : grade(episodes, grader: grader)
+    return try graded.indices.map { place in
+      var episode = graded[place]
       guard episode.gold != nil else { return episode }
-      var episode = episode
-      episode.reward = configuration.reward.reward(for: episode, maxTokens: configuration.sampling.maxTokens)
+      if context.isCancelled, judge.isActive { throw Interrupted() }
+      let before = known.isEmpty ? nil : known[place]
+      let judgement = try before ?? judge.judgement(of: episode)
+      if let judgement, before == nil { onJudgement(place, judgement) }
+      if let verdict = judgement?.verdict { episode.verdict = verdict }
+      episode.reward = configuration.reward.reward(
+        for: episode, maxTokens: configuration.sampling.maxTokens, reply: judgement?.reward)
       return episode
     }
   }

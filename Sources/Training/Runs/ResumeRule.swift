@@ -28,10 +28,9 @@ extension Configuration {
 
   private static let free = [
     "run", "steps", "save_every", "save_minutes", "keep_last", "keep_every", "eval_every", "eval_data", "slots",
-    "ranks",
-    "recompute",
+    "ranks", "recompute", "reward.command_time_limit", "grader.time_limit",
   ]
-  private static let identity = ["optimizer.kind", "optimizer.state"]
+  private static let identity = ["optimizer.kind", "optimizer.state", "reward.command", "grader.command", "tools"]
   private static let recordedInTraining = [
     "optimizer", "loss", "matmul", "gradient_shards", "share_prompts", "micro_batch_tokens", "update_batch",
   ]
@@ -51,6 +50,10 @@ extension Configuration {
     add("hint.edits", hint.edits)
     add("hint.episodes", hint.episodes)
     for path in rejection.mix { add("rejection.mix", path) }
+    for path in ProgramCommand.files(reward.command) { add("reward.command", path) }
+    for path in ProgramCommand.files(grader.command) { add("grader.command", path) }
+    add("tools", tools)
+    for path in toolFiles { add("tools", path) }
     return files
   }
 
@@ -65,6 +68,21 @@ extension Configuration {
     mapped.hint.edits = hint.edits.map(transform)
     mapped.hint.episodes = hint.episodes.map(transform)
     mapped.rejection.mix = rejection.mix.map(transform)
+    mapped.reward.command = Self.mapPaths(reward.command, transform)
+    mapped.grader.command = Self.mapPaths(grader.command, transform)
+    mapped.tools = tools.map(transform)
     return mapped
+  }
+
+  /// The files that the programs of the manifest name. A manifest that cannot be read has none; running says why.
+  private var toolFiles: [String] {
+    guard let tools, let manifest = try? ToolManifest(path: tools) else { return [] }
+    return manifest.tools.flatMap { ProgramCommand.files($0.command?.words ?? []) }
+  }
+
+  private static func mapPaths(_ words: [String], _ transform: (String) -> String) -> [String] {
+    words.indices.map { place in
+      ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
+    }
   }
 }

@@ -130,6 +130,12 @@ extension RunFolder {
       (plain.run, plain.data, plain.evalData, plain.rejection.mix) = ("", [], [], [])
       (plain.model, plain.refModel, plain.hint.edits, plain.hint.episodes) = (nil, nil, nil, nil)
       plain.newModel?.tokenizer = ""
+      plain.tools = nil
+      func masked(_ words: [String]) -> [String] {
+        words.indices.map { ProgramCommand.isPath(words, $0) ? "a file" : words[$0] }
+      }
+      plain.reward.command = masked(plain.reward.command)
+      plain.grader.command = masked(plain.grader.command)
       return try ConfigurationTree(encoding: plain)
     }
     let changes = try plain(configuration).changes(from: plain(own))

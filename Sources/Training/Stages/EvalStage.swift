@@ -44,7 +44,7 @@ enum EvalStage {
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "evaluating",
       engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
-    try write(episodes, engine: engine, folder: folder, context: context)
+    try write(episodes, engine: engine, configuration, folder: folder, context: context)
     journal.remove()
   }
 
@@ -61,13 +61,17 @@ enum EvalStage {
       LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
     let episodes = try engine.judged(EpisodeFile.read(path))
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
-    try write(episodes, engine: engine, folder: folder, context: context)
+    try write(episodes, engine: engine, configuration, folder: folder, context: context)
   }
 
   private static func write(
-    _ episodes: [Episode], engine: RolloutEngine, folder: RunFolder, context: StageContext
+    _ episodes: [Episode], engine: RolloutEngine, _ configuration: Configuration, folder: RunFolder,
+    context: StageContext
   ) throws {
-    let looks = try Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer)
+    // A program's verdicts are not by value: votes are then counted by spelling.
+    let looks =
+      try configuration.grader.command.isEmpty
+      ? Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer) : nil
     let evaluation = engine.evaluation(of: episodes, looks: looks)
     let data = try JSONSerialization.data(
       withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])

@@ -28,8 +28,7 @@ enum SFTStage {
     _ files: [String], for loaded: LoadedModel, _ configuration: Configuration, folder: RunFolder,
     onEvent: EventHandler
   ) throws -> [TrainingExample] {
-    let python = configuration.interpreter.python
-    let builder = try PromptBuilder(loaded, settings: configuration.prompt, python: python)
+    let builder = try PromptBuilder(loaded, configuration)
     let shape = loaded.model.configuration
     let examples = try TrainingExamples(
       builder: builder, tokenizer: loaded.tokenizer, vocabulary: shape.vocabularySize,

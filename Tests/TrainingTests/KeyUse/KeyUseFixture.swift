@@ -49,7 +49,21 @@ final class StageBench {
     let long = String(repeating: "What is 1 + 1? ", count: 400)
     try folder.write(
       "{\"id\": \"long\", \"problem\": \"\(long)\", \"gt_answer\": \"2\"}\n" + Self.problems(3...4), "long.jsonl")
+    try writePrograms()
     try writeEdits(of: multiplications[0].problem)
+  }
+
+  /// A reward, a grader and a tool.
+  private func writePrograms() throws {
+    func program(_ name: String, _ reply: String) throws {
+      try folder.write(
+        "import json, sys\nfor line in sys.stdin:\n    q = json.loads(line)\n    print(\(reply))\n", name)
+    }
+    try program("reward.py", "json.dumps({'reward': len(q['response']) % 5})")
+    try program("grader.py", "json.dumps({'correct': len(q['response']) % 2 == 0})")
+    try program("tool.py", "json.dumps({'output': 'from the tool'})")
+    try folder.write(
+      "[{name: double, description: d, parameters: {type: object}, command: [python3, \"@/tool.py\"]}]", "tools.yaml")
   }
 
   /// A spot that a person chose, and other episodes that it may be of.

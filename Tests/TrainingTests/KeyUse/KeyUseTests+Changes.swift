@@ -4,6 +4,9 @@ extension KeyUseTests {
   private static let code = "prompt.hint=\"```python\\nprint(6 * 7)\\n```\\n\""
   private static let failing = "prompt.hint=\"```python\\nprint(1 / 0)\\n```\\n\""
   private static let tools = "sampling.tools=python"
+  private static let call =
+    #"prompt.hint="<tool_call>\n{\"name\": \"double\", \"arguments\": {\"n\": 1}}\n</tool_call>\n""#
+  private static let short = ["sampling.max_tokens=12"]
   private static let unpacked = "interpreter.packages=[]"
   private static let new = [
     "model=null",
@@ -158,6 +161,15 @@ extension KeyUseTests {
         .sft: evaluation + ["reward.overlong_buffer=12"], .eval: ["reward.overlong_buffer=120"],
         .rft: ["reward.overlong_buffer=120"], .hint: ["reward.overlong_buffer=200"],
       ]),
+    Change("reward.command", "[python3, $reward.py]", shows: everywhere(short)),
+    Change("reward.command_weight", "2", needs: ["reward.command=[python3, $reward.py]"], shows: everywhere(short)),
+    Change(
+      "reward.command_time_limit", "1e-9", needs: ["reward.command=[python3, $reward.py]"], shows: everywhere(short)),
+    Change("grader.command", "[python3, $grader.py]", shows: everywhere(short)),
+    Change("grader.time_limit", "1e-9", needs: ["grader.command=[python3, $grader.py]"], shows: everywhere(short)),
+    Change(
+      "tools", "$tools.yaml", needs: ["sampling.tools=tool_call"],
+      shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
     Change("groups.refill", "2"), Change("groups.mask_truncated", "true"),
     Change("groups.knapsack", "true", shows: [.rl: many]),
     Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),

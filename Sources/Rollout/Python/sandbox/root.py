@@ -31,8 +31,11 @@ def make_readonly(path):
         mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
 
 
-def make_private(readable):
-    """Changes to a root that holds `readable` (read-only), five devices and an empty /tmp. The old one is gone then."""
+def make_private(readable, scratch=False):
+    """Changes to a root that holds `readable` (read-only), five devices and an empty /tmp. The old one is gone then.
+
+    scratch: whether /tmp is to be written to.
+    """
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
     os.chdir("/tmp")
@@ -41,6 +44,9 @@ def make_private(readable):
     pivot_root(b".", b"old")
     os.chdir("/")
     mount("new", "/new", None, MS_BIND | MS_REC)
+    if scratch:
+        os.mkdir("/new/tmp", 0o755)
+        mount("tmpfs", "/new/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=256m,mode=1777")
     for path in readable + DEVICES:
         bind("/old" + path, "/new" + (FROM_TMP if below_tmp(path) else "") + path, path not in DEVICES)
     for name in ("tmp", "proc"):

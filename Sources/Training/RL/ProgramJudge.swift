@@ -1,0 +1,176 @@
+import Rollout
+import Support
+import Tokenization
+
+/// The reply of `reward.command`.
+public struct ProgramReward: Codable, Sendable, Equatable {
+  public var reward: Double
+  /// What the reply names besides; nil: nothing.
+  public var parts: NamedNumbers?
+
+  public init(reward: Double, parts: NamedNumbers? = nil) {
+    self.reward = reward
+    self.parts = parts
+  }
+}
+
+/// What the programs of a configuration say of an episode.
+struct Judgement: Codable, Equatable {
+  /// Of `grader.command`; nil: there is none.
+  var verdict: Verdict?
+  /// Of `reward.command`; nil: there is none, or the episode cannot be scored.
+  var reward: ProgramReward?
+}
+
+extension Configuration {
+  var rewardProgram: ProgramCommand? {
+    guard !reward.command.isEmpty else { return nil }
+    return ProgramCommand(key: "reward.command", words: reward.command, timeLimit: reward.commandTimeLimit)
+  }
+
+  var graderProgram: ProgramCommand? {
+    guard !grader.command.isEmpty else { return nil }
+    return ProgramCommand(key: "grader.command", words: grader.command, timeLimit: grader.timeLimit)
+  }
+
+  /// - Throws: `MartletError` (configuration) for a program that is not there, or a manifest that cannot be read.
+  public func requirePrograms() throws {
+    let manifest = try tools.map { try ToolManifest(path: $0) }
+    for command in [rewardProgram, graderProgram] + (manifest?.tools.map(\.command) ?? []) {
+      _ = try command?.resolved(python: interpreter.python)
+    }
+  }
+}
+
+extension Episode {
+  var unjudged: Episode {
+    var episode = self
+    (episode.verdict, episode.reward) = (nil, nil)
+    return episode
+  }
+}
+
+/// Asks `grader.command` and `reward.command` about episodes. What they are asked and what they may answer is
+/// described in docs/extending.md.
+final class ProgramJudge {
+  private let grader: ProgramWorker?
+  private let reward: ProgramWorker?
+  private let tokenizer: Tokenizer
+
+  /// Whether there is a program to ask.
+  var isActive: Bool { grader != nil || reward != nil }
+  /// Whether a program gives the verdicts.
+  var grades: Bool { grader != nil }
+
+  init(_ configuration: Configuration, tokenizer: Tokenizer) {
+    let python = configuration.interpreter.python
+    grader = configuration.graderProgram.map { ProgramWorker($0, python: python) }
+    reward = configuration.rewardProgram.map { ProgramWorker($0, python: python) }
+    self.tokenizer = tokenizer
+  }
+
+  /// What the programs say of an episode that has its built-in verdict; nil: there are none.
+  /// - Throws: `MartletError` (configuration) that names the program, the episode and what was wrong.
+  func judgement(of episode: Episode) throws -> Judgement? {
+    guard isActive else { return nil }
+    var episode = episode
+    var judgement = Judgement()
+    if let grader {
+      judgement.verdict = try ask(grader, episode, Self.verdict)
+      episode.verdict = judgement.verdict
+    }
+    if let reward, episode.isScorable { judgement.reward = try ask(reward, episode, Self.reward) }
+    return judgement
+  }
+
+  private typealias Members = [(key: String, value: JSONValue)]
+
+  private func ask<Reply>(
+    _ worker: ProgramWorker, _ episode: Episode, _ read: (Members) throws(Unreadable) -> Reply
+  ) throws -> Reply {
+    let command = worker.command
+    func fault(_ what: String) -> MartletError {
+      let limit = worker === grader ? "grader.time_limit" : "reward.command_time_limit"
+      let remedy =
+        what.hasPrefix("took more")
+        ? "raise \(limit) and go on with --resume" : "mend the program and start a new run, or train branch this one"
+      return MartletError(
+        .configuration,
+        "\(command.key): \(command.text): problem \(episode.id), sample \(episode.sample): \(what); \(remedy)")
+    }
+    do {
+      let reply = try worker.ask(request(episode))
+      do {
+        return try read(reply)
+      } catch {
+        throw fault("answered \(JSONValue.object(reply).text.prefix(200)): \(error.reason)")
+      }
+    } catch let failure as ProgramWorker.Failure {
+      throw fault(failure.text(command))
+    }
+  }
+
+  /// An episode as the programs are given it.
+  private func request(_ episode: Episode) -> JSONValue {
+    func text(_ text: String?) -> JSONValue { text.map { JSONValue($0) } ?? .null }
+    let segments = episode.segments(tokenizer).filter { $0.author != .prompt }
+    let calls = episode.calls.map { call -> JSONValue in
+      .object([
+        ("code", text(call.code)), ("tool", text(call.tool)), ("status", text(call.status.rawValue)),
+        ("output", text(call.output)),
+      ])
+    }
+    return .object([
+      ("id", text(episode.id)), ("sample", .whole(episode.sample)), ("problem", text(episode.problem)),
+      ("gold", text(episode.gold)), ("answer", text(episode.answer)), ("verdict", text(episode.verdict?.rawValue)),
+      ("response", text(segments.map(\.text).joined())),
+      (
+        "segments",
+        .array(segments.map { .object([("author", text($0.author.rawValue)), ("text", text($0.text))]) })
+      ),
+      ("calls", .array(calls)), ("finish", text(episode.finish.rawValue)),
+      ("tokens", .whole(episode.responseTokenCount)),
+    ])
+  }
+
+  /// Why a reply is none.
+  private struct Unreadable: Error { let reason: String }
+
+  private static func verdict(_ reply: Members) throws(Unreadable) -> Verdict {
+    guard reply.count == 1, reply[0].key == "correct" else {
+      throw Unreadable(reason: "a grader answers {\"correct\": true}, false or null, and nothing else")
+    }
+    switch reply[0].value {
+    case .bool(let correct): return correct ? .correct : .incorrect
+    case .null: return .ungradable
+    default: throw Unreadable(reason: "correct must be true, false, or null where it cannot be told")
+    }
+  }
+
+  private static func reward(_ reply: Members) throws(Unreadable) -> ProgramReward {
+    var found = ProgramReward(reward: .nan)
+    for (key, value) in reply {
+      switch (key, value) {
+      case ("reward", .number(let number, _)): found.reward = number
+      case ("parts", .object(let members)):
+        var parts: [String: Double] = [:]
+        for (name, value) in members {
+          guard case .number(let number, _) = value, number.isFinite else {
+            throw Unreadable(reason: "parts.\(name) must be a finite number")
+          }
+          parts[name] = number
+        }
+        found.parts = NamedNumbers(parts)
+      case ("reward", _): throw Unreadable(reason: "reward must be a number")
+      case ("parts", _): throw Unreadable(reason: "parts must be an object")
+      default: throw Unreadable(reason: "unknown key \(key); a reward answers {\"reward\": number, \"parts\": {...}}")
+      }
+    }
+    guard found.reward.isFinite else { throw Unreadable(reason: "reward must be there, a finite number") }
+    return found
+  }
+}
+
+extension JSONValue {
+  fileprivate static func whole(_ number: Int) -> JSONValue { .number(Double(number), literal: "\(number)") }
+}
