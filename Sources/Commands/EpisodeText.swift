@@ -99,7 +99,9 @@ struct EpisodeText {
     add("result", verdict + answer + gold, episode.verdict == nil ? nil : isRight ? .green : .red)
     if episode.finish == .length { add("end", "cut off: a limit of tokens or the context was reached", .red) }
     let counts = Dictionary(grouping: episode.authors, by: \.author).mapValues { $0.reduce(0) { $0 + $1.count } }
-    add("tokens", Author.allCases.compactMap { author in counts[author].map { "\(author) \($0)" } }.joined(separator: ", "))
+    add(
+      "tokens",
+      Author.allCases.compactMap { author in counts[author].map { "\(author) \($0)" } }.joined(separator: ", "))
     if !episode.calls.isEmpty {
       let byStatus = Dictionary(grouping: episode.calls, by: \.status.rawValue).mapValues(\.count)
       add("calls", byStatus.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))

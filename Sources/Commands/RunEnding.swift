@@ -86,7 +86,8 @@ struct RunEnding {
     case "eval": return [train("show", folder, "--wrong")]
     case "hint":
       return [
-        train("show", "\(folder)/data.jsonl"), shellCommand(["train", "sft"]) + " FILE --set data=\(folder)/data.jsonl",
+        train("show", "\(folder)/data.jsonl"),
+        shellCommand(["train", "sft"]) + " FILE --set data=\(folder)/data.jsonl",
       ]
     case "sft", "rft", "rl":
       return [train("ask", folder) + " 'YOUR PROBLEM'", train("report", folder)]

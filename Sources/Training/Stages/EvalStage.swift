@@ -42,7 +42,8 @@ enum EvalStage {
     let journal = try EpisodeJournal(
       folder, name: "eval", model: engine.loaded.identity(pool: context.pool), resume: context.resume)
     let episodes = try journal.run(
-      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "evaluating", engine: engine)
+      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "evaluating",
+      engine: engine)
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, folder: folder, context: context)
     journal.remove()

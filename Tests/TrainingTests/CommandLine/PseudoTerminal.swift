@@ -120,7 +120,9 @@ struct Screen {
   }
 
   private static func unfinished(_ bytes: [UInt8]) -> Int {
-    if let escape = bytes.lastIndex(of: 0x1B), !bytes[(escape + 1)...].contains(where: { (65...122).contains($0) && $0 != 91 }) {
+    if let escape = bytes.lastIndex(of: 0x1B),
+      !bytes[(escape + 1)...].contains(where: { (65...122).contains($0) && $0 != 91 })
+    {
       return bytes.count - escape
     }
     guard let lead = bytes.lastIndex(where: { $0 & 0xC0 != 0x80 }), bytes[lead] >= 0xC0 else { return 0 }

@@ -10,7 +10,8 @@ import Testing
 
   init() throws { program = try TrainProgram() }
 
-  private func start(columns: Int, _ more: [String] = [], environment: [String: String] = [:]) throws -> PseudoTerminal {
+  private func start(columns: Int, _ more: [String] = [], environment: [String: String] = [:]) throws -> PseudoTerminal
+  {
     _ = try program.makeModel()
     let stage = try program.makeStage()
     return try PseudoTerminal(
@@ -100,14 +101,18 @@ import Testing
       }
     }
     let lines = display.lines(now).map { $0.text(120) }
-    #expect(lines[0].hasPrefix("run 2/6 grpo/seed-0 · stage 11/13 \(name) · step 5/25  ████") && lines[1].hasPrefix("sampling 9/64"))
+    #expect(
+      lines[0].hasPrefix("run 2/6 grpo/seed-0 · stage 11/13 \(name) · step 5/25  ████")
+        && lines[1].hasPrefix("sampling 9/64"))
     // 2 s a step and 20 steps, of which 4 s are gone.
     #expect(lines[0].hasSuffix("  36 s left") && lines[1].hasSuffix("  812 tokens/s"), "\(lines)")
     #expect(display.lines(now)[0].text(30).contains("step 5/25"))
   }
 
   @Test func charactersHaveTheirWidths() {
-    let widths = [("a", 1), ("é", 1), ("e\u{301}", 1), ("漢", 2), ("한", 2), ("Ａ", 2), ("👍", 2), ("█", 1), ("\u{200B}", 0)]
+    let widths = [
+      ("a", 1), ("é", 1), ("e\u{301}", 1), ("漢", 2), ("한", 2), ("Ａ", 2), ("👍", 2), ("█", 1), ("\u{200B}", 0),
+    ]
     for (text, width) in widths { #expect(text.columns == width, "\(text)") }
     #expect("漢字漢字".fitted(6) == "漢字…" && "abc".fitted(3) == "abc" && "abcd".fitted(3) == "ab…")
   }
