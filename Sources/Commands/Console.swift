@@ -47,7 +47,7 @@ final class Console: Sendable {
       state.display.take(event, now)
       switch event {
       case .progress, .steps, .phase: progress(&state, now)
-      case .part: break
+      case .part(let part): if !terminal.isInteractive { line(ProgressDisplay.place(part), &state) }
       case .note(let text): line(text, &state)
       case .warning(let text): line("warning: " + text, &state)
       case .stageStarted(let name, let detail): line("== \(name): \(detail)", &state)
@@ -86,7 +86,7 @@ final class Console: Sendable {
     }
   }
 
-  /// Draws the lines and goes back to where they begin: whatever becomes of them when the window changes, they are below
+  /// Draws the lines and goes back to where they begin. Whatever a change of the window makes of them, they are below
   /// the cursor and can be erased.
   private func draw(_ state: inout Shown, _ now: ContinuousClock.Instant) {
     state.drawn = now
