@@ -22,7 +22,7 @@ public enum PipelineFile {
   struct Comparison: Codable, Equatable {
     /// Stages that are its rows, in order.
     var rows: [String]
-    /// The stage whose gain over the better of `over` is given.
+    /// The stage whose gains over each of `over` are given.
     var of: String
     var over: [String]
   }

@@ -28,7 +28,7 @@ public enum ReportWriter {
     let name = folder.split(separator: "/").last.map(String.init) ?? folder
     var body = "<h1>\(HTML.escape(name))</h1>\n"
     if let ablation { body += Self.ablation(ablation) }
-    if !rows.isEmpty { body += comparison(rows, gain: summary?.gain) }
+    if !rows.isEmpty { body += comparison(rows, gains: summary?.gains ?? []) }
     for stage in stages { body += section(stage, decode: decode ?? decoder(stage.folder, run: folder)) }
     let path = folder + "/report.html"
     do {
@@ -121,7 +121,8 @@ public enum ReportWriter {
       stage: stage, model: model, accuracy: accuracy, accuracyLow: number("accuracy_low"),
       accuracyHigh: number("accuracy_high"), problems: object["problems"] as? Int ?? 0, tokens: number("tokens"),
       codeRatio: number("code_ratio"), calls: number("calls"), execOK: number("exec_ok"),
-      calcShare: number("calc_share"), verifyShare: number("verify_share"))
+      failed: number("failed"), mended: number("mended"), calcShare: number("calc_share"),
+      verifyShare: number("verify_share"))
   }
 
   /// A handful of the latest episodes: right ones, wrong ones, at least one with a hint where there are any.
@@ -161,13 +162,13 @@ public enum ReportWriter {
 
   // MARK: - Writing
 
-  private static func comparison(_ rows: [Summary.Row], gain: Summary.Gain?) -> String {
+  private static func comparison(_ rows: [Summary.Row], gains: [Summary.Gain]) -> String {
     var text =
-      "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. Tokens: mean of model and hint tokens a response.</p>\n"
+      "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. Tokens: mean of model and hint tokens a response. "
+      + "Failed: responses in which a call failed. Mended: the share of those in which a later call ran and the "
+      + "answer is right.</p>\n"
     text += HTML.table([Summary.headings] + rows.map(\.cells))
-    if let gain {
-      text += "<p><strong>Gain \(HTML.escape(gain.text))</strong> over the better of base and base-tools.</p>\n"
-    }
+    for gain in gains { text += "<p><strong>\(HTML.escape(gain.text))</strong></p>\n" }
     let points = rows.compactMap { row in
       row.tokens.map {
         HTML.Point(

@@ -16,13 +16,17 @@ public struct Summary: Codable, Sendable, Equatable {
     public var codeRatio: Double?
     public var calls: Double?
     public var execOK: Double?
+    /// Share of responses in which a call failed.
+    public var failed: Double?
+    /// Of those, the share in which a later call ran and the answer is right.
+    public var mended: Double?
     public var calcShare: Double?
     public var verifyShare: Double?
 
     public init(
       stage: String, model: String, accuracy: Double, accuracyLow: Double? = nil, accuracyHigh: Double? = nil,
       problems: Int, tokens: Double? = nil, codeRatio: Double? = nil, calls: Double? = nil, execOK: Double? = nil,
-      calcShare: Double? = nil, verifyShare: Double? = nil
+      failed: Double? = nil, mended: Double? = nil, calcShare: Double? = nil, verifyShare: Double? = nil
     ) {
       self.stage = stage
       self.model = model
@@ -34,6 +38,8 @@ public struct Summary: Codable, Sendable, Equatable {
       self.codeRatio = codeRatio
       self.calls = calls
       self.execOK = execOK
+      self.failed = failed
+      self.mended = mended
       self.calcShare = calcShare
       self.verifyShare = verifyShare
     }
@@ -46,6 +52,7 @@ public struct Summary: Codable, Sendable, Equatable {
       case codeRatio = "code_ratio"
       case calls
       case execOK = "exec_ok"
+      case failed, mended
       case calcShare = "calc_share"
       case verifyShare = "verify_share"
     }
@@ -63,18 +70,24 @@ public struct Summary: Codable, Sendable, Equatable {
       try values.encode(codeRatio, forKey: .codeRatio)
       try values.encode(calls, forKey: .calls)
       try values.encode(execOK, forKey: .execOK)
+      try values.encode(failed, forKey: .failed)
+      try values.encode(mended, forKey: .mended)
       try values.encode(calcShare, forKey: .calcShare)
       try values.encode(verifyShare, forKey: .verifyShare)
     }
   }
 
-  /// Accuracy of the last stage above the better of base and base-tools, in points (hundredths), with its interval.
+  /// Accuracy of the stage `of` above that of `over`, in points (hundredths), with its interval, paired by problem.
   public struct Gain: Codable, Sendable, Equatable {
+    public var of: String
+    public var over: String
     public var points: Double
     public var low: Double?
     public var high: Double?
 
-    public init(points: Double, low: Double? = nil, high: Double? = nil) {
+    public init(of: String, over: String, points: Double, low: Double? = nil, high: Double? = nil) {
+      self.of = of
+      self.over = over
       self.points = points
       self.low = low
       self.high = high
@@ -82,41 +95,46 @@ public struct Summary: Codable, Sendable, Equatable {
 
     public func encode(to encoder: any Encoder) throws {
       var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(of, forKey: .of)
+      try values.encode(over, forKey: .over)
       try values.encode(points, forKey: .points)
       try values.encode(low, forKey: .low)
       try values.encode(high, forKey: .high)
     }
 
-    /// `+12.3 points [+8.1, +16.4]`
+    /// `hint-rl over base: +12.3 points [+8.1, +16.4]`
     public var text: String {
       let signed = { (value: Double) in (value < 0 ? "" : "+") + decimals(value, 1) }
-      guard let low, let high else { return "\(signed(points)) points" }
-      return "\(signed(points)) points [\(signed(low)), \(signed(high))]"
+      let text = "\(of) over \(over): \(signed(points)) points"
+      guard let low, let high else { return text }
+      return text + " [\(signed(low)), \(signed(high))]"
     }
   }
 
   public var rows: [Row]
-  public var gain: Gain?
+  /// One for each stage that the pipeline's `summary.over` names.
+  public var gains: [Gain]
 
-  public init(rows: [Row], gain: Gain? = nil) {
+  public init(rows: [Row], gains: [Gain] = []) {
     self.rows = rows
-    self.gain = gain
+    self.gains = gains
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(rows, forKey: .rows)
-    try values.encode(gain, forKey: .gain)
+  /// A summary written before there were `gains` has none.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    rows = try values.decode([Row].self, forKey: .rows)
+    gains = try values.decodeIfPresent([Gain].self, forKey: .gains) ?? []
   }
 
   /// Headings of `Row.cells`.
-  static let headings = ["stage", "accuracy", "tokens", "code", "calls", "exec ok", "calc", "verify", "problems"]
+  static let headings = [
+    "stage", "accuracy", "tokens", "code", "calls", "exec ok", "failed", "mended", "calc", "verify", "problems",
+  ]
 
-  /// The table for a terminal: columns aligned, accuracy in percent with its interval, the gain below.
+  /// The table for a terminal: columns aligned, accuracy in percent with its interval, the gains below.
   public var table: String {
-    var text = alignedTable([Self.headings] + rows.map(\.cells))
-    if let gain { text += "gain: \(gain.text)\n" }
-    return text
+    alignedTable([Self.headings] + rows.map(\.cells)) + gains.map { $0.text + "\n" }.joined()
   }
 }
 
@@ -131,7 +149,7 @@ extension Summary.Row {
     }
     return [
       stage, share(accuracy) + interval, number(tokens, 1), share(codeRatio), number(calls, 2), share(execOK),
-      share(calcShare), share(verifyShare), "\(problems)",
+      share(failed), share(mended), share(calcShare), share(verifyShare), "\(problems)",
     ]
   }
 }

@@ -16,6 +16,12 @@ extension Episode {
 }
 
 extension Episode {
+  /// Whether a call failed, a later one did not, and the answer is right.
+  public var isMended: Bool {
+    guard verdict == .correct, let first = calls.firstIndex(where: \.failed) else { return false }
+    return calls[first...].contains { !$0.failed }
+  }
+
   /// Whether there is an answer in a complete box: what a reward for form asks. A box that never closed is no such answer.
   public var hasBoxedAnswer: Bool {
     guard let answer else { return false }
