@@ -40,7 +40,8 @@ struct Comparing {
         stage: name, model: model, accuracy: evaluation.value(.accuracy) ?? 0, accuracyLow: interval?.low,
         accuracyHigh: interval?.high, problems: evaluation.problems.count, tokens: evaluation.value(.tokens) ?? 0,
         codeRatio: evaluation.value(.codeRatio), calls: evaluation.value(.calls), execOK: evaluation.value(.execOK),
-        failed: evaluation.value(.failed), mended: evaluation.value(.mended), calcShare: evaluation.value(.calcShare), verifyShare: evaluation.value(.verifyShare))
+        failed: evaluation.value(.failed), mended: evaluation.value(.mended), calcShare: evaluation.value(.calcShare),
+        verifyShare: evaluation.value(.verifyShare))
     }
     let last = try evaluation(comparison.of)
     let gains = try comparison.over.map { name -> Summary.Gain in

@@ -35,7 +35,10 @@ import Testing
     #expect(rows[0]["mended"] is NSNull)
     #expect(rows[1]["mended"] as? Double == 0.925)
     let gains = try #require(object["gains"] as? [[String: Any]])
-    #expect(gains.map { Set($0.keys) } == [["of", "over", "points", "low", "high"], ["of", "over", "points", "low", "high"]])
+    #expect(
+      gains.map { Set($0.keys) } == [
+        ["of", "over", "points", "low", "high"], ["of", "over", "points", "low", "high"],
+      ])
     #expect(gains[1]["low"] is NSNull)
     #expect(try JSONDecoder().decode(Summary.self, from: Data("{\"rows\":[]}".utf8)) == Summary(rows: []))
   }

@@ -91,7 +91,9 @@ struct ProblemGeneratorTests {
       (2...9).contains { problem.operands[0] % $0 == 0 && problem.operands[1] % $0 == 0 }
     }
     let beyond = share(.remainders) { (Int($0.answer) ?? 0) >= 99 }
-    let twice = share(.counts) { $0.answer != String($0.operands[2] / $0.operands[0] + $0.operands[2] / $0.operands[1]) }
+    let twice = share(.counts) {
+      $0.answer != String($0.operands[2] / $0.operands[0] + $0.operands[2] / $0.operands[1])
+    }
     #expect(abs(factor - 0.6) < 0.07 && abs(beyond - 0.6) < 0.07 && abs(twice - 0.5) < 0.07)
   }
 

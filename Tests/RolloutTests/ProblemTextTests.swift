@@ -22,9 +22,9 @@ struct ProblemTextTests {
     #expect(checked > 5000)
   }
 
-  /// Runs of digits and operators with an equals sign; powers and unknowns are left out.
+  /// Runs of digits and operators with an equals sign; powers, unknowns and `n mod 17=3` are left out.
   private func equations(in line: String) -> [String] {
-    line.split { !"0123456789+-*/=".contains($0) }.map(String.init)
+    line.replacing(#/ mod [0-9]+=[0-9]+/#, with: "").split { !"0123456789+-*/=".contains($0) }.map(String.init)
       .filter { $0.contains("=") && !$0.hasPrefix("=") && !$0.hasSuffix("=") && $0.first?.isNumber == true }
   }
 
