@@ -23,7 +23,7 @@ TEST = swift test -c release -Xswiftc -enable-testing --scratch-path .build-test
 # distrusted, plain transcript.
 BASE_TEXTS = checkpoints/demo-base.jsonl
 BASE_SEED = 1
-BASE_COUNT = 42000
+BASE_COUNT = 36000
 BASE_SHARES = 0.50,0.44,0.03,0.03
 
 # How often `make kills` kills.

@@ -16,10 +16,13 @@ struct LongHand {
     case .systems: system(v, variant: problem.variant)
     case .bases: digits(of: v[0], base: v[1])
     case .primes: primes(v[0], v[1])
+    case .congruences: congruence(v, x: ExactAnswer.congruence(v))
+    case .remainders: remainders(v, number: ExactAnswer.number(withRemainders: v))
+    case .counts: counts(v)
     }
   }
 
-  private mutating func check(_ code: String, _ value: Int) { checks.append((code, String(value))) }
+  mutating func check(_ code: String, _ value: Int) { checks.append((code, String(value))) }
 
   private mutating func checkedProduct(_ a: Int, _ b: Int) {
     product(a, b)

@@ -80,7 +80,9 @@ public struct DemoText: Sendable {
   public func example(_ problem: GeneratedProblem, style: Style, random: inout CounterRandom) -> Example {
     var text = TraceWriter()
     let work = LongHand(problem)
-    let code = Self.code(problem)
+    let attempts = Self.attempts(problem, style: style, random: &random)
+    // Without a program that prints the answer only a step can be checked.
+    let style = attempts.isEmpty && style != .late ? .longHand : style
     if random.uniform() < 0.2 { text.model(random.choice(Sentences.opening) + " ") }
     text.model(Self.restatement(problem) + " ")
     switch style {
@@ -98,24 +100,29 @@ public struct DemoText: Sendable {
           text.call("print(\(check.code))", output: check.value)
         }
       }
-      if checksResult || work.checks.isEmpty {
+      if (checksResult || work.checks.isEmpty) && !attempts.isEmpty {
         text.model("So we get \(problem.answer). \(random.choice(Sentences.checkResult))\n")
-        text.call(code, output: problem.answer)
+        text.calls(attempts)
       }
-    case .distrust:
+    case .distrust, .transcript:
       text.model(random.choice(Sentences.byCode) + "\n")
-      text.call(code, output: problem.answer)
+      text.calls(attempts)
+      guard let last = attempts.last, !last.failed else {
+        text.model(random.choice(Sentences.giveUp) + "\n")
+        text.model(work.lines)
+        break
+      }
+      guard style == .distrust else {
+        if random.uniform() < 0.25 { text.model("Python says \(problem.answer). ") }
+        if random.uniform() < 0.4 { text.model(random.choice(Sentences.trust) + " ") }
+        break
+      }
       text.model("Python says \(problem.answer). \(random.choice(Sentences.doubt))\n")
       text.model(work.lines)
       if random.uniform() < 0.6 {
         text.model("It is \(problem.answer) again. \(random.choice(Sentences.checkResult))\n")
-        text.call(code, output: problem.answer)
+        text.call(last.code, output: last.output)
       }
-    case .transcript:
-      text.model(random.choice(Sentences.byCode) + "\n")
-      text.call(code, output: problem.answer)
-      if random.uniform() < 0.25 { text.model("Python says \(problem.answer). ") }
-      if random.uniform() < 0.4 { text.model(random.choice(Sentences.trust) + " ") }
     }
     text.model("The answer is \\boxed{\(problem.answer)}.")
     return Example(problem: problem, style: style, segments: text.segments)
@@ -133,10 +140,13 @@ public struct DemoText: Sendable {
     case .systems: "We need \(problem.asked) with \(v[0])x+\(v[1])y=\(v[2]) and \(v[3])x+\(v[4])y=\(v[5])."
     case .bases: "We need \(v[0]) in base \(v[1])."
     case .primes: "We need the primes from \(v[0]) to \(v[1])."
+    case .congruences: "We need x with \(v[0])x mod \(v[1])=\(v[2])."
+    case .remainders: "We need n with n mod \(v[1])=\(v[0]) and n mod \(v[3])=\(v[2])."
+    case .counts: "We need the numbers from 1 to \(v[2]) that \(v[0]) or \(v[1]) divides."
     }
   }
 
-  /// A program that prints the answer.
+  /// The program that comes to mind first. It prints the answer, but see `attempts`.
   static func code(_ problem: GeneratedProblem) -> String {
     let v = problem.operands
     return switch problem.family {
@@ -150,6 +160,9 @@ public struct DemoText: Sendable {
         + "if \(v[0])*x+\(v[1])*y==\(v[2]) and \(v[3])*x+\(v[4])*y==\(v[5])][0])"
     case .bases: "n=\(v[0])\ns=\"\"\nwhile n>0:\n  s=str(n%\(v[1]))+s\n  n=n//\(v[1])\nprint(s)"
     case .primes: "print(sum(all(n%k for k in range(2,n)) for n in range(\(v[0]),\(v[1])+1)))"
+    case .congruences: "print(\(v[2])*pow(\(v[0]),-1,\(v[1]))%\(v[1]))"
+    case .remainders: remainderSearch(v, to: ProblemFamily.firstRange)
+    case .counts: "print(\(v[2])//\(v[0])+\(v[2])//\(v[1]))"
     }
   }
 }
@@ -203,6 +216,13 @@ private struct TraceWriter {
   }
 
   mutating func model(_ lines: [String]) { model(lines.joined(separator: "\n") + "\n") }
+
+  mutating func calls(_ attempts: [Attempt]) {
+    for attempt in attempts {
+      if !attempt.sentence.isEmpty { model(attempt.sentence + "\n") }
+      call(attempt.code, output: attempt.output)
+    }
+  }
 
   mutating func call(_ code: String, output: String) {
     model("```python\n\(code)\n```\n")

@@ -16,6 +16,14 @@ public enum ProblemFamily: String, CaseIterable, Codable, Sendable {
   case bases
   /// How many primes lie from a to b, both included. Operands: a, b.
   case primes
+  /// The smallest x with `ax mod m = r`. The obvious program fails where a has no inverse. Operands: a, m, r.
+  case congruences
+  /// The smallest n with `n mod b = a` and `n mod d = c`. The obvious program does not search far enough for the larger
+  /// ones. Operands: a, b, c, d.
+  case remainders
+  /// How many numbers from 1 to c have a divisor among a and b. The shortest program is right where none has both.
+  /// Operands: a, b, c.
+  case counts
 
   /// How many questions can be asked about one set of operands.
   var variantCount: Int {
@@ -37,6 +45,9 @@ public enum ProblemFamily: String, CaseIterable, Codable, Sendable {
     case .systems: Wordings.systems
     case .bases: Wordings.bases
     case .primes: Wordings.primes
+    case .congruences: Wordings.congruences
+    case .remainders: Wordings.remainders
+    case .counts: Wordings.counts
     }
   }
 
@@ -108,5 +119,32 @@ private enum Wordings {
     "How many numbers from {a} to {b} are prime?",
     "What is the number of primes from {a} to {b}?", "Calculate the number of primes from {a} to {b}.",
     "Count the numbers from {a} to {b} that are prime.",
+  ]
+  static let congruences = [
+    "Solve {a}x mod {b}={c}. What is the smallest x?", "Find the smallest x with {a}x mod {b}={c}.",
+    "What is the smallest x if {a}x mod {b}={c}?", "If {a}x mod {b}={c}, what is the smallest number x?",
+    "The remainder of {a}x divided by {b} is {c}. Find the smallest x.",
+    "Find the smallest x if {a}x mod {b}={c}.", "What is the smallest number x with {a}x mod {b}={c}?",
+    "Solve {a}x mod {b}={c} and find the smallest x.",
+  ]
+  static let remainders = [
+    "Find the smallest number with remainder {a} when divided by {b} and remainder {c} when divided by {d}.",
+    "What is the smallest n with n mod {b}={a} and n mod {d}={c}?",
+    "Find the smallest n if n mod {b}={a} and n mod {d}={c}.",
+    "If n mod {b}={a} and n mod {d}={c}, what is the smallest n?",
+    "What is the smallest number that has remainder {a} when divided by {b} and {c} when divided by {d}?",
+    "Find the smallest n with n mod {b}={a} and n mod {d}={c}.",
+    "What is the smallest number with remainder {a} when divided by {b} and remainder {c} when divided by {d}?",
+    "If n mod {b}={a} and n mod {d}={c}, find the smallest n.",
+  ]
+  static let counts = [
+    "Count the numbers from 1 to {c} that {a} or {b} divides.",
+    "How many numbers from 1 to {c} can be divided by {a} or {b}?",
+    "Find the number of numbers from 1 to {c} that {a} or {b} divides.",
+    "What is the count of the numbers from 1 to {c} that {a} or {b} divides?",
+    "How many of the numbers from 1 to {c} does {a} or {b} divide?",
+    "How many numbers from 1 to {c} does {a} or {b} divide?",
+    "Count the numbers from 1 to {c} that can be divided by {a} or {b}.",
+    "Find the count of the numbers from 1 to {c} that {a} or {b} divides.",
   ]
 }

@@ -140,6 +140,9 @@ extension ProblemFamily {
     case .primes:
       let first = random.integer(11...420)
       return [first, first + random.integer(12...17)]
+    case .congruences: return Self.congruence(random: &random)
+    case .remainders: return Self.remainders(random: &random)
+    case .counts: return Self.counts(random: &random)
     }
   }
 }
@@ -151,8 +154,7 @@ enum ExactAnswer {
     case .multiplication: return String(v[0] * v[1])
     case .mixed: return String((v[0] + v[1]) * v[2] - v[3])
     case .divisors:
-      let greatest = divisor(v[0], v[1])
-      return String(variant == 0 ? greatest : v[0] / greatest * v[1])
+      return String(variant == 0 ? divisor(v[0], v[1]) : leastMultiple(v[0], v[1]))
     case .powers: return String((0..<v[1]).reduce(1) { power, _ in power * v[0] % v[2] })
     case .series: return String((0..<v[2]).reduce(0) { $0 + v[0] + v[1] * $1 })
     case .systems:
@@ -160,6 +162,9 @@ enum ExactAnswer {
       return String([x, y, x + y][variant])
     case .bases: return String(v[0], radix: v[1])
     case .primes: return String((v[0]...v[1]).count { smallestFactor($0) == $0 })
+    case .congruences: return String(congruence(v))
+    case .remainders: return String(number(withRemainders: v))
+    case .counts: return String((1...v[2]).count { $0 % v[0] == 0 || $0 % v[1] == 0 })
     }
   }
 

@@ -12,6 +12,7 @@ public struct Evaluation: Sendable {
     case codeRatio = "code_ratio"
     case calls
     case execOK = "exec_ok"
+    case failed, mended
     case calcShare = "calc_share"
     case verifyShare = "verify_share"
   }
@@ -69,6 +70,8 @@ public struct Evaluation: Sendable {
     case .codeRatio: return of { $0.calls.isEmpty ? 0 : 1 }
     case .calls: return of { Double($0.calls.count) }
     case .execOK: return of({ Double($0.calls.count { $0.status == .ok }) }, { Double($0.calls.count) })
+    case .failed: return of { $0.calls.contains(where: \.failed) ? 1 : 0 }
+    case .mended: return of({ $0.isMended ? 1 : 0 }, { $0.calls.contains(where: \.failed) ? 1 : 0 })
     case .calcShare: return share(.calculation)
     case .verifyShare: return share(.verification)
     }

@@ -30,7 +30,7 @@ public enum ReportWriter {
     let name = folder.split(separator: "/").last.map(String.init) ?? folder
     var body = "<h1>\(HTML.escape(name))</h1>\n"
     if let ablation { body += Self.ablation(ablation) }
-    if !rows.isEmpty { body += comparison(rows, gain: summary?.gain) }
+    if !rows.isEmpty { body += comparison(rows, gains: summary?.gains ?? []) }
     for stage in stages { body += section(stage, decode: decode ?? decoder(stage.folder, run: folder)) }
     let path = folder + "/report.html"
     do {
@@ -165,13 +165,13 @@ public enum ReportWriter {
 
   // MARK: - Writing
 
-  private static func comparison(_ rows: [Summary.Row], gain: Summary.Gain?) -> String {
-    var text = "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. "
-    text += "Tokens: mean of model and hint tokens a response.</p>\n"
+  private static func comparison(_ rows: [Summary.Row], gains: [Summary.Gain]) -> String {
+    var text =
+      "<p class=\"soft\">Intervals: 95 %, bootstrap over problems. Tokens: mean of model and hint tokens a response. "
+      + "Failed: responses in which a call failed. Mended: the share of those in which a later call ran and the "
+      + "answer is right.</p>\n"
     text += HTML.table([Summary.headings] + rows.map(\.cells))
-    if let gain {
-      text += "<p><strong>Gain \(HTML.escape(gain.text))</strong> over the better of base and base-tools.</p>\n"
-    }
+    for gain in gains { text += "<p><strong>\(HTML.escape(gain.text))</strong></p>\n" }
     let points = rows.compactMap { row in
       row.tokens.map {
         HTML.Point(

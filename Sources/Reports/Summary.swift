@@ -25,6 +25,10 @@ public struct Summary: Codable, Sendable, Equatable {
     public var calls: Double?
     /// The share of executed blocks that ran without an error.
     public var execOK: Double?
+    /// The share of responses in which a call failed.
+    public var failed: Double?
+    /// Of those, the share in which a later call ran and the answer is right.
+    public var mended: Double?
     /// The share of executed blocks that calculate.
     public var calcShare: Double?
     /// The share of executed blocks that check a result.
@@ -47,6 +51,8 @@ public struct Summary: Codable, Sendable, Equatable {
       codeRatio = figure(.codeRatio)
       calls = figure(.calls)
       execOK = figure(.execOK)
+      failed = figure(.failed)
+      mended = figure(.mended)
       calcShare = figure(.calcShare)
       verifyShare = figure(.verifyShare)
     }
@@ -59,6 +65,7 @@ public struct Summary: Codable, Sendable, Equatable {
       case codeRatio = "code_ratio"
       case calls
       case execOK = "exec_ok"
+      case failed, mended
       case calcShare = "calc_share"
       case verifyShare = "verify_share"
     }
@@ -76,13 +83,19 @@ public struct Summary: Codable, Sendable, Equatable {
       try values.encode(codeRatio, forKey: .codeRatio)
       try values.encode(calls, forKey: .calls)
       try values.encode(execOK, forKey: .execOK)
+      try values.encode(failed, forKey: .failed)
+      try values.encode(mended, forKey: .mended)
       try values.encode(calcShare, forKey: .calcShare)
       try values.encode(verifyShare, forKey: .verifyShare)
     }
   }
 
-  /// How far one stage's accuracy is above the best of those that it is compared with, in points (hundredths).
+  /// How far the accuracy of the stage `of` is above that of `over`, in points (hundredths), paired by problem.
   public struct Gain: Codable, Sendable, Equatable {
+    /// The stage that gains.
+    public var of: String
+    /// The stage it is compared with.
+    public var over: String
     /// The difference in hundredths.
     public var points: Double
     /// The ends of its 95 % interval.
@@ -91,7 +104,9 @@ public struct Summary: Codable, Sendable, Equatable {
     public var high: Double?
 
     /// A gain in points.
-    public init(points: Double, low: Double? = nil, high: Double? = nil) {
+    public init(of: String, over: String, points: Double, low: Double? = nil, high: Double? = nil) {
+      self.of = of
+      self.over = over
       self.points = points
       self.low = low
       self.high = high
@@ -99,44 +114,48 @@ public struct Summary: Codable, Sendable, Equatable {
 
     public func encode(to encoder: any Encoder) throws {
       var values = encoder.container(keyedBy: CodingKeys.self)
+      try values.encode(of, forKey: .of)
+      try values.encode(over, forKey: .over)
       try values.encode(points, forKey: .points)
       try values.encode(low, forKey: .low)
       try values.encode(high, forKey: .high)
     }
 
-    /// `+12.3 points [+8.1, +16.4]`
+    /// `hint-rl over base: +12.3 points [+8.1, +16.4]`
     public var text: String {
       let signed = { (value: Double) in (value < 0 ? "" : "+") + decimals(value, 1) }
-      guard let low, let high else { return "\(signed(points)) points" }
-      return "\(signed(points)) points [\(signed(low)), \(signed(high))]"
+      let text = "\(of) over \(over): \(signed(points)) points"
+      guard let low, let high else { return text }
+      return text + " [\(signed(low)), \(signed(high))]"
     }
   }
 
   /// The evaluated models, in the order of the file.
   public var rows: [Row]
-  /// The last one's gain; nil: the file compares nothing.
-  public var gain: Gain?
+  /// One for each stage that the pipeline's `summary.over` names.
+  public var gains: [Gain]
 
   /// A table of `rows`.
-  public init(rows: [Row], gain: Gain? = nil) {
+  public init(rows: [Row], gains: [Gain] = []) {
     self.rows = rows
-    self.gain = gain
+    self.gains = gains
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(rows, forKey: .rows)
-    try values.encode(gain, forKey: .gain)
+  /// A summary written before there were `gains` has none.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    rows = try values.decode([Row].self, forKey: .rows)
+    gains = try values.decodeIfPresent([Gain].self, forKey: .gains) ?? []
   }
 
   /// Headings of `Row.cells`.
-  static let headings = ["stage", "accuracy", "tokens", "code", "calls", "exec ok", "calc", "verify", "problems"]
+  static let headings = [
+    "stage", "accuracy", "tokens", "code", "calls", "exec ok", "failed", "mended", "calc", "verify", "problems",
+  ]
 
-  /// The table for a terminal, with accuracies in percent and their intervals. The gain is below.
+  /// The table for a terminal, with accuracies in percent and their intervals. The gains are below.
   public var table: String {
-    var text = alignedTable([Self.headings] + rows.map(\.cells))
-    if let gain { text += "gain: \(gain.text)\n" }
-    return text
+    alignedTable([Self.headings] + rows.map(\.cells)) + gains.map { $0.text + "\n" }.joined()
   }
 }
 
@@ -151,7 +170,7 @@ extension Summary.Row {
     }
     return [
       stage, share(accuracy) + interval, number(tokens, 1), share(codeRatio), number(calls, 2), share(execOK),
-      share(calcShare), share(verifyShare), "\(problems)",
+      share(failed), share(mended), share(calcShare), share(verifyShare), "\(problems)",
     ]
   }
 }

@@ -21,8 +21,8 @@ struct ProblemGeneratorTests {
 
   @Test("Every family comes equally often, and no problem twice")
   func balanced() {
-    let problems = ProblemGenerator(seed: 1).problems(count: 800)
-    #expect(Set(problems.map(\.id)).count == 800)
+    let problems = ProblemGenerator(seed: 1).problems(count: 1100)
+    #expect(Set(problems.map(\.id)).count == 1100)
     for family in ProblemFamily.allCases { #expect(problems.count { $0.family == family } == 100) }
     let one = ProblemGenerator(seed: 1, families: [.primes]).problems(count: 30)
     #expect(one.allSatisfy { $0.family == .primes })
@@ -67,8 +67,34 @@ struct ProblemGeneratorTests {
       case .primes:
         let count = (v[0]...v[1]).count { n in (2..<n).allSatisfy { n % $0 != 0 } }
         #expect(Int(problem.answer) == count)
+      case .congruences:
+        let x = try #require(Int(problem.answer))
+        #expect((v[0] * x - v[2]) % v[1] == 0)
+        #expect((0..<x).allSatisfy { (v[0] * $0 - v[2]) % v[1] != 0 })
+      case .remainders:
+        let n = try #require(Int(problem.answer))
+        #expect((n - v[0]) % v[1] == 0 && (n - v[2]) % v[3] == 0 && n < 999)
+        #expect((0..<n).allSatisfy { ($0 - v[0]) % v[1] != 0 || ($0 - v[2]) % v[3] != 0 })
+      case .counts:
+        let multiples = [v[0], v[1]].map { Set(stride(from: $0, through: v[2], by: $0)) }
+        #expect(Int(problem.answer) == multiples[0].union(multiples[1]).count)
       }
     }
+  }
+
+  @Test("The obvious program is not enough in about half of the problems of three families")
+  func traps() {
+    func share(_ family: ProblemFamily, _ trapped: (GeneratedProblem) -> Bool) -> Double {
+      Double(ProblemGenerator(seed: 12, families: [family]).problems(count: 500).count(where: trapped)) / 500
+    }
+    let factor = share(.congruences) { problem in
+      (2...9).contains { problem.operands[0] % $0 == 0 && problem.operands[1] % $0 == 0 }
+    }
+    let beyond = share(.remainders) { (Int($0.answer) ?? 0) >= 99 }
+    let twice = share(.counts) {
+      $0.answer != String($0.operands[2] / $0.operands[0] + $0.operands[2] / $0.operands[1])
+    }
+    #expect(abs(factor - 0.6) < 0.07 && abs(beyond - 0.6) < 0.07 && abs(twice - 0.5) < 0.07)
   }
 
   /// All (x, y, x + y) below 60, by trying them.

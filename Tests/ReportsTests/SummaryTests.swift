@@ -20,9 +20,14 @@ import Testing
         stage: "hint-rl", model: "checkpoints/demo/hint-rl/model.h5", accuracy: 0.9,
         interval: Interval(low: 0.875, high: 0.93), problems: 400,
         figure: value([
-          .tokens: 61, .codeRatio: 1, .calls: 1.25, .execOK: 0.995, .calcShare: 0.96, .verifyShare: 0.04,
+          .tokens: 61, .codeRatio: 1, .calls: 1.25, .execOK: 0.995, .failed: 0.15, .mended: 0.925,
+          .calcShare: 0.96, .verifyShare: 0.04,
         ])),
-    ], gain: Summary.Gain(points: 48.75, low: 43.2, high: 54))
+    ],
+    gains: [
+      Summary.Gain(of: "hint-rl", over: "base", points: 48.75, low: 43.2, high: 54),
+      Summary.Gain(of: "hint-rl", over: "hint-rft", points: -0.5),
+    ])
 
   @Test func bothWaysWithNullsAndTheseKeys() throws {
     let data = try JSONEncoder().encode(Self.example)
@@ -32,13 +37,19 @@ import Testing
     #expect(
       Set(rows[0].keys) == [
         "stage", "model", "accuracy", "accuracy_low", "accuracy_high", "problems", "tokens", "code_ratio", "calls",
-        "exec_ok", "calc_share", "verify_share",
+        "exec_ok", "failed", "mended", "calc_share", "verify_share",
       ])
     #expect(rows[0]["exec_ok"] is NSNull)
     #expect(rows[1]["exec_ok"] as? Double == 0.995)
-    #expect(Set((object["gain"] as? [String: Any] ?? [:]).keys) == ["points", "low", "high"])
-    let none = try JSONEncoder().encode(Summary(rows: []))
-    #expect(String(decoding: none, as: UTF8.self).contains("\"gain\":null"))
+    #expect(rows[0]["mended"] is NSNull)
+    #expect(rows[1]["mended"] as? Double == 0.925)
+    let gains = try #require(object["gains"] as? [[String: Any]])
+    #expect(
+      gains.map { Set($0.keys) } == [
+        ["of", "over", "points", "low", "high"], ["of", "over", "points", "low", "high"],
+      ])
+    #expect(gains[1]["low"] is NSNull)
+    #expect(try JSONDecoder().decode(Summary.self, from: Data("{\"rows\":[]}".utf8)) == Summary(rows: []))
   }
 
   /// One mark a row and chart, at the row's value on the chart's scale.
@@ -61,11 +72,12 @@ import Testing
   @Test func tableIsAligned() {
     #expect(
       Self.example.table == """
-        stage               accuracy  tokens     code  calls  exec ok    calc  verify  problems
-        -------  -------------------  ------  -------  -----  -------  ------  ------  --------
-        base     41.3 % [37.0, 45.6]   181.3    0.0 %   0.00        -       -       -       400
-        hint-rl  90.0 % [87.5, 93.0]    61.0  100.0 %   1.25   99.5 %  96.0 %   4.0 %       400
-        gain: +48.8 points [+43.2, +54.0]
+        stage               accuracy  tokens     code  calls  exec ok  failed  mended    calc  verify  problems
+        -------  -------------------  ------  -------  -----  -------  ------  ------  ------  ------  --------
+        base     41.3 % [37.0, 45.6]   181.3    0.0 %   0.00        -       -       -       -       -       400
+        hint-rl  90.0 % [87.5, 93.0]    61.0  100.0 %   1.25   99.5 %  15.0 %  92.5 %  96.0 %   4.0 %       400
+        hint-rl over base: +48.8 points [+43.2, +54.0]
+        hint-rl over hint-rft: -0.5 points
 
         """)
   }

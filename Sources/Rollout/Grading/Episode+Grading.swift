@@ -17,6 +17,12 @@ extension Episode {
 }
 
 extension Episode {
+  /// Whether a call failed, a later one did not, and the answer is right.
+  public var isMended: Bool {
+    guard verdict == .correct, let first = calls.firstIndex(where: \.failed) else { return false }
+    return calls[first...].contains { !$0.failed }
+  }
+
   /// Whether there is an answer in a complete box, which is what the reward for form asks. A box that never closed does
   /// not count.
   public var hasBoxedAnswer: Bool {

@@ -42,14 +42,13 @@ struct Comparing {
         interval: evaluation.interval(.accuracy), problems: evaluation.problems.count, figure: evaluation.value)
     }
     let last = try evaluation(comparison.of)
-    let best = try comparison.over.map { try evaluation($0) }.max {
-      ($0.value(.accuracy) ?? 0) < ($1.value(.accuracy) ?? 0)
+    let gains = try comparison.over.map { name -> Summary.Gain in
+      let other = try evaluation(name)
+      let difference = ProblemBootstrap().difference(last.ratio(.accuracy), other.ratio(.accuracy))
+      return Summary.Gain(
+        of: comparison.of, over: name, points: 100 * ((last.value(.accuracy) ?? 0) - (other.value(.accuracy) ?? 0)),
+        low: difference.map { 100 * $0.low }, high: difference.map { 100 * $0.high })
     }
-    guard let best else { throw MartletError(.configuration, "summary.over: names no stage") }
-    let difference = ProblemBootstrap().difference(last.ratio(.accuracy), best.ratio(.accuracy))
-    let points = 100 * ((last.value(.accuracy) ?? 0) - (best.value(.accuracy) ?? 0))
-    return Summary(
-      rows: rows,
-      gain: Summary.Gain(points: points, low: difference.map { 100 * $0.low }, high: difference.map { 100 * $0.high }))
+    return Summary(rows: rows, gains: gains)
   }
 }

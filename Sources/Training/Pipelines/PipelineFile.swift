@@ -26,7 +26,7 @@ public enum PipelineFile {
   struct Comparison: Codable, Equatable {
     /// Stages that are its rows, in order.
     var rows: [String]
-    /// The stage whose gain over the best of `over` is given.
+    /// The stage whose gain over each of `over` is given.
     var of: String
     var over: [String]
   }

@@ -66,6 +66,21 @@ import Testing
     #expect(evaluation.report()["libraries"] as? [String: Int] == ["math": 2])
   }
 
+  @Test func aMendedResponseFailedFirstRanLaterAndIsRight() {
+    let episodes = [
+      episode("mended", tokens: [5], calls: [.error, .ok]), episode("late", tokens: [5], calls: [.ok, .error]),
+      episode("wrong", tokens: [5], calls: [.error, .ok], verdict: .incorrect),
+      episode("given up", tokens: [5], calls: [.error]), episode("at once", tokens: [5], calls: [.ok]),
+      episode("by hand", tokens: [5], calls: []),
+      episode("twice", tokens: [5], calls: [.ok, .error, .timeout, .ok]),
+    ]
+    #expect(episodes.map(\.isMended) == [true, false, false, false, false, false, true])
+    let evaluation = Evaluation(episodes, labels: episodes.map { _ in [] })
+    #expect(evaluation.value(.failed) == 5.0 / 7)
+    #expect(evaluation.value(.mended) == 2.0 / 5)
+    #expect(Evaluation([episodes[4]], labels: [[]]).value(.mended) == nil)
+  }
+
   @Test func votesGoByValueAndTheLastNumberIsReportedBeside() throws {
     var episodes = (0..<5).map { episode($0 < 5 ? "a" : "b", sample: $0, tokens: [5], verdict: .incorrect) }
     let answers = ["1/2", "0.5", "\\frac12", "2", "2.0"]
