@@ -70,7 +70,7 @@ final class HDF5Layout {
     var groups: Set<String> = ["/"]
     var offsets: [Int] = []
     for entry in entries {
-      let parent = (entry.path as NSString).deletingLastPathComponent
+      let parent = Support.folder(of: entry.path)
       if groups.insert(parent).inserted {
         _ = try scope.take("H5Gcreate2", H5Gcreate2(file, parent, links, group, 0), H5Gclose)
       }

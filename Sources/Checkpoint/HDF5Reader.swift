@@ -56,7 +56,7 @@ final class HDF5Reader {
   }
 
   private func isThere(_ path: String) throws -> Bool {
-    let parent = (path as NSString).deletingLastPathComponent
+    let parent = Support.folder(of: path)
     return try (parent == "/" || isLinked(parent)) && isLinked(path)
   }
 

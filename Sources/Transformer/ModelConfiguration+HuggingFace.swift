@@ -30,7 +30,7 @@ extension ModelConfiguration {
     }
     var stops = try json.tokens("eos_token_id")
     if let generationConfig {
-      let folder = (path as NSString).deletingLastPathComponent
+      let folder = Support.folder(of: path)
       let generation = try ConfigurationJSON(
         generationConfig, path: (folder as NSString).appendingPathComponent("generation_config.json"))
       for token in try generation.tokens("eos_token_id") where !stops.contains(token) { stops.append(token) }

@@ -69,7 +69,7 @@ public struct ProgramCommand: Sendable, Equatable {
     return resolved.filter { $0.hasPrefix("/") && FileManager.default.fileExists(atPath: $0) }.map { path in
       var isFolder: ObjCBool = false
       if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return path }
-      let folder = (path as NSString).deletingLastPathComponent
+      let folder = Support.folder(of: path)
       return shared.contains(folder) ? path : folder
     }
   }

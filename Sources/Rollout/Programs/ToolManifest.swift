@@ -41,9 +41,9 @@ public struct ToolManifest: Sendable, Equatable {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw MartletError(.configuration, "tools: \(path): no such file; give the path of a list of tools")
     }
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = Support.folder(of: path)
     let tree = try ConfigurationTree(yaml: String(decoding: data, as: UTF8.self), path: path).mapTexts { text in
-      text.hasPrefix("@/") ? (folder.isEmpty ? "./" : folder + "/") + text.dropFirst(2) : text
+      text.hasPrefix("@/") ? folder + "/" + text.dropFirst(2) : text
     }
     guard case .list(let entries) = tree, !entries.isEmpty else {
       throw MartletError(.configuration, "\(path): must be a list of tools, each with name, description, command")

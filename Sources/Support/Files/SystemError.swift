@@ -29,19 +29,21 @@ package func freeBytes(_ path: String) -> Int? {
   var status = statvfs()
   var folder = path
   while statvfs(folder, &status) != 0 {
-    let parent = (folder as NSString).deletingLastPathComponent
+    let parent = Support.folder(of: folder)
     if parent == folder { return nil }
-    folder = parent.isEmpty ? "." : parent
+    folder = parent
   }
   // Some network file systems know nothing and say 0.
   guard status.f_blocks > 0 else { return nil }
   return Int(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
 }
 
-/// The folder that `path` lies in; `.` for a bare name.
+/// The folder that `path` lies in; `.` for a bare name. (NSString's `deletingLastPathComponent` traps on names of one
+/// letter.)
 package func folder(of path: String) -> String {
-  let parent = (path as NSString).deletingLastPathComponent
-  return parent.isEmpty ? "." : parent
+  let parts = path.split(separator: "/").dropLast()
+  if path.hasPrefix("/") { return "/" + parts.joined(separator: "/") }
+  return parts.isEmpty ? "." : parts.joined(separator: "/")
 }
 
 /// `name` inside `folder`.

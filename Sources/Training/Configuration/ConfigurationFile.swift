@@ -15,7 +15,7 @@ enum ConfigurationFile {
 
   /// The tree with every `@/NAME` as NAME beside the file.
   static func resolved(_ tree: ConfigurationTree, _ path: String) -> ConfigurationTree {
-    tree.mapTexts { PortablePath.resolve($0, in: RunFolder.parent(of: path)) }
+    tree.mapTexts { PortablePath.resolve($0, in: Support.folder(of: path)) }
   }
 
   /// The tree of a file as it is written.

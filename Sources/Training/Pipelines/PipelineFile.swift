@@ -141,7 +141,7 @@ public enum PipelineFile {
   /// Writes generated problems into a file of their own, with the folders above it.
   static func generate(_ problems: Generated, to path: String) throws {
     try FileManager.default.createDirectory(
-      atPath: RunFolder.parent(of: path), withIntermediateDirectories: true)
+      atPath: Support.folder(of: path), withIntermediateDirectories: true)
     try writeFileAtomically(bytes(of: problems), to: path)
   }
 }

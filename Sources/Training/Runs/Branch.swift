@@ -167,7 +167,7 @@ public struct Branch {
           + "--resume \(target), else name another folder")
     }
     let name = (target as NSString).lastPathComponent
-    let temporary = RunFolder.parent(of: target) + "/.\(name).tmp-\(getpid())"
+    let temporary = Support.folder(of: target) + "/.\(name).tmp-\(getpid())"
     let folder = try RunFolder(temporary, resume: false)
     do {
       try body(folder)

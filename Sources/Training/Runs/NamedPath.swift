@@ -19,7 +19,7 @@ package enum NamedPath {
   /// - Throws: `MartletError` (io) with the nearest name when nothing is there.
   package static func existing(_ name: String) throws -> String {
     if let found = find(name) { return found }
-    let parent = RunFolder.parent(of: name)
+    let parent = Support.folder(of: name)
     let there = [parent, parent == "." ? home : "\(home)/\(parent)"].flatMap { folder in
       RunFolder.contents(folder).filter { !$0.hasPrefix(".") }
     }

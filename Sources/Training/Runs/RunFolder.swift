@@ -81,13 +81,6 @@ package final class RunFolder {
     }
   }
 
-  /// The folder that a file lies in. Not by Foundation, whose NSString traps on a name of one letter.
-  static func parent(of path: String) -> String {
-    let parts = path.split(separator: "/").dropLast()
-    if path.hasPrefix("/") { return "/" + parts.joined(separator: "/") }
-    return parts.isEmpty ? "." : parts.joined(separator: "/")
-  }
-
   func file(_ name: String) -> String { path + "/" + name }
   var modelFile: String { file("model.h5") }
 
