@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PREFIX ?= /usr/local
-SHARE = $(DESTDIR)$(PREFIX)/share/martlet
 TRAIN = .build/release/train
 PYTHON ?= python3
+# The installed venv points at this one: every user must be able to run it.
+INSTALL_PYTHON ?= /usr/bin/python3
 SWIFT_MINIMUM = 6.3
 # Loaded by the interpreter's zygote, which is a Python program.
 SNAPSHOT = .build/libMartletSnapshot.so
@@ -133,17 +134,34 @@ demo-cut: build  ## a short cut of the demo, end to end, fresh each time
 kills: build  ## kill and resume a short run a thousand times and compare its ends (KILLS=number)
 	$(TRAIN) verify-resume configs/kills.yaml --kills $(KILLS)
 
-# Under sudo nothing is built: root's PATH rarely has Swift, and .build should stay its owner's.
-install: $(if $(SUDO_USER),,build)  ## put train into PREFIX/bin (/usr/local), its Python into PREFIX/share/martlet
-	@[ -x $(TRAIN) ] || { echo "$(TRAIN) is missing: run make build first"; exit 1; }
-	install -D -m 755 $(TRAIN) $(DESTDIR)$(PREFIX)/bin/train
-	rm -rf $(SHARE)/Python
-	for file in $$(cd Sources/Rollout/Python && find * -name '*.py'); do \
-	  install -D -m 644 Sources/Rollout/Python/$$file $(SHARE)/Python/$$file || exit 1; \
-	done
-	install -m 644 -t $(SHARE)/Python $(SNAPSHOT)
-	.venv/bin/python3 -m venv --without-pip --clear $(SHARE)/venv
-	cp -R .venv/lib $(SHARE)/venv/
+# What `make install`, the .deb and the image hold, laid out by who builds. Under sudo nothing is built: root's PATH
+# rarely has Swift, and .build should stay its owner's.
+.PHONY: stage install uninstall deb docker-steps check-install docs check-library
+stage: build
+	packaging/stage $(INSTALL_PYTHON)
+
+install: $(if $(SUDO_USER),,stage)  ## put train into PREFIX (/usr/local), for every user (DESTDIR: a root to put it below)
+	packaging/install "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:  ## remove what make install put into PREFIX, and nothing else
+	packaging/uninstall "$(PREFIX)" "$(DESTDIR)"
+
+deb: stage  ## make .build/martlet.deb
+	packaging/deb
+
+docker-steps: stage  ## as root, without an engine: run the image's steps, the second in a copy of / without Swift
+	packaging/docker/build.sh
+	tools/check-install --image
+
+check-install: deb  ## as root: install, use as nobody, remove; the same with the .deb
+	tools/check-install
+
+# DocC's pages of the layers, from the modules that `make build` made.
+docs: build  ## build the library's documentation in .build/docs
+	packaging/docs .build/docs
+
+check-library: deps commit  ## build and run examples/library, a package that imports PPO and Transformer
+	swift run --package-path examples/library -c release
 
 lint:  ## check the format of Swift files, the length of lines, the map in docs/architecture.md
 	swift format lint --strict --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)

@@ -6,8 +6,8 @@ struct BranchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "branch", abstract: "Start a new run from a checkpoint of another one.",
     discussion: """
-      The new run takes over weights, optimizer state and the count of steps; with --weights only the weights. Nothing is
-      trained yet: go on with train STAGE --resume NEW.
+      The new run takes over weights, optimizer state and the count of steps; with --weights only the weights. Nothing
+      is trained yet: go on with train STAGE --resume NEW.
       """)
   @Argument(help: ArgumentHelp("The run: its folder or its name.", valueName: "run"), completion: .directory)
   var from: String

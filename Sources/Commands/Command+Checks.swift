@@ -40,8 +40,8 @@ struct VerifyResume: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify-resume", abstract: "Check that a run that is killed and resumed ends with the same bits.",
     discussion: """
-      Runs the configuration once to its end, then again with SIGKILL at random times and --resume, and compares weights,
-      metrics and episodes. Works in RUN-verify, which is removed when everything is equal.
+      Runs the configuration once to its end, then again with SIGKILL at random times and --resume, and compares
+      weights, metrics and episodes. Works in RUN-verify, which is removed when everything is equal.
       """)
   @Argument(help: "The file (YAML) of a stage or a pipeline.", completion: .yaml) var config: String
   @Option(

@@ -93,7 +93,8 @@ struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate", abstract: "Sample and judge responses to a file of problems.",
     discussion: """
-      Reads lines of {"id", "problem", "gt_answer"} and writes an episode for each response. train show FILE prints them.
+      Reads lines of {"id", "problem", "gt_answer"} and writes an episode for each response. train show FILE prints
+      them.
       """)
   @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
   @OptionGroup var files: LineFiles

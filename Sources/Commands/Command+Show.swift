@@ -10,9 +10,9 @@ struct Show: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Print episodes: prompt, text, code, outputs, hints and verdict.",
     discussion: """
-      train show demo/hint-rl                              the first episode of a run
-      train show demo/hint-rl --wrong                      the first with a wrong answer
-      train show episodes.jsonl 17                         that of line 17, or of the problem with this id
+      train show demo/hint-rl
+      train show demo/hint-rl --wrong
+      train show episodes.jsonl 17
       train show demo/hint-rl --limit 0 --color always | less -R
       """)
   @Argument(help: "A file of episodes, or a run: its folder or its name.") var episodes: InputPath

@@ -9,9 +9,12 @@ struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize", abstract: "Turn text into token ids, or ids into text.",
     discussion: """
-      train tokenize MODEL 'What is 2 + 3?'          prints the ids
-      train tokenize MODEL --decode 12 34 56         prints the text; without ids they are read from standard input
-      train tokenize MODEL --input F --output G      lines of {"text"} to lines of {"ids", "text"}
+      train tokenize MODEL 'What is 2 + 3?'
+      train tokenize MODEL --decode 12 34 56
+      train tokenize MODEL --input FILE --output FILE
+
+      Without ids, --decode reads them from standard input. With --input and --output, lines of {"text"} become lines of
+      {"ids", "text"}.
       """)
   @Argument(help: "A model file, a run, a Hugging Face folder, or a tokenizer.json.") var model: InputPath
   @Argument(help: ArgumentHelp("The text; with --decode, token ids.", valueName: "text")) var words: [String] = []

@@ -60,8 +60,8 @@ struct PythonCommand: ParsableCommand {
   @OptionGroup var files: LineFiles
   @Option(help: "Seconds that a cell may take.") var timeLimit = 5.0
   @Option(help: "Memory that a cell may have, such as 1G.") var memory = "1G"
-  @Option(help: "The kind of sandbox; the strongest that this machine has if not given.") var tier:
-    InterpreterSettings.Tier?
+  @Option(help: "The kind of sandbox; the strongest that this machine has if not given.")
+  var tier: InterpreterSettings.Tier?
   @Option(help: "Lines that run at a time; one a physical core if not given.") var sessions: Int?
   @OptionGroup var threads: Threads
 

@@ -47,7 +47,7 @@ final class Console: Sendable {
       state.display.take(event, now)
       switch event {
       case .progress, .steps, .phase: progress(&state, now)
-      case .part: break
+      case .part(let part): if !terminal.isInteractive { line(ProgressDisplay.place(part), &state) }
       case .note(let text): line(text, &state)
       case .warning(let text): line("warning: " + text, &state)
       case .stageStarted(let name, let detail): line("== \(name): \(detail)", &state)
@@ -59,8 +59,13 @@ final class Console: Sendable {
     }
   }
 
-  /// Takes away what is drawn; to be called before the program ends.
-  func finish() { shown.withLock { _ in erase() } }
+  /// Takes away what is drawn, and draws nothing more: to be called before the last messages.
+  func finish() {
+    shown.withLock { state in
+      erase()
+      state = Shown()
+    }
+  }
 
   private func line(_ text: String, _ state: inout Shown) {
     erase()
@@ -81,7 +86,7 @@ final class Console: Sendable {
     }
   }
 
-  /// Draws the lines and goes back to where they begin: whatever becomes of them when the window changes, they are below
+  /// Draws the lines and goes back to where they begin. Whatever a change of the window makes of them, they are below
   /// the cursor and can be erased.
   private func draw(_ state: inout Shown, _ now: ContinuousClock.Instant) {
     state.drawn = now
@@ -102,12 +107,12 @@ final class Console: Sendable {
   private func step(_ metrics: Metrics, _ state: inout Shown, _ now: ContinuousClock.Instant) {
     guard state.stepLine.map({ now - $0 > Self.stepPause }) ?? true else { return }
     state.stepLine = now
-    line(Self.summary(metrics), &state)
+    line(Self.summary(metrics, columns: terminal.isInteractive ? terminal.size.columns : .max), &state)
   }
 
-  /// A step on one line.
-  private static func summary(_ metrics: Metrics) -> String {
-    let shown = ["step", "loss", "reward", "accuracy", "tokens", "kl", "entropy", "grad_norm", "tokens_per_second"]
+  /// A step on one line: of its figures as many as fit.
+  private static func summary(_ metrics: Metrics, columns: Int) -> String {
+    let shown = ["step", "loss", "reward", "accuracy", "tokens", "kl", "grad_norm", "entropy", "tokens_per_second"]
     var parts: [String] = []
     for key in shown {
       switch metrics[key] {
@@ -116,7 +121,7 @@ final class Console: Sendable {
       default: break
       }
     }
-    if case .string(let hash)? = metrics["state_hash"] { parts.append("state \(hash.prefix(12))") }
+    while parts.count > 1, parts.joined(separator: "  ").columns > columns { parts.removeLast() }
     return parts.joined(separator: "  ")
   }
 }

@@ -32,6 +32,10 @@ extension Failure {
     let command = arguments.dropFirst().first ?? ""
     let stages = StageKind.allCases.map(\.rawValue) + ["pipeline"]
     guard stages.contains(command) || command == "ablate" else { return "interrupted" }
+    // Given again, it would branch again.
+    guard !arguments.contains(where: { $0.hasPrefix("--from-step") }) else {
+      return "interrupted; what was done is saved. Go on with --resume and the new folder"
+    }
     var words = ["train"] + arguments.dropFirst()
     if command != "ablate", !words.contains("--resume") { words.append("--resume") }
     return "interrupted; what was done is saved. Go on with:\n  \(shellCommand(words))"
@@ -50,45 +54,5 @@ func shellCommand(_ words: [String]) -> String {
 func asUsage<T>(_ body: () throws -> T) throws -> T {
   do { return try body() } catch let error as MartletError where error.status == .configuration {
     throw MartletError(.usage, error.message)
-  }
-}
-
-/// Something to read: a path, or what has this name under `checkpoints/`.
-struct InputPath: ExpressibleByArgument {
-  /// As it was given.
-  let name: String
-
-  init(argument: String) { name = argument }
-
-  static var defaultCompletionKind: CompletionKind { .file() }
-
-  /// Where it lies.
-  /// - Throws: `MartletError` (io) with the nearest name when nothing is there.
-  func path() throws -> String { try NamedPath.existing(name) }
-
-  /// The file of episodes: itself, or that of the run that it names.
-  /// - Throws: `MartletError`: io when nothing is there, data for a folder without episodes.
-  func episodes() throws -> String { try NamedPath.episodes(name) }
-}
-
-extension CompletionKind {
-  /// Configurations.
-  static var yaml: CompletionKind { .file(extensions: ["yaml", "yml"]) }
-}
-
-/// A file to read lines from and one to write lines to.
-struct LineFiles: ParsableArguments {
-  @Option(help: ArgumentHelp("The file to read, one JSON object a line.", valueName: "file")) var input: InputPath
-  @Option(
-    help: ArgumentHelp("The file to write, one JSON object a line.", valueName: "file"), completion: .file())
-  var output: String
-
-  func validate() throws { try Self.refuseSame(input, output) }
-
-  static func refuseSame(_ input: InputPath, _ output: String) throws {
-    func place(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardized.path }
-    if place((try? input.path()) ?? input.name) == place(output) {
-      throw ValidationError("--output is the file that --input reads; it would be lost, so name another")
-    }
   }
 }

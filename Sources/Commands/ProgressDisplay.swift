@@ -97,9 +97,13 @@ struct ProgressDisplay {
   /// The lines to draw, none or up to two.
   func lines(_ now: ContinuousClock.Instant) -> [Line] { [runLine(now), phaseLine(now)].compactMap(\.self) }
 
+  /// `stage 3/13 base`
+  static func place(_ part: Part) -> String {
+    "\(part.kind.rawValue) \(part.number)/\(part.count) \(part.name.printable)"
+  }
+
   private func runLine(_ now: ContinuousClock.Instant) -> Line? {
-    func place(_ part: Part) -> String { "\(part.kind.rawValue) \(part.number)/\(part.count) \(part.name.printable)" }
-    var head = [run, stage].compactMap { $0.map(place) }
+    var head = [run, stage].compactMap { $0.map(Self.place) }
     if stage == nil, let stageName { head.append(stageName) }
     guard let steps else { return head.isEmpty ? nil : Line(head: head) }
     let progress = steps.progress

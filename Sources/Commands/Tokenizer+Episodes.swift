@@ -6,7 +6,7 @@ import Training
 
 extension Tokenizer {
   /// The tokenizer that a file of episodes was written with.
-  /// - Parameter model: what the user named; nil: the model of the run that the file lies in, else the demo's tokenizer.
+  /// - Parameter model: what the user named; nil: the model of the run that the file lies in, else the demo's.
   /// - Throws: `MartletError`: usage when no run is known, io and data.
   static func of(episodes path: String, model: InputPath?) throws -> Tokenizer {
     if let model { return try read(model.name) }
@@ -34,7 +34,7 @@ extension Tokenizer {
     guard let token = episode.tokens.first(where: { Int($0) >= vocabularyCount }) else { return }
     throw MartletError(
       .data,
-      "\(place) (\(episode.id)): token \(token) is not in the tokenizer's vocabulary of \(vocabularyCount); name the model "
-        + "it is of with --model")
+      "\(place) (\(episode.id)): token \(token) is not in the tokenizer's vocabulary of \(vocabularyCount); name the "
+        + "model it is of with --model")
   }
 }

@@ -8,22 +8,25 @@ public struct Train: ParsableCommand {
   public static let configuration = CommandConfiguration(
     commandName: "train", abstract: "Teaches small language models to reason with a Python interpreter.",
     discussion: """
-      A run is named by its folder, or by its name under checkpoints/: train report demo, train ask demo/rl-model '...'.
+      A run is named by its folder, or by its name under checkpoints/:
+      train report demo
+      train ask demo/rl-model 'What is 3 * 17?'
       """,
     version: Martlet.versionAndCommit,
     groupedSubcommands: [
       CommandGroup(
-        name: "Train", subcommands: [SFT.self, HintCommand.self, RFT.self, RL.self, PipelineCommand.self, Ablate.self]),
+        name: "Training",
+        subcommands: [SFT.self, HintCommand.self, RFT.self, RL.self, PipelineCommand.self, Ablate.self]),
       CommandGroup(
-        name: "Look at results",
+        name: "Result",
         subcommands: [Ask.self, Show.self, Eval.self, Report.self, Analyze.self, GradeCommand.self]),
       CommandGroup(
-        name: "Models",
+        name: "Model",
         subcommands: [Import.self, Export.self, Inspect.self, Tokenize.self, Generate.self, Score.self]),
       CommandGroup(
-        name: "Before and around a run",
+        name: "Run",
         subcommands: [Check.self, PlanCommand.self, BranchCommand.self, VerifyResume.self, Problems.self]),
-      CommandGroup(name: "This machine", subcommands: [Doctor.self, Bench.self, PythonCommand.self]),
+      CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, PythonCommand.self]),
     ])
 
   public init() {}
@@ -32,7 +35,8 @@ public struct Train: ParsableCommand {
   public static func main() {
     Signals.install()
     do {
-      try refuseUnknownCommand(CommandLine.arguments.dropFirst().first)
+      let words = CommandLine.arguments.dropFirst()
+      try refuseUnknownCommand(words.first == "help" ? words.dropFirst().first : words.first)
       var command = try parseAsRoot()
       try command.run()
       Console.shared.finish()

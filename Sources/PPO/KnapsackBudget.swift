@@ -30,7 +30,7 @@ public struct KnapsackBudget: Codable, Sendable, Equatable {
 
   /// - Parameters:
   ///   - rates: success rate of each prompt; nil without enough history: such a prompt gets `samplesPerPrompt`.
-  ///   - samplesPerPrompt: n; the budgets add up to n times the prompts.
+  ///   - n: samples per prompt; the budgets add up to n times the prompts.
   public func allocate(_ rates: [Double?], samplesPerPrompt n: Int) -> [Int] {
     var budgets = rates.map { p -> Int in
       guard let p else { return n }

@@ -10,7 +10,7 @@ extension ModelConfiguration {
   ///   - generationConfig: the bytes of `generation_config.json`; only its stop ids are used, beside those of the
   ///     configuration.
   ///   - path: the path of `config.json`, for messages.
-  /// - Throws: ``MartletError`` with status `data` for a broken file, `configuration` for a model that is not
+  /// - Throws: `MartletError` with status `data` for a broken file, `configuration` for a model that is not
   ///   supported.
   public init(huggingFaceConfig: Data, generationConfig: Data?, path: String) throws {
     let json = try ConfigurationJSON(huggingFaceConfig, path: path)

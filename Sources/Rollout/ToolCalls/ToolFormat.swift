@@ -124,7 +124,7 @@ public enum ToolFormats: String, Codable, Sendable, CaseIterable {
   public var reading: any ToolFormat { format ?? FencedPython() }
 }
 
-/// ```` ```python ... ``` ```` answered by ```` ```output ... ``` ````: CoRT's form.
+/// A fenced block of Python, answered by a fenced block `output`: CoRT's form.
 public struct FencedPython: ToolFormat {
   public init() {}
   public let callOpening = "```python\n"

@@ -23,7 +23,7 @@ package enum NamedPath {
     let there = [parent, parent == "." ? home : "\(home)/\(parent)"].flatMap { folder in
       RunFolder.contents(folder).filter { !$0.hasPrefix(".") }
     }
-    let last = (name as NSString).lastPathComponent
+    let last = name.split(separator: "/").last.map(String.init) ?? name
     let advice =
       nearestWord(to: last, among: there).map { near in
         "did you mean \(parent == "." ? near : parent + "/" + near)?"

@@ -81,10 +81,11 @@ package final class RunFolder {
     }
   }
 
-  /// The folder that a file lies in.
+  /// The folder that a file lies in. Not by Foundation, whose NSString traps on a name of one letter.
   static func parent(of path: String) -> String {
-    let folder = (path as NSString).deletingLastPathComponent
-    return folder.isEmpty ? "." : folder
+    let parts = path.split(separator: "/").dropLast()
+    if path.hasPrefix("/") { return "/" + parts.joined(separator: "/") }
+    return parts.isEmpty ? "." : parts.joined(separator: "/")
   }
 
   func file(_ name: String) -> String { path + "/" + name }

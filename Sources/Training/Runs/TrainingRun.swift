@@ -132,8 +132,8 @@ final class TrainingRun {
     lastHash = hash
     line["state_hash"] = .string(hash)
     try metrics.write(line)
-    context.onEvent(.step(line))
     reportSteps()
+    context.onEvent(.step(line))
     context.timer?.begin(.checkpoint)
     defer { context.timer?.begin(.other) }
     if context.isCancelled {

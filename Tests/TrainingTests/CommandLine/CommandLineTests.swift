@@ -56,6 +56,7 @@ import Testing
     try program.write("p.jsonl", "{\"id\": \"long\", \"problem\": \"\(long)\", \"gt_answer\": \"1\"}\n")
     let prompt = try program.run("generate", model, "--input", "p.jsonl", "--output", "e.jsonl", "--tools", "none")
     #expect(prompt.status == 65 && prompt.errors.contains("p.jsonl:1: the prompt has"), "\(prompt.errors)")
+    #expect(prompt.errors.hasSuffix("leave such problems out with --skip-overlong\n"), "\(prompt.errors)")
   }
 
   @Test func tokensAreScoredWithoutATokenizer() throws {

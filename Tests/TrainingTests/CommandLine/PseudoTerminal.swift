@@ -7,8 +7,28 @@ import Testing
 final class PseudoTerminal {
   private let main: Int32
   private let process = Process()
-  private let screen: Mutex<Screen>
-  private let reader = DispatchGroup()
+  private let reader: Reader
+
+  /// Reads what is written until nobody has the terminal open any more.
+  private final class Reader: Sendable {
+    let screen: Mutex<Screen>
+    let done = DispatchGroup()
+
+    init(columns: Int) { screen = Mutex(Screen(columns: columns)) }
+
+    func start(_ terminal: Int32) {
+      done.enter()
+      Thread.detachNewThread { [self] in
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+          let count = read(terminal, &buffer, buffer.count)
+          guard count > 0 else { break }
+          screen.withLock { $0.take(buffer[..<count]) }
+        }
+        done.leave()
+      }
+    }
+  }
 
   /// Starts `train` with its standard error, and its output too, on a terminal of `columns` x 24.
   init(
@@ -16,9 +36,10 @@ final class PseudoTerminal {
   ) throws {
     var (main, other): (Int32, Int32) = (-1, -1)
     var size = winsize(ws_row: 24, ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
-    try #require(openpty(&main, &other, nil, nil, &size) == 0, "no terminal could be opened")
+    let code = openpty(&main, &other, nil, nil, &size)
+    try #require(code == 0, "no terminal could be opened")
     self.main = main
-    screen = Mutex(Screen(columns: columns))
+    reader = Reader(columns: columns)
     process.executableURL = URL(fileURLWithPath: try TrainProgram.path())
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: program.folder.path)
@@ -28,24 +49,15 @@ final class PseudoTerminal {
     (process.standardInput, process.standardOutput, process.standardError) = (FileHandle.nullDevice, handle, handle)
     try process.run()
     try handle.close()
-    reader.enter()
-    Thread.detachNewThread { [self] in
-      var buffer = [UInt8](repeating: 0, count: 65536)
-      while true {
-        let count = read(main, &buffer, buffer.count)
-        guard count > 0 else { break }
-        screen.withLock { $0.take(buffer[..<count]) }
-      }
-      reader.leave()
-    }
+    reader.start(main)
   }
 
   deinit { close(main) }
 
   /// Waits until `holds` of the screen; false: the program has ended before.
   func wait(until holds: (Screen) -> Bool) -> Bool {
-    while !screen.withLock({ holds($0) }) {
-      if !process.isRunning { return screen.withLock { holds($0) } }
+    while !reader.screen.withLock({ holds($0) }) {
+      if !process.isRunning { return reader.screen.withLock { holds($0) } }
       usleep(10_000)
     }
     return true
@@ -54,24 +66,24 @@ final class PseudoTerminal {
   /// Gives the window another width; what stands there is left as it is.
   func resize(columns: Int) {
     var size = winsize(ws_row: 24, ws_col: UInt16(columns), ws_xpixel: 0, ws_ypixel: 0)
-    screen.withLock { screen in
+    reader.screen.withLock { screen in
       screen.columns = columns
-      ioctl(main, UInt(TIOCSWINSZ), &size)
+      _ = ioctl(main, UInt(TIOCSWINSZ), &size)
     }
   }
 
-  var draws: Int { screen.withLock { $0.draws } }
-  var widest: Int { screen.withLock { $0.widest } }
+  var draws: Int { reader.screen.withLock { $0.draws } }
+  var widest: Int { reader.screen.withLock { $0.widest } }
   /// From here on the widest line is looked for anew.
-  func forget() { screen.withLock { $0.forget() } }
+  func forget() { reader.screen.withLock { $0.forget() } }
 
   func interrupt() { kill(process.processIdentifier, SIGINT) }
 
   /// Waits for the end.
   func end() -> (status: Int32, screen: Screen) {
     process.waitUntilExit()
-    reader.wait()
-    return (process.terminationStatus, screen.withLock { $0 })
+    reader.done.wait()
+    return (process.terminationStatus, reader.screen.withLock { $0 })
   }
 }
 

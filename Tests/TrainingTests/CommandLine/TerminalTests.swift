@@ -84,7 +84,8 @@ import Testing
   }
 
   /// No window is so narrow, and no name so wide, that a line does not fit.
-  @Test(arguments: ["rl-model", "強化学習のモデル", "e\u{301}te\u{301}", "👩‍🚀👍🏽"]) func linesFit(name: String) {
+  @Test(arguments: ["rl-model", "強化学習のモデル", "e\u{301}te\u{301}", "👩‍🚀👍🏽"])
+  func linesFit(name: String) {
     var display = ProgressDisplay()
     let start = ContinuousClock.now
     display.take(.part(Part(.run, name: "grpo/seed-0", number: 2, count: 6)), start)
@@ -111,7 +112,8 @@ import Testing
 
   @Test func charactersHaveTheirWidths() {
     let widths = [
-      ("a", 1), ("é", 1), ("e\u{301}", 1), ("漢", 2), ("한", 2), ("Ａ", 2), ("👍", 2), ("█", 1), ("\u{200B}", 0),
+      ("a", 1), ("é", 1), ("e\u{301}", 1), ("漢", 2), ("한", 2), ("Ａ", 2), ("👍", 2), ("█", 1),
+      ("\u{200B}", 0),
     ]
     for (text, width) in widths { #expect(text.columns == width, "\(text)") }
     #expect("漢字漢字".fitted(6) == "漢字…" && "abc".fitted(3) == "abc" && "abcd".fitted(3) == "ab…")
