@@ -28,7 +28,7 @@ struct RolloutBench {
   func run() throws -> [Benchmark.Result] {
     let (prompt, tokens) = sizes.lengths(.rollout, context: model.configuration.contextLength)
     var settings = SamplerSettings(seed: 1, maxTokens: tokens, maxCalls: Self.calls)
-    settings.sampling.temperature = 1000
+    settings.temperature = 1000
     let V = model.configuration.vocabularySize
     let sampler = Sampler(
       model: model, tokenizer: try Self.tokenizer(V, blocks: max(1, V * Self.blocks / tokens)), stopTokens: [],

@@ -22,6 +22,7 @@ public enum Event: Sendable {
 
 /// One of several parts of a run, in their order.
 public struct Part: Sendable, Equatable {
+  /// What the parts are.
   public enum Kind: String, Sendable {
     /// A run of an ablation.
     case run
@@ -29,12 +30,16 @@ public struct Part: Sendable, Equatable {
     case stage
   }
 
+  /// What the part is.
   public var kind: Kind
+  /// Its name in the file.
   public var name: String
   /// Counted from 1.
   public var number: Int
+  /// How many parts there are.
   public var count: Int
 
+  /// Part `number` of `count`.
   public init(_ kind: Kind, name: String, number: Int, count: Int) {
     self.kind = kind
     self.name = name

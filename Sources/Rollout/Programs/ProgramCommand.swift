@@ -11,6 +11,7 @@ public struct ProgramCommand: Sendable, Equatable {
   /// Seconds that one request may take; the first one includes the program's start.
   public var timeLimit: Double
 
+  /// - Parameter key: the configuration's key that names the program, for errors.
   public init(key: String, words: [String], timeLimit: Double) {
     self.key = key
     self.words = words

@@ -28,6 +28,7 @@ public final class ProgramWorker: @unchecked Sendable {
   /// Bytes that a reply may have.
   static let replyLimit = 1 << 24
 
+  /// The program and its time limit.
   package let command: ProgramCommand
   private let python: String?
   private let lock = NSLock()

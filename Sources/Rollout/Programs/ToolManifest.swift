@@ -3,7 +3,9 @@ import Support
 
 /// A tool that the model may call by name.
 public struct Tool: Sendable, Equatable {
+  /// The name by which the model calls it.
   public var name: String
+  /// What it does, for the model.
   public var description: String
   /// The JSON schema of its arguments.
   package var parameters: JSONValue
@@ -28,6 +30,7 @@ public struct Tool: Sendable, Equatable {
 ///
 /// `@/NAME` in a command is NAME beside the file. An entry `{name: python}` is the interpreter, which has no command.
 public struct ToolManifest: Sendable, Equatable {
+  /// The tools, in the file's order.
   public let tools: [Tool]
 
   /// What chat templates are given: a list of function schemas, in the file's order.

@@ -4,10 +4,12 @@ import Tokenization
 
 /// The reply of `reward.command`.
 public struct ProgramReward: Codable, Sendable, Equatable {
+  /// The number that it gives the response.
   public var reward: Double
   /// What the reply names besides; nil: nothing.
   public var parts: NamedNumbers?
 
+  /// A reply.
   public init(reward: Double, parts: NamedNumbers? = nil) {
     self.reward = reward
     self.parts = parts

@@ -106,7 +106,7 @@ import Transformer
     #expect(
       prompt.templateVariables == [
         "enable_thinking": .bool(false), "n": .integer(2), "x": .number(0.5), "s": .text("t"),
-        "l": .list([.integer(1), .text("a")]), "m": .map(["k": .bool(true)]),
+        "l": .list([.integer(1), .text("a")]), "m": .object(["k": .bool(true)]),
       ])
     let loaded = try fixture.model("qwen3") {
       $0["tokenizer_config.json"] = """

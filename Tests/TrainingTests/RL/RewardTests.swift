@@ -1,5 +1,6 @@
 import Foundation
 import Rollout
+import Support
 import Testing
 
 @testable import Training
