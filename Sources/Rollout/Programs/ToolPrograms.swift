@@ -42,7 +42,8 @@ public final class ToolPrograms: Sendable {
         if reply[0].key == "error" { return result(.error, "tool", text) }
       }
       throw ProgramWorker.Failure.garbage(
-        "answered \(JSONValue.object(reply).text.prefix(200)), which is neither {\"output\": text} nor {\"error\": text}"
+        "answered \(JSONValue.object(reply).text.prefix(200))"
+          + ", which is neither {\"output\": text} nor {\"error\": text}"
       )
     } catch ProgramWorker.Failure.timeout {
       return result(.timeout, "time_wall", "[time limit: stopped after \(worker.command.timeLimit) s]")
