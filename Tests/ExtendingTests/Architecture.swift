@@ -4,7 +4,7 @@ import Transformer
 func addedParameters() -> Set<String> {
   func names(_ architecture: ModelConfiguration.Architecture) -> Set<String> {
     let shape = ModelConfiguration(
-      architecture: architecture, hiddenSize: 16, intermediateSize: 32, layerCount: 1, headCount: 2,
+      architecture: architecture, hiddenSize: 16, intermediateSize: 32, layerCount: 1, heads: .init(2),
       vocabularySize: 10)
     return Set(ParameterTable(shape).parameters.map(\.name))
   }

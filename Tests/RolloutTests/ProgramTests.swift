@@ -44,7 +44,6 @@ import Testing
       return
     }
     #expect(how.contains("exit status 1") && how.contains("ValueError: no such city"), "\(how)")
-    #expect(failure(try worker("os.kill(os.getpid(), 9)")) == .ended("signal 9"))
     for (text, part) in [("hello", "no JSON object: \"hello\""), ("[1]", "no JSON object"), ("{'a': 1}", "no JSON")] {
       guard case .garbage(let why)? = failure(try worker("print(\"\(text)\")")) else {
         Issue.record("\(text) is taken")

@@ -9,7 +9,7 @@ import Testing
 
   init() throws {
     program = try TrainProgram()
-    _ = try program.makeModel(contextLength: 256)
+    _ = try program.makeModel(contextLength: 1024)
     try program.write(
       "p.jsonl",
       (1...6).map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
@@ -42,7 +42,7 @@ import Testing
   @Test(arguments: [
     ("sys.exit(4)", "ended instead of answering: exit status 4"), ("print('x')", "wrote no JSON object: \"x\""),
     ("time.sleep(1000)", "took more than 20.0 s; raise reward.command_time_limit"),
-    ("print('{\"reward\": NaN}')", "NaN is no JSON"), ("print('{\"reward\": 1e999}')", "a finite number"),
+    ("print('{\"reward\": NaN}')", "NaN is no JSON"), ("print('{\"reward\": 1e999}')", "wrote no JSON object"),
     ("print('{\"reward\": \"1\"}')", "reward must be a number"), ("print('{}')", "reward must be there"),
     ("print('{\"reward\": 1, \"part\": {}}')", "unknown key part"),
     ("print('{\"reward\": 1, \"parts\": {\"a\": null}}')", "parts.a must be a finite number"),
@@ -131,7 +131,7 @@ import Testing
       data: sql/problems.jsonl
       tools: sql/tools.yaml
       samples_per_prompt: 1
-      sampling: {max_tokens: 230, tools: tool_call, max_calls: 2}
+      sampling: {max_tokens: 500, tools: tool_call, max_calls: 2}
       prompt: {template: none, hint: "\(hint)"}
 
       """)
