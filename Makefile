@@ -85,8 +85,8 @@ packages:
 	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements.txt; \
 	cp requirements.txt $@
 
-# Swift's runtime is linked in: the program then runs where no Swift is.
-BUILD = swift build -c release --static-swift-stdlib --product train
+# Swift's runtime is linked in: the program then runs where no Swift is. It names files without the builder's folder.
+BUILD = swift build -c release --static-swift-stdlib -Xcc -ffile-prefix-map=$(CURDIR)=. --product train
 
 build: deps commit $(SNAPSHOT)  ## build .build/release/train
 	$(BUILD)
