@@ -1,4 +1,4 @@
-import Support
+import Tensor
 
 /// A call of a base text, and the sentence that leads to it.
 struct Attempt {

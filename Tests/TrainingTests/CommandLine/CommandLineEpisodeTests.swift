@@ -83,13 +83,16 @@ import Tokenization
     ]
     let tokens = parts.map { ($0.0, tokenizer.encode($0.1)) }
     func episode(_ id: String, _ verdict: Verdict) -> Episode {
-      Episode(
+      var episode = Episode(
         id: id, problem: "What is 2*3?", gold: "6", tokens: tokens.flatMap(\.1),
         authors: tokens.map { .init(author: $0.0, count: $0.1.count) },
-        logProbs: tokens.flatMap { author, ids in ids.map { _ in author == .model ? Float(-1) : nil } },
-        hints: [.init(token: tokens[0].1.count, kind: .delayed, text: "", reason: "by hand")],
-        calls: [.init(code: "print(2*3)\n", status: .ok, detail: "ok", output: "6\n", ms: 1)], finish: .length,
-        answer: "6", verdict: verdict)
+        logProbs: tokens.flatMap { author, ids in ids.map { _ in author == .model ? Float(-1) : nil } })
+      episode.hints = [.init(token: tokens[0].1.count, kind: .delayed, text: "", reason: "by hand")]
+      episode.calls = [.init(code: "print(2*3)\n", status: .ok, detail: "ok", output: "6\n", ms: 1)]
+      episode.finish = .length
+      episode.answer = "6"
+      episode.verdict = verdict
+      return episode
     }
     try EpisodeFile.write([episode("right", .correct), episode("wrong", .incorrect)], to: program.file("e.jsonl"))
     try FileManager.default.createDirectory(atPath: program.file("configs/demo"), withIntermediateDirectories: true)
