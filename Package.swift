@@ -86,7 +86,7 @@ let package = Package(
     tests("Transformer", ["Transformer", "Tensor", "Support"], fixtures: true),
     tests("Checkpoint", ["Checkpoint", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
     tests("PPO", ["PPO"], fixtures: true),
-    tests("Rollout", ["Rollout", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
+    tests("Rollout", ["Rollout", "Demo", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
     tests("Demo", ["Demo", "Rollout", "Tokenization", "Support"]),
     tests("Reports", ["Reports", "Rollout", "PPO", "Support"]),
     tests(
