@@ -9,14 +9,14 @@ struct Attempt {
 }
 
 extension DemoText {
-  /// How often a writer mends a program that failed. Otherwise he goes on by hand, or trusts what he has by hand already.
+  /// How often a writer mends a program that failed. Otherwise he goes on by hand, or trusts what he has by hand.
   static func mending(_ family: ProblemFamily, _ style: Style) -> Double {
     style == .late ? family == .congruences ? 0.9 : 0.6 : 0.5
   }
   /// How often a writer counts by trying every number where a shorter program might do.
   static let thoroughness = 0.2
 
-  /// The calls by which a writer gets the answer, the first of which may fail; the last one has failed where he gives up.
+  /// The calls by which a writer gets the answer. The first may fail; the last one has failed where he gives up.
   /// None where the program that came to his mind would print something wrong: no text does.
   static func attempts(_ problem: GeneratedProblem, style: Style, random: inout CounterRandom) -> [Attempt] {
     let mends = random.uniform() < mending(problem.family, style)

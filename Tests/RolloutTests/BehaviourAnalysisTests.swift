@@ -16,8 +16,12 @@ struct BehaviourAnalysisTests {
 
   @Test("The demo's styles are told apart")
   func styles() {
+    // Where the obvious program fails or misleads, a text holds several attempts of several kinds.
+    let withAttempts: [ProblemFamily] = [.congruences, .remainders, .counts]
+    let families = ProblemFamily.allCases.filter { !withAttempts.contains($0) }
     for index in 0..<400 {
-      let example = DemoText().example(ProblemGenerator(seed: 4, split: .training), index: index)
+      let example = DemoText().example(
+        ProblemGenerator(seed: 4, split: .training, families: families), index: index)
       let analysis = BehaviourAnalysis(example.segments)
       let calls = example.segments.filter { $0.author == .tool }.map { TraceCall(output: $0.text, succeeded: true) }
       let verdict = analysis.verdict(correct: true, calls: calls, tokens: 80, maximumTokens: 200)

@@ -26,9 +26,11 @@ import Testing
     thread,
     "import sys\nsys.stdout.close()", "import sys\nsys.stdout.detach()", "import sys\nsys.stdout.buffer.close()",
     "import sys\nsys.stdout.close()\n1 / 0",
-    "import os\nfor p in range(1, 300):\n    try: os.kill(p, 18)\n    except OSError: pass\ntry: os.kill(0, 18)\nexcept OSError: pass",
+    "import os\nfor p in range(1, 300):\n    try: os.kill(p, 18)\n    except OSError: pass\n"
+      + "try: os.kill(0, 18)\nexcept OSError: pass",
     "import fcntl, os\nfcntl.fcntl(1, fcntl.F_SETFL, os.O_NONBLOCK | os.O_WRONLY)\nfcntl.fcntl(1, 1031, 4096)",
-    "import resource\nfor k in range(16):\n    try: resource.setrlimit(k, (1, 1))\n    except (OSError, ValueError): pass",
+    "import resource\nfor k in range(16):\n    try: resource.setrlimit(k, (1, 1))\n"
+      + "    except (OSError, ValueError): pass",
   ]) func nothingWaitsForTheNextBlock(_ code: String) throws {
     for tier in InterpreterSettings.Tier.allCases {
       let host = try SharedInterpreter.host(tier)
@@ -96,8 +98,10 @@ import Testing
     let session = try SharedInterpreter.open()
     #expect(session.run("x = 41").status == .ok)
     for code in [
-      "class I(int):\n    def __str__(self): return 'ok\\nok\\n1' * 9000\n    __repr__ = __format__ = __str__\nraise SystemExit(I(3))",
-      "class I(int):\n    def __str__(self): raise ValueError\n    __repr__ = __format__ = __str__\nraise SystemExit(I(3))",
+      "class I(int):\n    def __str__(self): return 'ok\\nok\\n1' * 9000\n"
+        + "    __repr__ = __format__ = __str__\nraise SystemExit(I(3))",
+      "class I(int):\n    def __str__(self): raise ValueError\n"
+        + "    __repr__ = __format__ = __str__\nraise SystemExit(I(3))",
       "raise SystemExit(10 ** 5000 + 3)",
     ] {
       let left = session.run(code)

@@ -54,7 +54,8 @@ enum SharedInterpreter {
     arguments: InterpreterSettings.Tier.allCases,
     [
       "from multiprocessing import Pool\nwith Pool(2) as p: print(p.map(abs, [-1, 2]))",
-      "from concurrent.futures import ProcessPoolExecutor\nwith ProcessPoolExecutor(2) as p: print(list(p.map(abs, [-1])))",
+      "from concurrent.futures import ProcessPoolExecutor\n"
+        + "with ProcessPoolExecutor(2) as p: print(list(p.map(abs, [-1])))",
       "import multiprocessing as mp\nq = mp.Queue()\nq.put(1)\nprint(q.get())",
       "import multiprocessing as mp\nmp.Lock()",
       "import multiprocessing as mp\nprint(mp.Array('i', 3)[:])",
@@ -72,8 +73,10 @@ enum SharedInterpreter {
   }
 
   @Test(arguments: [
-    "import os\npid = os.fork()\nif pid == 0:\n    print('child')\n    os._exit(0)\nos.waitpid(pid, 0)\nprint('parent')",
-    "from multiprocessing import Process\np = Process(target=print, args=('child',))\np.start()\np.join()\nprint('parent')",
+    "import os\npid = os.fork()\nif pid == 0:\n    print('child')\n    os._exit(0)\n"
+      + "os.waitpid(pid, 0)\nprint('parent')",
+    "from multiprocessing import Process\np = Process(target=print, args=('child',))\n"
+      + "p.start()\np.join()\nprint('parent')",
   ]) func plainProcessesRun(code: String) throws {
     #expect(try SharedInterpreter.open().run(code).output == "child\nparent\n")
   }

@@ -94,7 +94,8 @@ import Testing
   @Test func nothingIsLeftBehind() throws {
     let mark = "martlet-\(UUID().uuidString)"
     let worker = try worker(
-      "import subprocess\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '\(mark)'])\nprint('{}')"
+      "import subprocess\n"
+        + "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '\(mark)'])\nprint('{}')"
     )
     #expect(try ask(worker) == "{}")
     #expect(Self.processes(mark) == 1)

@@ -59,7 +59,7 @@ static int is_zero(uintptr_t page) {
   return 1;
 }
 
-/// Writes a region's pages at the offset that is their address: what grows later finds zeros, as it would without a file.
+/// Writes a region's pages at the offset that is their address. What grows later finds zeros, as without a file.
 static int write_region(int file, struct region region) {
   uintptr_t place = region.start;
   while (place < region.end) {

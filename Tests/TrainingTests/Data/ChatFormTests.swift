@@ -151,7 +151,8 @@ import Tokenization
     let loaded = try fixture.model("r1") {
       $0["tokenizer_config.json"] = """
         {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>", "chat_template": "{{ bos_token }}\
-        {% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}[INST] {% if loop.last and messages[0].role \
+        {% for m in messages if m.role != 'system' %}{% if m.role == 'user' %}[INST] \
+        {% if loop.last and messages[0].role \
         == 'system' %}{{ messages[0].content }}\\n\\n{% endif %}{{ m.content }}[/INST]{% else %} {{ m.content }}\
         {{ eos_token }}{% endif %}{% endfor %}"}
         """

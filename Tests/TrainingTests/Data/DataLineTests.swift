@@ -51,7 +51,8 @@ import Testing
   @Test(arguments: [
     #"{"prompt": "a", "response": "b", "id": 1, "source": "x", "metadata": {"k": [null]}}"#,
     #"""
-    {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "refusal": null}],     "uuid": "1", "difficulty": "hard"}
+    {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "refusal": null}], \#
+    "uuid": "1", "difficulty": "hard"}
     """#,
     #"{"tokens": [1, 2], "authors": [["model", 2]], "id": "1", "sample": 0, "reward": {"total": 1}, "level": 5}"#,
   ]) func whereALineComesFromIsLeftAside(line: String) throws {

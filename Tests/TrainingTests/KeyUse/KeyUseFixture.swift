@@ -41,7 +41,8 @@ final class StageBench {
       (1...4).map {
         """
         {"prompt": "What is \($0) + \($0)?", "segments": [{"author": "model", "text": "Let me see."}, \
-        {"author": "hint", "text": " So"}, {"author": "model", "text": " \(2 * $0)\(String(repeating: " It is.", count: $0))"}]}
+        {"author": "hint", "text": " So"}, \
+        {"author": "model", "text": " \(2 * $0)\(String(repeating: " It is.", count: $0))"}]}
 
         """
       }.joined(), "examples.jsonl")

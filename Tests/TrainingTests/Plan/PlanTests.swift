@@ -164,7 +164,7 @@ import Transformer
     #expect(!plain.recomputes)
     let tight = Plan(input, availableBytes: plain.peakBytes - 1)
     #expect(tight.recomputes && tight.fits && tight.peakBytes < plain.peakBytes)
-    #expect(tight.notes.contains { $0.contains("run again") })
+    #expect(tight.notes.contains { $0.contains("runs again") })
     input.recompute = .layers
     #expect(Plan(input, availableBytes: 1 << 40).peakBytes == tight.peakBytes)
     input.recompute = .none

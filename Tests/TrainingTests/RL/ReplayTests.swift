@@ -99,7 +99,7 @@ import Testing
       guard case .ran(let result, _) = try bench.run(.sft, changes) else { return "refused" }
       return result
     }
-    let (authors, prompt) = ("train_authors: no example has a token of hint", "the section prompt has nothing to do")
+    let (authors, prompt) = ("train_authors: no example has a token of hint", "the section prompt does nothing")
     #expect(try log(["train_authors=[model, hint]", "data=$mix.jsonl"]).contains(authors))
     #expect(try !log(["train_authors=[model, hint]"]).contains(authors))
     #expect(try log(["prompt.template=chatml", "data=$episodes.jsonl"]).contains(prompt))

@@ -141,7 +141,8 @@ import Transformer
     let path = folder.path + "/episodes.jsonl"
     let episode =
       #"{"id": "a", "sample": 1, "problem": "What is 2 + 2?", "gold": "4", "tokens": [1, 2, 3, 4], "authors": "#
-      + #"[["prompt", 2], ["model", 2]], "logprobs": [null, null, -0.5, -1.25], "calls": [{"code": "x", "status": "ok"}], "#
+      + #"[["prompt", 2], ["model", 2]], "logprobs": [null, null, -0.5, -1.25], "#
+      + #""calls": [{"code": "x", "status": "ok"}], "#
       + #""sampling": {"temperature": 0.5}, "verdict": "correct", "reward": {"accuracy": 1, "total": 1}}"#
     try "\(episode)\n\(episode)\n".write(toFile: path, atomically: true, encoding: .utf8)
     let refused = try refusals(of: path) { _ = try EpisodeFile.read($0) }

@@ -16,7 +16,7 @@ import Testing
   /// its own.
   private func makeRun() throws -> String {
     #expect(
-      try program.run("problems", "--seed", "3", "--count", "6", "--family", "multiplication", "--output", "p.jsonl")
+      try program.run("problems", "--seed", "3", "--count", "6", "--family", "powers", "--output", "p.jsonl")
         .status == 0)
     #expect(
       try program.run("problems", "--seed", "4", "--count", "3", "--family", "multiplication", "--output", "held.jsonl")
