@@ -126,10 +126,10 @@ final class StageBench {
     }
   }
 
-  /// With this the demo's base calls Python and is right now and then.
+  /// With this the demo's base calls Python and is right more often than not.
   private static let solving =
     "sampling: {max_tokens: 120, temperature: 0.5}, interpreter: {packages: []}, "
-    + "prompt: {hint: Let us use python code to solve this problem.}"
+    + #"prompt: {hint: "Let us use python code to solve this problem.\n```python\n"}"#
 
   /// Runs `stage` with `changes` (`key=value`) to its base configuration; the same again is remembered.
   func run(_ stage: StageKind, _ changes: [String]) throws -> Outcome {

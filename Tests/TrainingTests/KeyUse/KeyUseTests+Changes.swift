@@ -2,6 +2,7 @@
 
 extension KeyUseTests {
   private static let code = "prompt.hint=\"```python\\nprint(6 * 7)\\n```\\n\""
+  private static let opensCode = "prompt.hint=\"Let us use python code to solve this problem.\\n```python\\n\""
   private static let failing = "prompt.hint=\"```python\\nprint(1 / 0)\\n```\\n\""
   private static let tools = "sampling.tools=python"
   private static let call =
@@ -19,7 +20,7 @@ extension KeyUseTests {
   /// A model that is right now and then, with tools.
   private static let solving = [
     "model=$base", "data=$m.jsonl", "sampling.max_tokens=120", "sampling.temperature=0.5", tools, unpacked,
-    "prompt.hint=Let us use python code to solve this problem.",
+    opensCode,
   ]
   /// A supervised stage with an evaluation behind it.
   private static let evaluation = [
@@ -27,7 +28,7 @@ extension KeyUseTests {
   ]
   private static let solvingEvaluation = [
     "model=$base", "eval_data=$m.jsonl", "sampling.max_tokens=120", "sampling.temperature=0.5", unpacked,
-    "samples_per_prompt=4", "optimizer.learning_rate=0", "prompt.hint=Let us use python code to solve this problem.",
+    "samples_per_prompt=4", "optimizer.learning_rate=0", opensCode,
   ]
 
   /// Problems that it solves now and then, each at its own rate.
