@@ -62,6 +62,6 @@ extension HTML {
   static func file(_ charts: [(marks: String, height: Double)]) -> String {
     stacked(
       charts, attributes: " xmlns=\"http://www.w3.org/2000/svg\"",
-      before: "<style>svg{background:#fff;font:11px system-ui,sans-serif}\(style)</style>")
+      before: "<style>svg{background:var(--bg);font:11px system-ui,sans-serif}\(style)</style>")
   }
 }
