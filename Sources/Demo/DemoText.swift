@@ -19,7 +19,9 @@ public struct DemoText: Sendable {
 
   /// A solution with the prompt's text and the authors of what follows.
   public struct Example: Sendable, Equatable, Encodable {
+    /// What is solved.
     public let problem: GeneratedProblem
+    /// How it is solved.
     public let style: Style
     /// Model and tool text in turn; the prompt is not among them.
     public let segments: [TraceSegment]
@@ -40,7 +42,9 @@ public struct DemoText: Sendable {
 
   /// How often each style is drawn; the shares add up to 1.
   public struct Shares: Codable, Sendable, Equatable {
+    /// The share of each style, from 0 to 1.
     public var longHand, late, distrust, transcript: Double
+    /// The defaults are those of `train problems --texts`.
     public init(longHand: Double = 0.55, late: Double = 0.27, distrust: Double = 0.08, transcript: Double = 0.10) {
       self.longHand = longHand
       self.late = late
@@ -49,8 +53,10 @@ public struct DemoText: Sendable {
     }
   }
 
+  /// How often each style is drawn.
   public var shares: Shares
 
+  /// A writer with these shares.
   public init(shares: Shares = Shares()) { self.shares = shares }
 
   /// The first `count` solutions of what `generator` draws, each in a style of its own. Problems may repeat.

@@ -4,9 +4,11 @@ import Tensor
 
 /// One generated problem. Its identity is (family, operands, variant, wording); everything else follows from it.
 public struct GeneratedProblem: Sendable, Equatable {
+  /// What kind of problem it is.
   public let family: ProblemFamily
   /// In the order the family's documentation names them.
   public let operands: [Int]
+  /// Which question of the family is asked, from 0.
   public let variant: Int
   /// Index into the family's wordings.
   public let wording: Int
@@ -53,10 +55,14 @@ public struct ProblemGenerator: Sendable {
     case training, heldOut = "held_out", any
   }
 
+  /// Of every draw.
   public let seed: UInt64
+  /// Which numbers and wordings are drawn.
   public let split: Split
+  /// Taken in turn; at least one.
   public let families: [ProblemFamily]
 
+  /// A generator of endless problems.
   public init(seed: UInt64, split: Split = .any, families: [ProblemFamily] = ProblemFamily.allCases) {
     precondition(!families.isEmpty, "a problem generator needs at least one family, got none")
     self.seed = seed

@@ -128,6 +128,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// What becomes of problems whose prompt leaves no room for a response.
     public var overlong = OverlongPrompts.error
 
+    /// The section with its defaults.
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -160,6 +161,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// The episodes that `edits` refers to; nil: they are sampled.
     public var episodes: String?
 
+    /// The section with its defaults.
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -176,6 +178,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// Seconds that it may take for one response.
     public var timeLimit = 30.0
 
+    /// The section with its defaults.
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -202,6 +205,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// Files of further training examples.
     public var mix: [String] = []
 
+    /// The section with its defaults.
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -225,6 +229,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// With `knapsack`, the most samples of one prompt.
     public var knapsackMaximum = 128
 
+    /// The section with its defaults.
     public init() {}
 
     enum CodingKeys: String, CodingKey, CaseIterable {
@@ -235,6 +240,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// The names of the keys in a configuration file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case stage, run, model
     case newModel = "new_model"

@@ -36,6 +36,7 @@ public struct RewardSettings: Codable, Sendable, Equatable {
     self.overlongFactor = overlongFactor
   }
 
+  /// The names of the keys in a configuration file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case accuracy
     case codePenalty = "code_penalty"
