@@ -17,7 +17,7 @@ struct ToyGRPO {
 
   init() {
     let configuration = ModelConfiguration(
-      architecture: .llama, hiddenSize: 32, intermediateSize: 64, layerCount: 2, headCount: 2, vocabularySize: 16,
+      architecture: .llama, hiddenSize: 32, intermediateSize: 64, layerCount: 2, heads: .init(2), vocabularySize: 16,
       contextLength: 32)
     model = LanguageModel(configuration: configuration)
     model.initialize(seed: 0, pool: pool)
