@@ -3,7 +3,7 @@ import Foundation
 import Support
 
 /// A user's program that speaks JSON lines: one request line on its standard input, one reply line on its standard
-/// output, in turn. Confined as `docs/extending.md` says. It starts with the first request and ends with this object,
+/// output, in turn. Confined as `docs/programs.md` says. It starts with the first request and ends with this object,
 /// with `stop()`, or with the trainer. Used from any thread; callers wait for each other.
 public final class ProgramWorker: @unchecked Sendable {
   /// What a request came to, when it was not a reply.

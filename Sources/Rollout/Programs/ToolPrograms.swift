@@ -52,7 +52,7 @@ public final class ToolPrograms: Sendable {
       throw MartletError(
         .configuration,
         "\(worker.command.key): \(worker.command.text): arguments \(arguments.prefix(200)): "
-          + "\(failure.text(worker.command)); mend the program (docs/extending.md)")
+          + "\(failure.text(worker.command)); mend the program (docs/programs.md)")
     }
   }
 

@@ -53,7 +53,7 @@ extension Episode {
 }
 
 /// Asks `grader.command` and `reward.command` about episodes. What they are asked and what they may answer is
-/// described in docs/extending.md.
+/// described in docs/programs.md.
 final class ProgramJudge {
   private let grader: ProgramWorker?
   private let reward: ProgramWorker?
