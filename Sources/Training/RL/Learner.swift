@@ -12,8 +12,10 @@ package struct UpdateResult {
   var learningRate = 0.0
   /// How many tokens went through the model.
   var tokens = 0
-  /// For each sample, the log-probs of its masked tokens in order, before the update.
-  var logProbs: [[Float]] = []
+  /// For each sample, the log-probs of its masked tokens in order, before the update; nil: it was left out.
+  var logProbs: [[Float]?] = []
+  /// How many samples did not go through the model, since nothing of their loss reaches a weight.
+  var skipped: Int { logProbs.count { $0 == nil } }
 }
 
 /// Computes gradients of update batches and steps the optimizer.
@@ -40,6 +42,8 @@ package final class Learner {
   var onMicroBatch: (Int) -> Void = { _ in }
   /// As in `TrainingPass`.
   package var timer: PartTimer? { didSet { pass.timer = timer } }
+  /// Whether samples without influence are left out of an update: the gradients are the same. False in tests alone.
+  var skipsSilent = true
   private let cluster: any Cluster
   private let spareBuffers = SpareBuffers()
 
@@ -66,16 +70,21 @@ package final class Learner {
   package func update(_ samples: [LearningSample], weights: [Double], totalSteps: Int) throws -> UpdateResult {
     precondition(samples.count == weights.count, "\(samples.count) samples, but \(weights.count) weights")
     var result = UpdateResult()
-    result.logProbs = [[Float]](repeating: [], count: samples.count)
     gradients.zero()
-    let lengths = samples.map(\.tokens.count)
-    let shared = sharesPrompts ? Self.sharedCounts(samples) : nil
+    let chosen = samples.indices.filter { !skipsSilent || !isSilent(samples[$0]) }
+    let (active, activeWeights) = (chosen.map { samples[$0] }, chosen.map { weights[$0] })
+    result.logProbs = active.map { _ in [] }
+    let lengths = active.map(\.tokens.count)
+    let shared = sharesPrompts ? Self.sharedCounts(active) : nil
     let trees = cluster.ranks.map { rank in
       var tree = GradientTree(count: gradients.count, spare: spareBuffers)
       for shard in cluster.parts(of: rank, count: gradientShards) {
-        let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
-        for batch in Self.microBatches(lengths, shared: shared, range, budget: microBatchTokens) {
-          accumulate(batch, samples, weights, &result)
+        // A shard is a range of all samples, so leaving some out moves none to another shard.
+        let bounds = [shard, shard + 1].map { part in
+          chosen.firstIndex { $0 >= samples.count * part / gradientShards } ?? chosen.count
+        }
+        for batch in Self.microBatches(lengths, shared: shared, bounds[0]..<bounds[1], budget: microBatchTokens) {
+          accumulate(batch, active, activeWeights, &result)
           onMicroBatch(batch.count)
         }
         pass.finishGradients()
@@ -84,6 +93,7 @@ package final class Learner {
       return tree
     }
     if gradientShards > 1 { cluster.sum(trees, into: gradients) }
+    record(chosen, of: samples, in: &result)
     timer?.begin(.checkpoint)
     try beforeUpdate()
     timer?.begin(.optimizer)
@@ -159,7 +169,7 @@ package final class Learner {
       }
     }
     result.metrics = metrics
-    for (index, place) in targets.places.enumerated() { result.logProbs[place.sample].append(scores.logProbs[index]) }
+    for (index, place) in targets.places.enumerated() { result.logProbs[place.sample]?.append(scores.logProbs[index]) }
     if model.configuration.valueHead { fitValues(targets, samples, weights, &result) }
     pass.backward()
   }
@@ -186,23 +196,28 @@ package final class Learner {
     pass.backpropagateValues(rows: rows, dValues: slopes)
   }
 
-  /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now.
+  /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now. Samples
+  /// without such tokens do not go through the model.
   static func score(
     _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false
   ) -> (logProbs: [[Float]], values: [[Float]]) {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
+    let chosen = samples.indices.filter { samples[$0].policy.tokenCount > 0 }
+    let active = chosen.map { samples[$0] }
     // Sharing prompts changes no bit of a forward pass.
-    let (lengths, shared) = (samples.map(\.tokens.count), sharedCounts(samples))
-    for batch in microBatches(lengths, shared: shared, samples.indices, budget: microBatchTokens) {
-      let packed = pack(samples[batch], sharing: true)
-      let targets = MicroBatchTargets(samples, batch, packed)
+    let (lengths, shared) = (active.map(\.tokens.count), sharedCounts(active))
+    for batch in microBatches(lengths, shared: shared, active.indices, budget: microBatchTokens) {
+      let packed = pack(active[batch], sharing: true)
+      let targets = MicroBatchTargets(active, batch, packed)
       pass.forward(packed)
       let scores = pass.score(targets.all)
-      for (index, place) in targets.places.enumerated() { logProbs[place.sample].append(scores.logProbs[index]) }
+      for (index, place) in targets.places.enumerated() {
+        logProbs[chosen[place.sample]].append(scores.logProbs[index])
+      }
       if wanted {
         let found = pass.values(rows: targets.all.map(\.row))
-        for (index, place) in targets.places.enumerated() { values[place.sample].append(found[index]) }
+        for (index, place) in targets.places.enumerated() { values[chosen[place.sample]].append(found[index]) }
       }
     }
     return (logProbs, values)

@@ -123,8 +123,9 @@ struct PolicyUpdate {
   private func checkLogProbs(_ result: UpdateResult, _ samples: [LearningSample], _ episodes: [Episode]) throws {
     guard run.configuration.matmul != .blas else { return }
     for (index, sample) in samples.enumerated() {
+      guard let found = result.logProbs[index] else { continue }  // it did not go through the model
       for (place, (token, _)) in sample.targets.enumerated() {
-        let now = result.logProbs[index][place]
+        let now = found[place]
         let drawn = sample.policy.oldLogProbs[token]
         guard now.bitPattern == drawn.bitPattern else {
           let episode = episodes[index]

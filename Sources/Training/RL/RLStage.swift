@@ -170,6 +170,7 @@ extension Metrics {
     if let rewardKL = batch.rewardKL { self["reward_kl"] = .double(rewardKL) }
     let active = batch.samples.count { sample in sample.advantages.contains { $0 != 0 } }
     self["advantage_share"] = .double(Double(active) / Double(max(1, batch.samples.count)))
+    self["skipped"] = .int(updates.reduce(0) { $0 + $1.skipped })
     self["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
   }
 }
