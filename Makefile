@@ -210,7 +210,7 @@ fuzz: deps  ## fuzz every reader of files, FUZZ_SECONDS each, with libFuzzer
 	  echo "== $$reader"; mkdir -p Fuzz/corpus/$$reader; \
 	  FUZZ_READER=$$reader FUZZ_PARTNER=$(FIXTURES)/qwen3-f16 .build-fuzz/release/fuzz Fuzz/corpus/$$reader \
 	    $(FIXTURES)/qwen3-f16 $(FIXTURES)/gguf configs -artifact_prefix=Fuzz/ -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-	    -rss_limit_mb=2048 -max_len=100000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
+	    -rss_limit_mb=2048 -max_len=120000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
 	    || exit 1; \
 	done
 
