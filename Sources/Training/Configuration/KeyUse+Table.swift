@@ -55,6 +55,7 @@ extension KeyUse {
 
   private static let general: [KeyUse] = [
     KeyUse("stage", "run", "model", "seed", in: all),
+    KeyUse("adapter", in: all, needs: [Need("model, whose adapter it is") { $0.model != nil }]),
     KeyUse("data", in: all, also: [.hint: [sampledTraces]]),
     KeyUse("new_model", in: [.sft, .rl]),
     KeyUse(
@@ -94,6 +95,9 @@ extension KeyUse {
   private static let sectionsOfTraining: [KeyUse] = [
     KeyUse("lora.rank", in: training),
     KeyUse("lora", in: training, needs: [adapters]),
+    KeyUse(
+      "lora.init", in: training,
+      needs: [adapters, Need("no adapter: a given one is trained as it is") { $0.adapter == nil }]),
     KeyUse("optimizer", in: training),
     KeyUse("optimizer.state", "optimizer.betas", "optimizer.eps", in: training, needs: [adamw]),
     KeyUse(
