@@ -18,6 +18,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var run = ""
   /// Where weights come from: a model file, a run or step folder, a Hugging Face folder.
   public var model: String?
+  /// A LoRA adapter over `model`: a folder of PEFT, or a step or run with `lora`.
+  public var adapter: String?
   /// Random weights to start from instead of `model`.
   public var newModel: NewModel?
   /// The reference of the KL term; nil: `model` as it was at the start.
@@ -283,7 +285,7 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// The names of the keys in a configuration file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case stage, run, model
+    case stage, run, model, adapter
     case newModel = "new_model"
     case refModel = "ref_model"
     case data

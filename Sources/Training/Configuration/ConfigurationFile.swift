@@ -222,6 +222,7 @@ extension Configuration {
     var all = Configuration()
     all.stage = .sft
     all.model = ""
+    all.adapter = ""
     all.refModel = ""
     var shape = ModelConfiguration(
       architecture: .llama, hiddenSize: 2, intermediateSize: 2, layerCount: 1, heads: .init(1), vocabularySize: 1)

@@ -58,6 +58,7 @@ extension KeyUse {
 
   private static let general: [KeyUse] = [
     KeyUse("stage", "run", "model", "seed", in: all),
+    KeyUse("adapter", in: all, needs: [Need("model, whose adapter it is") { $0.model != nil }]),
     KeyUse("data", in: all, also: [.hint: [sampledTraces]]),
     KeyUse("data_weights", in: [.rl], needs: [Need("two or more files in data") { $0.data.count > 1 }]),
     KeyUse("new_model", in: [.sft, .rl]),
@@ -98,6 +99,9 @@ extension KeyUse {
   private static let sectionsOfTraining: [KeyUse] = [
     KeyUse("lora.rank", in: training),
     KeyUse("lora", in: training, needs: [adapters]),
+    KeyUse(
+      "lora.init", in: training,
+      needs: [adapters, Need("no adapter: a given one is trained as it is") { $0.adapter == nil }]),
     KeyUse("optimizer", in: training),
     KeyUse("optimizer.state", "optimizer.betas", "optimizer.eps", in: training, needs: [adamw]),
     KeyUse(

@@ -151,7 +151,8 @@ final class ReferenceModel {
 
   /// Whether the reference needs no weights of its own: it is the policy without its adapters, which began at zero.
   static func sharesWeights(_ configuration: Configuration) -> Bool {
-    configuration.refModel == nil && configuration.lora.rank > 0 && configuration.lora.start == .orthogonal
+    configuration.refModel == nil && configuration.adapter == nil && configuration.lora.rank > 0
+      && configuration.lora.start == .orthogonal
   }
 
   /// - Parameter current: the policy as it is now. Its weights are copied where no file holds them: without `ref_model`
@@ -161,8 +162,10 @@ final class ReferenceModel {
     let model: LanguageModel
     if Self.sharesWeights(configuration), current.model.configuration.adapters != nil {
       model = current.model.base(valueHead: false)
-    } else if let path = configuration.refModel ?? configuration.model {
+    } else if let path = configuration.refModel {
       model = try LoadedModel.load(path, valueHead: false).model
+    } else if configuration.model != nil {
+      model = try LoadedModel.make(configuration, valueHead: false, pool: context.pool).model
     } else {
       let plain = current.model.merged(pool: context.pool)
       var shape = plain.configuration

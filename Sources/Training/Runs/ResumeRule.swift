@@ -43,6 +43,7 @@ extension Configuration {
     var files: [(key: String, path: String)] = []
     func add(_ key: String, _ path: String?) { if let path { files.append((key, path)) } }
     add("model", model)
+    add("adapter", adapter)
     add("new_model.tokenizer", newModel.map { $0.tokenizer + "/tokenizer.json" })
     add("ref_model", refModel)
     for path in data { add("data", path) }
@@ -61,6 +62,7 @@ extension Configuration {
   func mapPaths(_ transform: (String) -> String) -> Configuration {
     var mapped = self
     mapped.model = model.map(transform)
+    mapped.adapter = adapter.map(transform)
     mapped.newModel?.tokenizer = transform(newModel?.tokenizer ?? "")
     mapped.refModel = refModel.map(transform)
     mapped.data = data.map(transform)

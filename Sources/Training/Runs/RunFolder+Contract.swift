@@ -128,7 +128,7 @@ extension RunFolder {
     func plain(_ configuration: Configuration) throws -> ConfigurationTree {
       var plain = configuration
       (plain.run, plain.data, plain.evalData, plain.rejection.mix) = ("", [], [], [])
-      (plain.model, plain.refModel, plain.hint.edits, plain.hint.episodes) = (nil, nil, nil, nil)
+      (plain.model, plain.adapter, plain.refModel, plain.hint.edits, plain.hint.episodes) = (nil, nil, nil, nil, nil)
       plain.newModel?.tokenizer = ""
       plain.tools = nil
       func masked(_ words: [String]) -> [String] {

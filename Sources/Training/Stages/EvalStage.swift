@@ -10,13 +10,14 @@ enum EvalStage {
     if context.resume, FileManager.default.fileExists(atPath: folder.file("eval.json")) {
       return context.onEvent(.note("\(folder.path) is finished"))
     }
-    guard let path = configuration.model else {
+    guard configuration.model != nil else {
       throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
     }
     try folder.commit(fromStep: 1, context: context)
     let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
     let engine = try RolloutEngine(
-      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
+      context: context)
     try evaluate(
       engine.admit(problems, folder: folder), engine: engine, configuration: configuration, folder: folder,
       context: context)

@@ -18,12 +18,13 @@ enum RFTStage {
   private static func sample(
     _ configuration: Configuration, folder: RunFolder, context: StageContext, to keptFile: String
   ) throws {
-    guard let path = configuration.model else {
+    guard configuration.model != nil else {
       throw MartletError(.configuration, "model: is missing; rft samples from the model it fine-tunes")
     }
     let placed = try Stage.problems(configuration.data, key: "data")
     let engine = try RolloutEngine(
-      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
+      context: context)
     let problems = try engine.admit(placed, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     // Find mistakes in files that are read after the sampling before it begins.

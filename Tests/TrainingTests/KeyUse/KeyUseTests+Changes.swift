@@ -64,6 +64,12 @@ extension KeyUseTests {
 
   private static let general = [
     Change("model", "$other.h5", shows: [.eval: ["sampling.tools=none", "interpreter.packages=[numpy, sympy]"]]),
+    Change(
+      "adapter", "$adapter",
+      shows: [
+        .eval: ["model=$tiny.h5", "sampling.tools=none", "interpreter.packages=[numpy, sympy]"],
+        .rft: ["model=$tiny.h5"], .hint: ["model=$tiny.h5", "hint.mode=prompt"],
+      ]),
     Change("new_model.tokenizer", "nowhere", needs: new),
     shape("architecture", "llama"), shape("hidden_size", "32"), shape("intermediate_size", "48"),
     shape("layer_count", "1"), shape("head_count", "2"), shape("key_value_head_count", "4"), shape("head_width", "8"),
