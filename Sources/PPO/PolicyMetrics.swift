@@ -37,6 +37,9 @@ public struct PolicyMetrics: Sendable, Equatable {
     }
   }
 
+  /// Counts a part of the loss that is no token's own, weight included.
+  public mutating func add(loss more: Double) { loss += more }
+
   private func mean(_ sum: Double) -> Double { sum / Double(max(tokens, 1)) }
   /// The mean of new over old probability.
   public var ratioMean: Double { mean(ratioSum) }

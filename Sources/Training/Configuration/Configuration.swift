@@ -22,6 +22,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var newModel: NewModel?
   /// The reference of the KL term; nil: `model` as it was at the start.
   public var refModel: String?
+  /// A model that teaches: rl distils it on the policy's own responses, rft trains on its responses; nil: none.
+  public var teacher: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
   /// Problems that a training stage evaluates its model on when it is done.
@@ -245,7 +247,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case stage, run, model
     case newModel = "new_model"
     case refModel = "ref_model"
-    case data
+    case teacher, data
     case evalData = "eval_data"
     case steps, seed
     case saveMinutes = "save_minutes"

@@ -223,6 +223,7 @@ extension Configuration {
     all.stage = .sft
     all.model = ""
     all.refModel = ""
+    all.teacher = ""
     var shape = ModelConfiguration(
       architecture: .llama, hiddenSize: 2, intermediateSize: 2, layerCount: 1, heads: .init(1), vocabularySize: 1)
     shape.beginToken = 0

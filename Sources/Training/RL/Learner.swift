@@ -133,7 +133,8 @@ package final class Learner {
     _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
   ) {
     let packed = Self.pack(samples[batch], sharing: sharesPrompts)
-    let targets = MicroBatchTargets(samples, batch, packed)
+    var targets = MicroBatchTargets(samples, batch, packed)
+    targets.addTeachers(samples, weights)
     pass.forward(packed)
     result.tokens += packed.tokens.count
     var metrics = result.metrics
@@ -157,6 +158,9 @@ package final class Learner {
           return TargetCoefficients(logProb: Float(token.dLogProb), entropy: Float(token.dEntropy))
         }
       }
+    }
+    for (target, divergence) in zip(targets.all, scores.divergences) {
+      metrics.add(loss: Double(target.teacher?.coefficient ?? 0) * divergence)
     }
     result.metrics = metrics
     for (index, place) in targets.places.enumerated() { result.logProbs[place.sample].append(scores.logProbs[index]) }
@@ -187,25 +191,31 @@ package final class Learner {
   }
 
   /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now.
+  /// - Parameter likeliest: how many of the likeliest tokens at each of these places to find, among the ids below a
+  ///   number.
   static func score(
-    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false
-  ) -> (logProbs: [[Float]], values: [[Float]]) {
+    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false,
+    likeliest: (count: Int, below: Int) = (0, 0)
+  ) -> (logProbs: [[Float]], values: [[Float]], likeliest: [[TopLogProbs]]) {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
+    var views = [[TopLogProbs]](repeating: [], count: samples.count)
     // Sharing prompts changes no bit of a forward pass.
     let (lengths, shared) = (samples.map(\.tokens.count), sharedCounts(samples))
     for batch in microBatches(lengths, shared: shared, samples.indices, budget: microBatchTokens) {
       let packed = pack(samples[batch], sharing: true)
-      let targets = MicroBatchTargets(samples, batch, packed)
+      var targets = MicroBatchTargets(samples, batch, packed)
+      if likeliest.count > 0 { targets.ask(for: likeliest.count, below: likeliest.below) }
       pass.forward(packed)
       let scores = pass.score(targets.all)
       for (index, place) in targets.places.enumerated() { logProbs[place.sample].append(scores.logProbs[index]) }
+      for (place, view) in zip(targets.places, scores.likeliest) { views[place.sample].append(view) }
       if wanted {
         let found = pass.values(rows: targets.all.map(\.row))
         for (index, place) in targets.places.enumerated() { values[place.sample].append(found[index]) }
       }
     }
-    return (logProbs, values)
+    return (logProbs, values, views)
   }
 }
 
@@ -228,6 +238,20 @@ struct MicroBatchTargets {
         all.append(target)
         places.append(Place(sample: index, token: place))
       }
+    }
+  }
+
+  /// Asks for the `count` likeliest tokens at each target's place, of the ids below `below`.
+  mutating func ask(for count: Int, below: Int) {
+    for index in all.indices { (all[index].likeliest, all[index].likeliestBelow) = (count, below) }
+  }
+
+  /// Adds the KL to the teacher, with the weights of the samples' tokens.
+  mutating func addTeachers(_ samples: [LearningSample], _ weights: [Double]) {
+    for (index, place) in places.enumerated() {
+      guard let teacher = samples[place.sample].teacher else { continue }
+      let coefficient = weights[place.sample] * teacher.weights[place.token]
+      all[index].teacher = Target.Teacher(teacher.views[place.token], coefficient: Float(coefficient))
     }
   }
 

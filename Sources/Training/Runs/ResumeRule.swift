@@ -45,6 +45,7 @@ extension Configuration {
     add("model", model)
     add("new_model.tokenizer", newModel.map { $0.tokenizer + "/tokenizer.json" })
     add("ref_model", refModel)
+    add("teacher", teacher)
     for path in data { add("data", path) }
     for path in evalData { add("eval_data", path) }
     add("hint.edits", hint.edits)
@@ -63,6 +64,7 @@ extension Configuration {
     mapped.model = model.map(transform)
     mapped.newModel?.tokenizer = transform(newModel?.tokenizer ?? "")
     mapped.refModel = refModel.map(transform)
+    mapped.teacher = teacher.map(transform)
     mapped.data = data.map(transform)
     mapped.evalData = evalData.map(transform)
     mapped.hint.edits = hint.edits.map(transform)
