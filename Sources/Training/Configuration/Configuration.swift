@@ -24,6 +24,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var newModel: NewModel?
   /// The reference of the KL term; nil: `model` as it was at the start.
   public var refModel: String?
+  /// A model that teaches: rl distils it on the policy's own responses, rft trains on its responses; nil: none.
+  public var teacher: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
   /// How often the problems of each file of `data` come in `rl`, beside each other; empty: every problem comes equally
@@ -288,7 +290,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case stage, run, model, adapter
     case newModel = "new_model"
     case refModel = "ref_model"
-    case data
+    case teacher, data
     case dataWeights = "data_weights"
     case evalData = "eval_data"
     case steps, seed

@@ -117,7 +117,7 @@ struct RLStage {
   ) throws {
     let episodes = try EpisodeFile.read(path)
     guard !episodes.isEmpty else { throw MartletError(.data, "\(path): there are no episodes") }
-    guard configuration.loss.advantage == .distillation || episodes.contains(where: { $0.reward?.total != nil }) else {
+    guard configuration.teacher != nil || episodes.contains(where: { $0.reward?.total != nil }) else {
       throw MartletError(
         .data, "\(path): no episode has a reward, so there is nothing to learn; eval --regrade gives rewards")
     }
@@ -211,7 +211,8 @@ extension Metrics {
     self["ratio_max"] = .double(updates.map(\.metrics.ratioMax).max() ?? 1)
     self["ratio_first"] = .double(updates.first?.metrics.ratioMax ?? 1)
     if let rewardKL = batch.rewardKL { self["reward_kl"] = .double(rewardKL) }
-    let active = batch.samples.count { sample in sample.advantages.contains { $0 != 0 } }
+    if let teacherKL = batch.teacherKL { self["teacher_kl"] = .double(teacherKL) }
+    let active = batch.samples.count { sample in sample.isLearntFrom }
     self["advantage_share"] = .double(Double(active) / Double(max(1, batch.samples.count)))
     self["masked"] = .int(batch.samples.count { $0.policy.tokenCount == 0 })
     self["skipped"] = .int(updates.reduce(0) { $0 + $1.skipped })
