@@ -141,8 +141,29 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// Hint engineering.
   public struct Hint: Codable, Sendable, Equatable {
     /// Where hints are put.
-    public enum Mode: String, Codable, Sendable, CaseIterable { case engineered, prompt }
-    /// `engineered`: at delayed computation and result distrust; `prompt`: at the start of every response.
+    public enum Mode: String, Codable, Sendable, CaseIterable {
+      /// At delayed computation and at result distrust.
+      case engineered
+      /// Only at delayed computation.
+      case delayed
+      /// Only at result distrust.
+      case distrust
+      /// At the start of every response.
+      case prompt
+      /// Nowhere: the model's own right responses, as a control.
+      case unhinted = "none"
+
+      /// The spots where a response is cut.
+      var spots: Set<BehaviourAnalysis.SpotKind> {
+        switch self {
+        case .engineered: [.delayed, .distrust]
+        case .delayed: [.delayed]
+        case .distrust: [.distrust]
+        case .prompt, .unhinted: []
+        }
+      }
+    }
+    /// Where hints are put.
     public var mode = Mode.engineered
     /// How many examples to make.
     public var count = 30
@@ -195,6 +216,8 @@ public struct Configuration: Codable, Sendable, Equatable {
       case efficient
       /// Correct alone: the control.
       case correct
+      /// Every response that came to its end, right or wrong.
+      case finished = "none"
     }
     /// Which responses are kept.
     public var filter = Filter.efficient
@@ -223,6 +246,11 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false
+    /// Takes responses with a void turn out of the loss: one without a complete call and without an answer (SimpleTIR).
+    public var maskVoid = false
+    /// Samples twice `samples_per_prompt` and learns from half of them: of the right ones those with the fewest failed
+    /// calls (GRPO-RoC).
+    public var cleanSuccesses = false
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -235,6 +263,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
+      case maskVoid = "mask_void"
+      case cleanSuccesses = "clean_successes"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }

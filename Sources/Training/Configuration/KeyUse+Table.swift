@@ -30,7 +30,10 @@ extension KeyUse {
   private static let automaticHints = Need("hints that the program places, without hint.edits") {
     $0.hint.edits == nil
   }
-  private static let engineered = Need("hint.mode engineered") { $0.hint.mode == .engineered }
+  private static let cuts = Need("hint.mode engineered, delayed or distrust") { !$0.hint.mode.spots.isEmpty }
+  private static func cuts(_ kind: BehaviourAnalysis.SpotKind) -> Need {
+    Need("hint.mode engineered or \(kind.rawValue)") { $0.hint.mode.spots.contains(kind) }
+  }
   private static let sampledTraces = Need("traces that are sampled, without hint.episodes") {
     $0.hint.episodes == nil
   }
@@ -145,7 +148,9 @@ extension KeyUse {
     KeyUse("hint.mode", "hint.max_tokens", "hint.edits", in: [.hint]),
     KeyUse("hint.episodes", in: [.hint], needs: [Need("hint.edits, whose episodes it names") { $0.hint.edits != nil }]),
     KeyUse("hint.count", in: [.hint], needs: [automaticHints]),
-    KeyUse("hint.rounds", "hint.delayed", "hint.distrust", in: [.hint], needs: [automaticHints, engineered]),
+    KeyUse("hint.rounds", in: [.hint], needs: [automaticHints, cuts]),
+    KeyUse("hint.delayed", in: [.hint], needs: [automaticHints, cuts(.delayed)]),
+    KeyUse("hint.distrust", in: [.hint], needs: [automaticHints, cuts(.distrust)]),
     KeyUse(
       "hint.prompt", in: [.hint],
       needs: [
@@ -167,6 +172,7 @@ extension KeyUse {
       "loss.aggregation_length", in: training,
       needs: [Need("loss.aggregation seq_mean_token_sum_norm") { $0.loss.aggregation == .seqMeanTokenSumNorm }]),
     KeyUse("loss.advantage", "loss.advantage_clip", "loss.kl", "loss.entropy_coef", in: [.rl]),
+    KeyUse("loss.observation_coef", in: [.rl], needs: [tools]),
     KeyUse("loss.advantage_eps", in: [.rl], needs: [advantages(.grpo, .grpoBatch, .maxRL, .passK)]),
     KeyUse("loss.clip_high", in: [.rl], needs: [clipped, uncapped]),
     KeyUse(

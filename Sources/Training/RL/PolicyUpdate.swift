@@ -36,17 +36,12 @@ struct PolicyUpdate {
   ///     of another sampler may be corrected for: see `loss.correction`.
   ///   - greedyRewards: the reward of the greedy answer by problem id (ReMax). NaN: nothing could score it, and its
   ///     group leaves the loss.
-  ///   - maskTruncated: whether responses that were cut off leave the loss.
-  func batch(
-    _ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:], maskTruncated: Bool = false
-  ) -> RolloutBatch {
+  func batch(_ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:]) -> RolloutBatch {
     var samples = LearningSample.samples(episodes)
     for (index, episode) in episodes.enumerated() {
       let baseline = greedyRewards[episode.id]
       samples[index].policy.greedyReward = baseline
-      if baseline?.isNaN == true || (maskTruncated && episode.finish == .length) {
-        samples[index].policy.leaveLoss()
-      }
+      if baseline?.isNaN == true || isMasked(episode) { samples[index].policy.leaveLoss() }
     }
     if !isOnPolicy, loss.correction.kind != .none { correctForSampler(&samples) }
     if let reference {
@@ -72,6 +67,15 @@ struct PolicyUpdate {
       if batch.isOnPolicy, start == 0 { try checkLogProbs(result, samples, batch.episodes) }
       return result
     }
+  }
+
+  /// Whether `groups` takes the response out of the loss.
+  private func isMasked(_ episode: Episode) -> Bool {
+    let configuration = run.configuration
+    if configuration.groups.maskTruncated, episode.finish == .length { return true }
+    return configuration.groups.maskVoid
+      && episode.hasVoidTurn(
+        run.loaded.tokenizer, tools: configuration.sampling.tools, endAnswers: !configuration.grader.command.isEmpty)
   }
 
   /// The stored log-probs are another sampler's. The policy's own take their place; both together give the importance
@@ -123,8 +127,9 @@ struct PolicyUpdate {
   private func checkLogProbs(_ result: UpdateResult, _ samples: [LearningSample], _ episodes: [Episode]) throws {
     guard run.configuration.matmul != .blas else { return }
     for (index, sample) in samples.enumerated() {
+      guard let found = result.logProbs[index] else { continue }  // it did not go through the model
       for (place, (token, _)) in sample.targets.enumerated() {
-        let now = result.logProbs[index][place]
+        let now = found[place]
         let drawn = sample.policy.oldLogProbs[token]
         guard now.bitPattern == drawn.bitPattern else {
           let episode = episodes[index]

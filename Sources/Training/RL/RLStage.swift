@@ -50,8 +50,7 @@ struct RLStage {
     let samplingSeconds = started.secondsSince
 
     let greedy = try configuration.loss.advantage.requiresGreedyReward ? rollouts.greedyRewards(run.state.step) : [:]
-    let batch = update.batch(
-      kept, isOnPolicy: true, greedyRewards: greedy, maskTruncated: configuration.groups.maskTruncated)
+    let batch = update.batch(kept, isOnPolicy: true, greedyRewards: greedy)
     let updates = try update.learn(batch, totalSteps: configuration.steps * EpisodeSource.updates(configuration))
     run.state.place = place + rollouts.span
 
@@ -59,7 +58,11 @@ struct RLStage {
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(episodes, engine.evaluation(of: episodes))
     metrics.add(updates, of: batch)
-    metrics["groups"] = .int(Set(kept.map(\.id)).count)
+    let groups = Set(kept.map(\.id))
+    metrics["groups"] = .int(groups.count)
+    if configuration.groups.cleanSuccesses {
+      metrics["left_out"] = .int(episodes.count { groups.contains($0.id) } - kept.count)
+    }
     if !greedy.isEmpty { metrics["greedy_unscorable"] = .int(greedy.values.count { $0.isNaN }) }
     metrics["sampling_seconds"] = .double(samplingSeconds)
     metrics["seconds"] = .double(started.secondsSince)
@@ -126,11 +129,29 @@ struct RLStage {
       }
     }
     let update = try PolicyUpdate(run)
-    let batch = update.batch(episodes, isOnPolicy: false)
+    let kept = try chosen(episodes, path, configuration)
+    let batch = update.batch(kept, isOnPolicy: false)
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(try update.learn(batch, totalSteps: configuration.steps), of: batch)
+    if configuration.groups.cleanSuccesses { metrics["left_out"] = .int(episodes.count - kept.count) }
     try run.finishStep(metrics)
     try run.finish()
+  }
+}
+
+extension RLStage {
+  /// The given episodes that are learnt from.
+  /// - Throws: `MartletError` (data) for one without a verdict, where the choice goes by verdicts.
+  private static func chosen(
+    _ episodes: [Episode], _ path: String, _ configuration: Configuration
+  ) throws -> [Episode] {
+    guard let choice = configuration.cleanSuccesses else { return episodes }
+    if let place = episodes.firstIndex(where: { $0.verdict == nil }) {
+      throw MartletError(
+        .data,
+        "\(path):\(place + 1): there is no verdict, which groups.clean_successes goes by; eval --regrade gives one")
+    }
+    return choice.kept(episodes)
   }
 }
 
@@ -158,6 +179,9 @@ extension Metrics {
     self["updates"] = .int(updates.count)
     self["loss"] = mean(\.metrics.loss)
     self["value_loss"] = mean(\.valueLoss)
+    if updates.contains(where: { $0.observationLoss != nil }) {
+      self["observation_loss"] = mean { $0.observationLoss ?? 0 }
+    }
     self["grad_norm"] = mean(\.gradientNorm)
     self["learning_rate"] = mean(\.learningRate)
     self["entropy"] = mean(\.metrics.entropy)
@@ -170,6 +194,8 @@ extension Metrics {
     if let rewardKL = batch.rewardKL { self["reward_kl"] = .double(rewardKL) }
     let active = batch.samples.count { sample in sample.advantages.contains { $0 != 0 } }
     self["advantage_share"] = .double(Double(active) / Double(max(1, batch.samples.count)))
+    self["masked"] = .int(batch.samples.count { $0.policy.tokenCount == 0 })
+    self["skipped"] = .int(updates.reduce(0) { $0 + $1.skipped })
     self["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
   }
 }

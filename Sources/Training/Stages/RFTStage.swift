@@ -79,7 +79,7 @@ enum RFTStage {
     let limit = settings.maxTokens > 0 ? settings.maxTokens : nil
     let correct = episode.verdict == .correct
     guard settings.filter == .efficient else {
-      return correct && episode.modelTokenCount <= limit ?? .max
+      return (correct || settings.filter == .finished) && episode.modelTokenCount <= limit ?? .max
     }
     guard correct else { return false }
     return analysis(episode).verdict(

@@ -171,7 +171,8 @@ extension KeyUseTests {
     Change(
       "tools", "$tools.yaml", needs: ["sampling.tools=tool_call"],
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
-    Change("groups.refill", "2"), Change("groups.mask_truncated", "true"),
+    Change("groups.refill", "2"), Change("groups.mask_truncated", "true"), Change("groups.mask_void", "true"),
+    Change("groups.clean_successes", "true"),
     Change("groups.knapsack", "true", shows: [.rl: many]),
     Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),
   ]
@@ -189,7 +190,9 @@ extension KeyUseTests {
     Change("loss.kl_importance", "true", needs: kl), Change("loss.kl_in_reward", "true", needs: kl),
     Change("loss.kl_target", "0.05", needs: rewardKL),
     Change("loss.kl_horizon", "10", needs: rewardKL + ["loss.kl_target=0.05"]),
-    Change("loss.entropy_coef", "0.1"), Change("loss.aggregation", "seq_mean_token_mean"),
+    Change("loss.entropy_coef", "0.1"),
+    Change("loss.observation_coef", "0.5", needs: [tools], shows: [.rl: solving]),
+    Change("loss.aggregation", "seq_mean_token_mean"),
     Change(
       "loss.aggregation_length", "7",
       needs: ["loss.aggregation=seq_mean_token_sum_norm", "loss.aggregation_length=12"]),
