@@ -85,6 +85,13 @@ packages:
 	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements.txt; \
 	cp requirements.txt $@
 
+# A .venv that was made again has lost them, and the copy that says so.
+.PHONY: tasks
+tasks: .venv/requirements.txt  ## add to .venv what chemistry, optimisation and reasoning-gym need (300 MB)
+	@if cmp -s requirements-tasks.txt .venv/requirements-tasks.txt; then exit 0; fi; \
+	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements-tasks.txt; \
+	cp requirements-tasks.txt .venv/
+
 # Swift's runtime is linked in: the program then runs where no Swift is. It names files without the builder's folder.
 BUILD = swift build -c release --static-swift-stdlib -Xcc -ffile-prefix-map=$(CURDIR)=. --product train
 

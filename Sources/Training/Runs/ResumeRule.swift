@@ -86,7 +86,8 @@ extension Configuration {
 
   private static func mapPaths(_ words: [String], _ transform: (String) -> String) -> [String] {
     words.indices.map { place in
-      ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
+      if ProgramCommand.isShipped(words[place]) { return words[place] }
+      return ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
     }
   }
 }
