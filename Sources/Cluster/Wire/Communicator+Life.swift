@@ -82,7 +82,7 @@ extension Communicator {
       if case .controlSend = request { local.requests[number] = nil }
     }
     let message = fault.message
-    for peer in starPeers where peer != teller && peer != fault.rank {
+    for peer in starPeers where peer != teller && !(peer == fault.rank && fault.kind == .silent) {
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: ControlMessage.byteCount, alignment: 8)
       message.write(to: bytes)
       if let number = try? wire.send(UnsafeRawBufferPointer(bytes), to: peer, tag: Stream.control.rawValue) {
