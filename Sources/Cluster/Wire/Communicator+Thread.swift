@@ -129,11 +129,11 @@ extension Communicator {
   }
 
   private func takeCompleted(_ now: Double) throws {
-    let numbers = try wire.completed()
-    guard !numbers.isEmpty else { return }
+    // All at once: what is started below may be given the number of a message that was just completed.
+    let requests = try wire.completed().compactMap { local.requests.removeValue(forKey: $0) }
+    guard !requests.isEmpty else { return }
     var done: [Transfer] = []
-    for number in numbers {
-      guard let request = local.requests.removeValue(forKey: number) else { continue }
+    for request in requests {
       switch request {
       case .piece(let transfer):
         transfer.pending -= 1

@@ -29,13 +29,15 @@ public final class Loopback: @unchecked Sendable {
   private var sends: [Lane: [Post]] = [:]
   private var receives: [Lane: [Post]] = [:]
   private var done: [[Int]]
-  private var numbers = 0
+  /// Of each rank: numbers that were given, and those that may be given again, as MPI's may.
+  private var numbers: [(given: Int, free: [Int])]
   private var faults: [Int: Fault] = [:]
 
   /// A loop of `size` ranks.
   public init(size: Int) {
     self.size = size
     done = [[Int]](repeating: [], count: size)
+    numbers = [(given: Int, free: [Int])](repeating: (0, []), count: size)
   }
 
   /// Lets something happen to a rank, from its next look at its wire on.
@@ -48,17 +50,23 @@ public final class Loopback: @unchecked Sendable {
     -> Int
   {
     lock.withLock {
-      numbers += 1
       let lane = Lane(source: source, target: target, tag: tag)
-      let post = Post(bytes: bytes, number: numbers)
+      let number = number(for: sends ? source : target)
+      let post = Post(bytes: bytes, number: number)
       if sends {
         self.sends[lane, default: []].append(post)
       } else {
         receives[lane, default: []].append(post)
       }
       match(lane)
-      return numbers
+      return number
     }
+  }
+
+  private func number(for rank: Int) -> Int {
+    if let number = numbers[rank].free.popLast() { return number }
+    numbers[rank].given += 1
+    return numbers[rank].given
   }
 
   private func match(_ lane: Lane) {
@@ -95,6 +103,7 @@ public final class Loopback: @unchecked Sendable {
     return try lock.withLock {
       if case .dead = faults[rank] { throw MartletError(.tryAgain, "rank \(rank) was killed") }
       defer { done[rank] = [] }
+      numbers[rank].free += done[rank]
       return done[rank]
     }
   }

@@ -18,7 +18,7 @@ public protocol Wire: AnyObject {
   /// - Returns: its number.
   /// - Throws: `MartletError` (tryAgain) when messages cannot be received any more.
   func receive(_ bytes: UnsafeMutableRawBufferPointer, from rank: Int, tag: Int) throws -> Int
-  /// The messages that were completed since the last call.
+  /// The messages that were completed since the last call. Their numbers may be given again from now on.
   /// - Throws: `MartletError` (tryAgain).
   func completed() throws -> [Int]
   /// Leaves together with all others, when no message is under way.
