@@ -115,6 +115,22 @@ $(SNAPSHOT): Sources/Rollout/Python/snapshot.c | deps
 	@mkdir -p $(@D)
 	$(or $(shell command -v clang),$(CC)) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
 
+# Other clusters have another MPI and their own compiler for it: MPICC names it. The program opens the library only
+# when a launcher has started it.
+MPICC ?= mpicc
+MPI_PACKAGES = openmpi-bin libopenmpi-dev
+.PHONY: mpi test-cluster
+mpi:  ## build the plug-in for mpirun and srun; installs Open MPI unless there is a mpicc (MPICC=compiler)
+	@command -v $(MPICC) >/dev/null || $(MAKE) --no-print-directory packages APT_PACKAGES="$(MPI_PACKAGES)"
+	@command -v $(MPICC) >/dev/null || { echo "$(MPICC) was not found: install an MPI (Debian: $(MPI_PACKAGES)), or" \
+	  "name the cluster's compiler with MPICC=..."; exit 1; }
+	@mkdir -p .build
+	$(MPICC) -O2 -Wall -Wextra -Werror -shared -fPIC Sources/MPIPlugin/mpi.c -o .build/libMartletMPI.so
+
+test-cluster: mpi  ## ranks of real MPI: equal sums, faults, hosts and Slurm as far as this machine can
+	swift build -c release --product cluster-ranks
+	tools/cluster/test
+
 test: deps commit $(SNAPSHOT)  ## build and run every test (FILTER=name: those that match)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
 
