@@ -14,7 +14,10 @@ struct Import: ParsableCommand {
     commandName: "import", abstract: "Turn a Hugging Face folder or a GGUF file into a model file.",
     discussion: "A folder of PEFT becomes its base model with the adapter merged into it.")
   @Argument(
-    help: "A folder with config.json, *.safetensors and tokenizer.json, or a .gguf file (F32, F16, BF16, Q8_0).",
+    help: """
+      A folder with config.json, *.safetensors and tokenizer.json, or a .gguf file (F32, F16, BF16, Q4_0, Q4_1, Q5_0, \
+      Q5_1, Q8_0, Q2_K to Q6_K).
+      """,
     completion: .file())
   var source: String
   @Argument(help: "The model file to write, such as checkpoints/NAME.h5.", completion: .file()) var model: String

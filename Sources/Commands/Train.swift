@@ -29,6 +29,7 @@ public struct Train: ParsableCommand {
       CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, PythonCommand.self]),
     ])
 
+  /// The command before its arguments are read.
   public init() {}
 
   /// Runs the command line and exits with the contract's status.

@@ -32,9 +32,14 @@ public struct HintFinder: Sendable {
   /// CoRT's sentences.
   public init() {}
 
-  /// The first spot of the response, of either kind, as a hint; `nil`: nothing to improve.
-  public func hint(_ analysis: BehaviourAnalysis, of segments: [TraceSegment]) -> Hint? {
-    let spots = (analysis.delayed + analysis.distrust).sorted { $0.offset < $1.offset }
+  /// The first spot of the response as a hint; `nil`: nothing to improve.
+  /// - Parameter kinds: the kinds of spot that count.
+  public func hint(
+    _ analysis: BehaviourAnalysis, of segments: [TraceSegment],
+    against kinds: Set<BehaviourAnalysis.SpotKind> = [.delayed, .distrust]
+  ) -> Hint? {
+    let spots = (analysis.delayed + analysis.distrust).filter { kinds.contains($0.kind) }
+      .sorted { $0.offset < $1.offset }
     return spots.first.map { hint($0, of: segments) }
   }
 

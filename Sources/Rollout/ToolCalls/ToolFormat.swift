@@ -126,6 +126,7 @@ public enum ToolFormats: String, Codable, Sendable, CaseIterable {
 
 /// A fenced block of Python, answered by a fenced block `output`: CoRT's form.
 public struct FencedPython: ToolFormat {
+  /// The format; it has no settings.
   public init() {}
   public let callOpening = "```python\n"
   public let opening = "```output\n"
@@ -141,6 +142,8 @@ public struct FencedPython: ToolFormat {
 public struct ToolCallJSON: ToolFormat {
   /// What may be called; nil: Python alone, under any name that means it.
   private let names: [String]?
+  /// The format.
+  /// - Parameter names: the tools that may be called; nil: Python alone.
   public init(names: [String]? = nil) { self.names = names }
   public let callOpening = "<tool_call>\n{\"name\": \"python\", \"arguments\": {\"code\": \""
   public let opening = "\n<tool_response>\n"
@@ -181,6 +184,7 @@ public struct ToolCallJSON: ToolFormat {
 
 /// `<code>...</code>` answered by `<output>`; inside, a fence may stand around the code (ReTool).
 public struct CodeTags: ToolFormat {
+  /// The format; it has no settings.
   public init() {}
   public let callOpening = "<code>\n"
   public let opening = "\n<output>\n"

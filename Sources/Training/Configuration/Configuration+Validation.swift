@@ -45,7 +45,12 @@ extension Configuration {
       "knapsack needs samples_per_prompt and knapsack_maximum of at least 2")
     try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
     try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
-    let responses = Double(promptsPerStep) * Double(samplesPerPrompt) * Double(max(1, groups.refill))
+    try require(
+      !groups.cleanSuccesses || (samplesPerPrompt >= 2 && !groups.knapsack), .groups,
+      "clean_successes needs samples_per_prompt of at least 2, and no knapsack, which chooses the number of samples "
+        + "itself")
+    let sampled = Double(samplesPerPrompt) * (groups.cleanSuccesses ? 2 : 1)
+    let responses = Double(promptsPerStep) * sampled * Double(max(1, groups.refill))
     try require(
       groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
       "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")
@@ -77,6 +82,12 @@ extension Configuration {
   }
 
   private func checkData() throws {
+    try require(
+      dataWeights.allSatisfy { $0 > 0 && $0 <= 1e9 }, .dataWeights, "weights must be above 0, and at most 1e9")
+    let band = groups.rateBand
+    try require(
+      band.count == 2 && band[0] >= 0 && band[0] <= band[1] && band[1] <= 1, .groups,
+      "rate_band must be two rates, the lower and the upper, from 0 to 1")
     try require(
       hint.count >= 1 && hint.rounds >= 1 && hint.maxTokens >= 0, .hint,
       "count and rounds must be at least 1, max_tokens 0 (any) or more")

@@ -24,8 +24,13 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var newModel: NewModel?
   /// The reference of the KL term; nil: `model` as it was at the start.
   public var refModel: String?
+  /// A model that teaches: rl distils it on the policy's own responses, rft trains on its responses; nil: none.
+  public var teacher: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
+  /// How often the problems of each file of `data` come in `rl`, beside each other; empty: every problem comes equally
+  /// often.
+  public var dataWeights: [Double] = []
   /// Problems that a training stage evaluates its model on when it is done.
   public var evalData: [String] = []
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
@@ -145,8 +150,29 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// Hint engineering.
   public struct Hint: Codable, Sendable, Equatable {
     /// Where hints are put.
-    public enum Mode: String, Codable, Sendable, CaseIterable { case engineered, prompt }
-    /// `engineered`: at delayed computation and result distrust; `prompt`: at the start of every response.
+    public enum Mode: String, Codable, Sendable, CaseIterable {
+      /// At delayed computation and at result distrust.
+      case engineered
+      /// Only at delayed computation.
+      case delayed
+      /// Only at result distrust.
+      case distrust
+      /// At the start of every response.
+      case prompt
+      /// Nowhere: the model's own right responses, as a control.
+      case unhinted = "none"
+
+      /// The spots where a response is cut.
+      var spots: Set<BehaviourAnalysis.SpotKind> {
+        switch self {
+        case .engineered: [.delayed, .distrust]
+        case .delayed: [.delayed]
+        case .distrust: [.distrust]
+        case .prompt, .unhinted: []
+        }
+      }
+    }
+    /// Where hints are put.
     public var mode = Mode.engineered
     /// How many examples to make.
     public var count = 30
@@ -214,6 +240,8 @@ public struct Configuration: Codable, Sendable, Equatable {
       case efficient
       /// Correct alone: the control.
       case correct
+      /// Every response that came to its end, right or wrong.
+      case finished = "none"
     }
     /// Which responses are kept.
     public var filter = Filter.efficient
@@ -242,6 +270,13 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false
+    /// Takes responses with a void turn out of the loss: one without a complete call and without an answer (SimpleTIR).
+    public var maskVoid = false
+    /// Samples twice `samples_per_prompt` and learns from half of them: of the right ones those with the fewest failed
+    /// calls (GRPO-RoC).
+    public var cleanSuccesses = false
+    /// Problems whose success rate was outside when they were last sampled are seldom drawn.
+    public var rateBand = [0.0, 1]
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -251,9 +286,17 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// The section with its defaults.
     public init() {}
 
+    /// Whether a rate can be outside.
+    var hasBand: Bool { rateBand != [0, 1] }
+    /// `rateBand`, once it is validated.
+    var band: ClosedRange<Double> { rateBand[0]...rateBand[1] }
+
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
+      case maskVoid = "mask_void"
+      case cleanSuccesses = "clean_successes"
+      case rateBand = "rate_band"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }
@@ -264,7 +307,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     case stage, run, model, adapter
     case newModel = "new_model"
     case refModel = "ref_model"
-    case data
+    case teacher, data
+    case dataWeights = "data_weights"
     case evalData = "eval_data"
     case steps, seed
     case saveMinutes = "save_minutes"

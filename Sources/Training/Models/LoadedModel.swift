@@ -8,7 +8,7 @@ import Transformer
 /// A model with its tokenizer, the files that it came with, and its special tokens.
 public struct LoadedModel {
   /// The weights.
-  public private(set) var model: LanguageModel
+  public internal(set) var model: LanguageModel
   /// Its tokenizer.
   public let tokenizer: Tokenizer
   /// The texts that travel with the weights: tokenizer, templates, configurations.

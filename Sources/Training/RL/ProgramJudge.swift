@@ -172,7 +172,3 @@ final class ProgramJudge {
     return found
   }
 }
-
-extension JSONValue {
-  fileprivate static func whole(_ number: Int) -> JSONValue { .number(Double(number), literal: "\(number)") }
-}

@@ -46,6 +46,7 @@ extension Configuration {
     add("adapter", adapter)
     add("new_model.tokenizer", newModel.map { $0.tokenizer + "/tokenizer.json" })
     add("ref_model", refModel)
+    add("teacher", teacher)
     for path in data { add("data", path) }
     for path in evalData { add("eval_data", path) }
     add("hint.edits", hint.edits)
@@ -65,6 +66,7 @@ extension Configuration {
     mapped.adapter = adapter.map(transform)
     mapped.newModel?.tokenizer = transform(newModel?.tokenizer ?? "")
     mapped.refModel = refModel.map(transform)
+    mapped.teacher = teacher.map(transform)
     mapped.data = data.map(transform)
     mapped.evalData = evalData.map(transform)
     mapped.hint.edits = hint.edits.map(transform)
@@ -84,7 +86,8 @@ extension Configuration {
 
   private static func mapPaths(_ words: [String], _ transform: (String) -> String) -> [String] {
     words.indices.map { place in
-      ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
+      if ProgramCommand.isShipped(words[place]) { return words[place] }
+      return ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
     }
   }
 }

@@ -94,5 +94,6 @@ enum EvalStage {
       withJSONObject: report, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
     context.onEvent(.evaluated(evaluation, step: nil))
+    if let line = evaluation.libraryLine { context.onEvent(.note("responses that import: \(line)")) }
   }
 }

@@ -34,13 +34,14 @@ struct HintMaker {
   /// Cuts, hints and continues each response until nothing is left to improve or `rounds` cuts were made.
   mutating func improve(_ episodes: [Episode]) throws {
     var open = episodes
-    for _ in 0..<configuration.hint.rounds where configuration.hint.mode == .engineered {
+    let spots = configuration.hint.mode.spots
+    for _ in 0..<configuration.hint.rounds where !spots.isEmpty {
       var requests: [SampleRequest] = []
       var places: [Int] = []
       for (place, episode) in open.enumerated() {
         let segments = episode.segments(engine.loaded.tokenizer)
         let analysis = engine.analysis(episode)
-        guard let hint = finder.hint(analysis, of: segments) else { continue }
+        guard let hint = finder.hint(analysis, of: segments, against: spots) else { continue }
         let prefix = prefix(
           of: episode, cutAt: hint.offset, hint: finder, kind: hint.kind, reason: hint.reason,
           tokenizer: engine.loaded.tokenizer)
@@ -51,7 +52,7 @@ struct HintMaker {
       let continued = try journal.run(requests, step: 0, what: "hinted", engine: engine)
       for (place, episode) in zip(places, continued) { open[place] = episode }
     }
-    for episode in open where !episode.hints.isEmpty { add(episode) }
+    for episode in open where !episode.hints.isEmpty || configuration.hint.mode == .unhinted { add(episode) }
   }
 
   /// Inserts hints at spots that a person chose.
@@ -100,12 +101,12 @@ struct HintMaker {
       correct: episode.verdict == .correct, calls: episode.traceCalls, tokens: episode.modelTokenCount,
       maximumTokens: limit)
     var why = verdict.reasons
-    if settings.mode == .prompt {
+    if settings.mode == .prompt || settings.mode == .unhinted {
       // The prompt hint only makes the model write code at all (CoRT's baseline): right answers with working code
-      // count.
+      // count. Without hints, right answers do.
       why = []
       if episode.verdict != .correct { why.append("the answer is not correct") }
-      if !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
+      if settings.mode == .prompt, !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
       if let limit, episode.modelTokenCount > limit {
         why.append("\(episode.modelTokenCount) tokens, more than \(limit)")
       }

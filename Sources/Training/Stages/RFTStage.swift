@@ -1,6 +1,7 @@
 import Foundation
 import Rollout
 import Support
+import Tensor
 
 /// Rejection fine-tuning: sample, keep what is right and efficient, fine-tune on it.
 enum RFTStage {
@@ -15,16 +16,23 @@ enum RFTStage {
     try SFTStage.run(training, folder: folder, context: context)
   }
 
+  /// The model that samples: the teacher in the place of the model, where there is one. It is freed before training.
+  private static func sampled(_ configuration: Configuration, pool: WorkerPool) throws -> LoadedModel {
+    guard configuration.model != nil else {
+      throw MartletError(.configuration, "model: is missing; rft fine-tunes it, on responses of its own or a teacher's")
+    }
+    guard let teacher = configuration.teacher else {
+      return try LoadedModel.make(configuration, valueHead: false, pool: pool)
+    }
+    return try LoadedModel.taught(LoadedModel.header(configuration), by: teacher)
+  }
+
   private static func sample(
     _ configuration: Configuration, folder: RunFolder, context: StageContext, to keptFile: String
   ) throws {
-    guard configuration.model != nil else {
-      throw MartletError(.configuration, "model: is missing; rft samples from the model it fine-tunes")
-    }
     let placed = try Stage.problems(configuration.data, key: "data")
     let engine = try RolloutEngine(
-      LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
-      context: context)
+      sampled(configuration, pool: context.pool), configuration: configuration, context: context)
     let problems = try engine.admit(placed, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     // Find mistakes in files that are read after the sampling before it begins.
@@ -80,7 +88,7 @@ enum RFTStage {
     let limit = settings.maxTokens > 0 ? settings.maxTokens : nil
     let correct = episode.verdict == .correct
     guard settings.filter == .efficient else {
-      return correct && episode.modelTokenCount <= limit ?? .max
+      return (correct || settings.filter == .finished) && episode.modelTokenCount <= limit ?? .max
     }
     guard correct else { return false }
     return analysis(episode).verdict(
