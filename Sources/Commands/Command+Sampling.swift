@@ -16,6 +16,11 @@ struct SamplingArguments: ParsableArguments {
   @Option(help: "The most code blocks that are run.") var maxCalls = 12
   @Option(help: "How the model calls Python.") var tools: ToolFormats = .python
   @Option(parsing: .unconditional, help: "A sentence that every response begins with.") var hint: String?
+  @Option(help: "Hints at test time: the most that a response gets, one a round.") var hintRounds = 0
+  @Option(parsing: .unconditional, help: "With --hint-rounds: the sentence behind one that hesitates; '' for none.")
+  var hesitationHint = HintFinder().hesitation
+  @Option(parsing: .unconditional, help: "With --hint-rounds: the sentence before the end; '' for none.")
+  var endHint = HintFinder().end
   @Option(help: "The seed of all draws.") var seed: UInt64 = 0
   @Option(help: "The chat template.") var template: TemplateChoice = .auto
   @Option(parsing: .unconditional, help: "A text to put behind each problem.") var instruction = ""
@@ -40,6 +45,9 @@ struct SamplingArguments: ParsableArguments {
     configuration.sampling.maxCalls = maxCalls
     configuration.sampling.tools = tools
     configuration.prompt.hint = hint
+    configuration.testHints.rounds = hintRounds
+    configuration.testHints.hesitation = hesitationHint
+    configuration.testHints.end = endHint
     configuration.prompt.template = template
     configuration.prompt.instruction = instruction
     configuration.prompt.date = date

@@ -154,6 +154,7 @@ extension KeyUseTests {
     interpreter(
       "readable", "[\(TrainProgram.root)/configs/demo]",
       "print(len(open('\(TrainProgram.root)/configs/demo/words.txt').read()))"),
+    Change("test_hints.rounds", "1"), Change("test_hints.end", "Think again.", needs: ["test_hints.rounds=1"]),
     Change("hint.mode", "prompt"), Change("hint.count", "1"), Change("hint.rounds", "1"),
     Change("hint.delayed", "Let us use code."),
     Change("hint.prompt", "Let us use code.", needs: ["hint.mode=prompt"]), Change("hint.max_tokens", "1"),
