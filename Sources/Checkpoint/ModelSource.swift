@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Tensor
 import Transformer
 
 /// Whatever holds a model: an HDF5 or GGUF file, a run's folder (its `model.h5`, else its newest step), a step folder,
@@ -14,15 +15,21 @@ public enum ModelSource {
   }
 
   /// Reads the model at `path`.
-  /// - Parameter valueHead: as in ``ModelFile/read(_:valueHead:)``.
+  /// - Parameters:
+  ///   - valueHead: as in ``ModelFile/read(_:valueHead:for:pool:)``.
+  ///   - use: what the weights are for.
+  ///   - pool: the threads that read.
   /// - Throws: `MartletError`: `io` when nothing is there, `data` when it holds no model.
-  public static func load(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
+  public static func load(
+    _ path: String, valueHead: Bool? = nil, for use: WeightUse = .any, pool: WorkerPool = WorkerPool()
+  ) throws -> StoredModel {
     switch try kind(path) {
-    case .file(let file): try ModelFile.read(file, valueHead: valueHead)
-    case .gguf(let file): try GGUFModel.read(file, valueHead: valueHead ?? false)
+    case .file(let file): try ModelFile.read(file, valueHead: valueHead, for: use, pool: pool)
+    case .gguf(let file): try GGUFModel.read(file, valueHead: valueHead ?? false, pool: pool)
     case .step(let folder): try StepCheckpoint.open(folder, .weights).model(valueHead: valueHead)
     case .run(let folder): try newest(folder, .weights).model(valueHead: valueHead)
-    case .huggingFace(let folder): try HuggingFaceFolder.read(folder, valueHead: valueHead ?? false)
+    case .huggingFace(let folder):
+      try HuggingFaceFolder.read(folder, valueHead: valueHead ?? false, for: use, pool: pool)
     }
   }
 

@@ -29,17 +29,18 @@ struct Import: ParsableCommand {
     }
     var ids = 0
     func check(_ files: ModelFiles) throws { ids = try checkTokenizer(files) }
+    let pool = threads.pool()
     let stored =
       try GGUFModel.isNamed(source)
-      ? GGUFModel.read(source, progress: show, check: check)
-      : HuggingFaceFolder.read(source, progress: show, check: check)
-    try ModelFile.write(stored.model, files: stored.files, to: model)
+      ? GGUFModel.read(source, pool: pool, progress: show, check: check)
+      : HuggingFaceFolder.read(source, pool: pool, progress: show, check: check)
+    let hash = try ModelFile.write(stored.model, files: stored.files, to: model, pool: pool)
     let (table, vocabulary) = (stored.model.table, stored.model.configuration.vocabularySize)
     if ids > vocabulary {
       Console.warning("\(source): the tokenizer has \(ids) ids, the model only \(vocabulary); \(Self.limits)")
     }
     Console.out(
-      "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(weightsHash(stored.model))")
+      "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(hash)")
   }
 
   private static let limits = "the model can only be inspected, exported and asked to score tokens"
@@ -82,7 +83,7 @@ struct Export: ParsableCommand {
 
   func run() throws {
     let model = try model.path()
-    let stored = try ModelSource.load(model)
+    let stored = try ModelSource.load(model, pool: threads.pool())
     let hash = try HuggingFaceFolder.write(stored.model, files: stored.files, to: folder, type: dtype)
     Console.out("\(folder): weights \(hash), read again and equal")
     Console.out(try ExportCheck.run(folder, model: stored, path: model, python: python).text)
@@ -128,7 +129,7 @@ struct Inspect: ParsableCommand {
   func run() throws {
     let model = try model.path()
     if StepCheckpoint.isStepFolder(model) {
-      if hash { return Console.out(weightsHash(try ModelSource.load(model).model)) }
+      if hash { return Console.out(weightsHash(try ModelSource.load(model, pool: threads.pool()).model)) }
       return try show(StepCheckpoint.open(model).summary())
     }
     let inside = model + "/model.h5"
@@ -145,8 +146,10 @@ struct Inspect: ParsableCommand {
     for parameter in summary.parameters {
       Console.out("\(parameter.type)  \(parameter.name)  \(parameter.shape)")
     }
+    let types = summary.countByType.sorted { $0.key < $1.key }.map { "\($0.value) as \($0.key)" }
     Console.out(
-      "\(summary.parameterCount) numbers in \(summary.parameters.count) parameters, \(summary.fileBytes) bytes; "
+      "\(summary.parameterCount) numbers in \(summary.parameters.count) parameters, "
+        + "\(types.joined(separator: " and ")), \(summary.fileBytes) bytes; "
         + "files: \(summary.files.joined(separator: ", "))")
     Console.out("weights \(summary.weightsHash)")
   }

@@ -30,9 +30,15 @@ public struct LoadedModel {
     return tokens.starts(with: beginTokens) ? tokens : beginTokens + tokens
   }
 
-  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder.
-  public static func load(_ path: String, valueHead: Bool? = nil) throws -> LoadedModel {
-    let stored = try ModelSource.load(path, valueHead: valueHead)
+  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder, a GGUF file.
+  /// - Parameters:
+  ///   - valueHead: true adds a zero value head where there is none, false drops one, nil changes nothing.
+  ///   - use: what the weights are for.
+  ///   - pool: the threads that read.
+  public static func load(
+    _ path: String, valueHead: Bool? = nil, for use: WeightUse = .any, pool: WorkerPool = WorkerPool()
+  ) throws -> LoadedModel {
+    let stored = try ModelSource.load(path, valueHead: valueHead, for: use, pool: pool)
     return try LoadedModel(stored: stored, path: path)
   }
 
@@ -78,7 +84,7 @@ public struct LoadedModel {
 
   /// The model that `configuration` starts from: stored weights, or random ones keyed by its seed.
   static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
-    if let path = configuration.model { return try load(path, valueHead: valueHead) }
+    if let path = configuration.model { return try load(path, valueHead: valueHead, pool: pool) }
     let loaded = try new(configuration, valueHead: valueHead)
     loaded.model.initialize(seed: configuration.seed, pool: pool)
     return loaded

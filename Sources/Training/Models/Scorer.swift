@@ -38,7 +38,7 @@ public enum Scorer {
   public static func score(
     model path: String, input: String, output: String, temperature: Float?, pool: WorkerPool
   ) throws {
-    let stored = try ModelSource.load(path, valueHead: false)
+    let stored = try ModelSource.load(path, valueHead: false, pool: pool)
     let shape = stored.model.configuration
     let pass = TrainingPass(model: stored.model, gradients: nil, matmul: .mixed, pool: pool)
     var loaded: LoadedModel?
