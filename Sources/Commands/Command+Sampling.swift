@@ -114,11 +114,13 @@ struct Generate: ParsableCommand {
   func run() throws {
     let configuration = try sampling.configuration(samples: samples, skipsOverlong: skipOverlong)
     let input = try files.input.path()
-    let loaded = try LoadedModel.load(model.path(), adapter: adapter.path(), valueHead: false)
+    let context = sampling.threads.context(saves: false)
+    let loaded = try LoadedModel.load(
+      model.path(), adapter: adapter.path(), valueHead: false, for: .sampling, pool: context.pool)
     // A place that cannot be written shows before the work, not after it.
     try JSONLinesFile(files.output, appending: true).close()
     let episodes = try Stage.generate(
-      file: input, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
+      file: input, loaded: loaded, configuration, context: context)
     try EpisodeFile.write(episodes, to: files.output)
     let counted = [
       "\(episodes.count { $0.verdict == .correct }) correct", "\(episodes.count { $0.finish == .length }) cut off",
@@ -141,11 +143,12 @@ struct Ask: ParsableCommand {
 
   func run() throws {
     let configuration = try sampling.configuration()
-    let loaded = try LoadedModel.load(model.path(), adapter: adapter.path(), valueHead: false)
     let terminal = Terminal.output
     let context = StageContext(
       threads: sampling.threads.threads,
       onEvent: { if case .warning(let text) = $0 { Console.warning(text) } })
+    let loaded = try LoadedModel.load(
+      model.path(), adapter: adapter.path(), valueHead: false, for: .sampling, pool: context.pool)
     let episodes = try Stage.generate(
       Problem(id: "ask", problem: problem, gold: ""), loaded: loaded, configuration, context: context
     ) { author, text in
