@@ -35,6 +35,9 @@ struct RLStage {
     let problems = try engine.admit(placed, folder: folder)
     heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
     update = try PolicyUpdate(run)
+    if let teacher = update.teacher {
+      try teacher.requireContext(of: engine.room.longestSequence(placed, responses: configuration.sampling.maxTokens))
+    }
     rollouts = EpisodeSource(
       engine, problems: problems,
       journal: try EpisodeJournal(
@@ -81,6 +84,9 @@ struct RLStage {
       try run.saveNow()
       throw interruption
     }
+    if run.state.step == 0, let warning = configuration.warning(firstStep: episodes, folder: run.folder.path) {
+      run.context.onEvent(.warning(warning))
+    }
     if configuration.groups.knapsack {
       run.state.successRates = (run.state.successRates ?? [:]).merging(EpisodeSource.successRates(episodes)) { $1 }
     }
@@ -126,6 +132,7 @@ struct RLStage {
       }
     }
     let update = try PolicyUpdate(run)
+    try update.teacher?.requireContext(of: episodes.map(\.tokens.count).max() ?? 0)
     let batch = update.batch(episodes, isOnPolicy: false)
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(try update.learn(batch, totalSteps: configuration.steps), of: batch)
