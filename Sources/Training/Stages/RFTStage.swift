@@ -16,7 +16,7 @@ enum RFTStage {
   }
 
   /// The model that samples: the teacher in the place of the model, where there is one. It is freed before training.
-  private static func sampled(_ configuration: Configuration) throws -> LoadedModel {
+  static func sampled(_ configuration: Configuration) throws -> LoadedModel {
     guard let path = configuration.model else {
       throw MartletError(.configuration, "model: is missing; rft fine-tunes it, on responses of its own or a teacher's")
     }
