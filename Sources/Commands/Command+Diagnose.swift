@@ -10,8 +10,7 @@ struct Diagnose: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diagnose", abstract: "Show what a model could learn from its rewards, before it trains.",
     discussion: """
-      Samples responses as the stage of a configuration would, or reads episodes: pass@k, groups without a signal, the
-      problems that teach, what the reward accepts and rejects.
+      Samples responses as the stage of a configuration would, or reads episodes.
       train diagnose rl.yaml --samples 8 --teaching teaching.jsonl
       train diagnose demo/hint-rl
       """)
@@ -59,7 +58,9 @@ struct Diagnose: ParsableCommand {
     // A place that cannot be written shows before the work, not after it.
     for path in [output, teaching].compactMap(\.self) { try JSONLinesFile(path, appending: true).close() }
     let (episodes, problems, tokenizer) = try isConfiguration ? sampled() : read()
-    let diagnosis = Diagnosis(episodes) { $0.ownWords(tokenizer) }
+    let diagnosis = Diagnosis(episodes) { episode in
+      tokenizer.map { episode.segments($0).filter { $0.author != .prompt }.map(\.text).joined() } ?? ""
+    }
     if let output { try EpisodeFile.write(episodes, to: output) }
     if let teaching {
       let chosen = Set(diagnosis.teaching.map(\.id))
@@ -70,31 +71,42 @@ struct Diagnose: ParsableCommand {
     for path in [output, teaching].compactMap(\.self) { Console.note("\(path) is written") }
   }
 
-  private func sampled() throws -> ([Episode], [Problem], Tokenizer) {
+  private func sampled() throws -> ([Episode], [Problem], Tokenizer?) {
     let path = try source.path()
     guard case .stage(let kind) = try ConfigurationKind.of(path, overrides: overrides, stage: stage) else {
       throw MartletError(.configuration, "\(path): holds several stages; give the configuration of one")
     }
     let configuration = try Configuration.load(path, overrides: overrides, stage: kind)
     try configuration.requirePrograms()
+    for warning in configuration.warnings(stage: kind) { Console.warning("\(path): \(warning)") }
     let probe = try Probe(
       configuration, kind, problems: problems ?? 64, samples: samples, context: threads.context(saves: false))
     return (probe.episodes, probe.problems, probe.tokenizer)
   }
 
-  private func read() throws -> ([Episode], [Problem], Tokenizer) {
+  private func read() throws -> ([Episode], [Problem], Tokenizer?) {
     let path = try source.episodes()
     let episodes = try EpisodeFile.read(path, needsLogProbs: false)
     guard episodes.contains(where: { $0.verdict != nil }) else {
       throw MartletError(
         .data, "\(path): no episode has a verdict, so nothing tells right from wrong; eval --regrade gives verdicts")
     }
-    let tokenizer = try Tokenizer.of(episodes: path, model: model)
-    for (index, episode) in episodes.enumerated() { try tokenizer.check(episode, place: "\(path):\(index + 1)") }
+    let tokenizer = try reader(path)
+    for (index, episode) in episodes.enumerated() { try tokenizer?.check(episode, place: "\(path):\(index + 1)") }
     var seen = Set<String>()
     let problems = episodes.filter { $0.gold != nil && seen.insert($0.id).inserted }.map {
       Problem(id: $0.id, problem: $0.problem, gold: $0.gold ?? "")
     }
     return (episodes, problems, tokenizer)
+  }
+
+  /// The tokenizer of the episodes; nil: nothing says which it is, and only the examples' text needs it.
+  private func reader(_ path: String) throws -> Tokenizer? {
+    do {
+      return try Tokenizer.of(episodes: path, model: model)
+    } catch let error as MartletError where error.status == .usage {
+      Console.note("\(error.message); the examples have no text")
+      return nil
+    }
   }
 }

@@ -37,21 +37,21 @@ struct DiagnosisText {
     let rates = diagnosis.rates
     let rows: [(String, Int, Colour?)] =
       [("never", rates.never, .red)]
-      + zip(["to 25 %", "to 50 %", "to 75 %", "to 100 %"], rates.quarters).map { ($0, $1, .green) }
+      + zip(["to 25 %", "to 50 %", "to 75 %", "below 100 %"], rates.quarters).map { ($0, $1, .green) }
       + [("always", rates.always, .dim)]
     let most = max(1, rows.map(\.1).max() ?? 1)
     let bars = rows.enumerated().map { index, row in
       let bar = String(repeating: "█", count: (row.1 * 24 + most - 1) / most)
       return line(
         index == 0 ? "rate" : "",
-        padded(row.0, to: 9) + padded("\(row.1)", to: 6, right: true) + "  " + paint(row.2, bar))
+        padded(row.0, to: 11) + padded("\(row.1)", to: 5, right: true) + "  " + paint(row.2, bar))
     }
     guard diagnosis.groups > 0 else { return bars }
     return bars + [
       line(
         "signal",
-        "\(diagnosis.withoutSignal) of \(diagnosis.groups) groups (\(share(diagnosis.withoutSignal, diagnosis.groups))) "
-          + "have equal rewards",
+        "\(diagnosis.withoutSignal) of \(diagnosis.groups) groups "
+          + "(\(share(diagnosis.withoutSignal, diagnosis.groups))) have equal rewards",
         2 * diagnosis.withoutSignal >= diagnosis.groups ? .yellow : nil)
     ]
   }
@@ -72,7 +72,7 @@ struct DiagnosisText {
     let calls = diagnosis.calls
     lines.append(
       line(
-        "code",
+        "calls",
         "\(share(calls.responses, diagnosis.responses)) of responses call a tool"
           + (calls.calls == 0
             ? ""
@@ -101,7 +101,8 @@ struct DiagnosisText {
     let text = names.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
     return [
       line(
-        "teach", "\(all.count) problems are solved sometimes" + (all.isEmpty ? "" : ": " + text),
+        "teach",
+        "\(all.count) problem\(all.count == 1 ? " is" : "s are") solved sometimes" + (all.isEmpty ? "" : ": " + text),
         all.isEmpty ? .yellow : nil)
     ]
   }

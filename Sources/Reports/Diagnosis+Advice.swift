@@ -10,8 +10,8 @@ extension Diagnosis {
     let rated = solved + rates.never
     say(
       rated > 0 && solved == 0,
-      "no problem was solved, so rewards have nothing to tell apart: give easier problems, more samples, a prompt.hint, "
-        + "a teacher, or train on examples first (sft, rft)")
+      "no problem was solved, so rewards have nothing to tell apart: give easier problems, more samples, a "
+        + "prompt.hint, a teacher, or train on examples first (sft, rft)")
     say(
       rates.always == rated && rated > 0,
       "every response is right, so there is nothing left to learn here: give harder problems")
@@ -26,8 +26,8 @@ extension Diagnosis {
     found += adviceOnOutcomes(groups)
     if let low = rewards?.lowestAccepted, let high = rewards?.highestRejected, high >= low {
       found.append(
-        "a response that is not right earns \(shortNumber(high)), and a right one as little as \(shortNumber(low)): weigh the parts "
-          + "of the reward so that right ones earn more")
+        "a response that is not right earns \(shortNumber(high)), and a right one as little as \(shortNumber(low)): "
+          + "weigh the parts of the reward so that right ones earn more")
     }
     return found
   }
@@ -46,8 +46,8 @@ extension Diagnosis {
     let unread = groups.filter { group in group.contains { $0.verdict == .ungradable } }.map { $0[0].id }
     say(
       !unread.isEmpty,
-      "the gold answers of \(unread.count) problems cannot be read (\(unread.prefix(3).joined(separator: ", "))), so "
-        + "their responses are never rewarded: mend gt_answer, or give a grader.command")
+      "gold answers that cannot be read: \(unread.count) (\(unread.prefix(3).joined(separator: ", "))), so their "
+        + "responses are never rewarded: mend gt_answer, or give a grader.command")
     say(
       count(.sandboxError) > 0,
       "the sandbox failed in \(count(.sandboxError)) responses, which are left out: train doctor says what it lacks")

@@ -213,7 +213,8 @@ extension Diagnosis {
     return (powers + [most]).map { k in
       PassAtK(
         k: k,
-        pass: rates.reduce(0) { $0 + PPO.passAtK(samples: $1.samples, correct: $1.correct, k: k) } / Double(rates.count))
+        pass: rates.reduce(0) { $0 + PPO.passAtK(samples: $1.samples, correct: $1.correct, k: k) }
+          / Double(rates.count))
     }
   }
 

@@ -93,7 +93,8 @@ extension Configuration {
       diagnosis.rewards == nil
       ? "no response could be scored"
       : loss.advantage.comparesGroup
-        ? "all \(diagnosis.groups) groups have equal rewards (\(rates.never) problems never right, \(rates.always) always)"
+        ? "all \(diagnosis.groups) groups have equal rewards "
+          + "(problems never right \(rates.never), always \(rates.always))"
         : "all \(diagnosis.responses) responses have the same reward"
     return "the first step has nothing to learn from: \(what). "
       + diagnosis.advice.prefix(2).map { "\($0). " }.joined() + "train diagnose \(folder)/config.yaml shows more"

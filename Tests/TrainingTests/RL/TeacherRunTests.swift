@@ -184,7 +184,8 @@ import Transformer
     let taught = try kept(["model=$student.h5", "teacher=$base"]).0
     #expect(own == taught)
     var configuration = Configuration()
-    (configuration.run, configuration.model, configuration.teacher) = (bench.file("rft"), bench.file("student.h5"), base)
+    (configuration.run, configuration.model) = (bench.file("rft"), bench.file("student.h5"))
+    configuration.teacher = base
     configuration.data = [bench.file("m.jsonl")]
     (configuration.steps, configuration.updateBatch, configuration.samplesPerPrompt) = (1, 2, 6)
     (configuration.sampling.maxTokens, configuration.sampling.temperature) = (120, 0.5)
