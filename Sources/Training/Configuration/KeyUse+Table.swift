@@ -17,6 +17,7 @@ extension KeyUse {
   private static let tools = Need("sampling.tools other than none, and max_calls above 0") {
     $0.sampling.tools != .none && $0.sampling.maxCalls > 0
   }
+  private static let task = Need("task.command") { !$0.task.command.isEmpty }
   private static let draws = Need("sampling.temperature above 0") { $0.sampling.temperature > 0 }
   private static let kl = Need("loss.kl other than none, and kl_coef above 0") {
     $0.loss.kl != .none && $0.loss.klCoef > 0
@@ -73,7 +74,7 @@ extension KeyUse {
         Need("a KL term (loss.kl, kl_coef above 0) or loss.advantage distillation") { $0.loss.requiresReference }
       ]),
     KeyUse("eval_data", in: [.sft, .rft, .rl, .eval]),
-    KeyUse("eval_every", in: [.rl], needs: [Need("eval_data") { !$0.evalData.isEmpty }]),
+    KeyUse("eval_every", in: [.rl], needs: [Need("eval_data or task.eval_count") { $0.evaluates }]),
     KeyUse("steps", "save_minutes", "save_every", in: training),
     KeyUse(
       "keep_last", "keep_every", in: training,
@@ -136,6 +137,9 @@ extension KeyUse {
     KeyUse(
       "grader.time_limit", in: [.sft] + sampling, needs: [Need("grader.command") { !$0.grader.command.isEmpty }],
       also: evaluates),
+    KeyUse("task.command", in: sampling, also: [.hint: [sampledTraces]]),
+    KeyUse("task.count", "task.time_limit", in: sampling, needs: [task], also: [.hint: [sampledTraces]]),
+    KeyUse("task.eval_count", in: [.rft, .rl], needs: [task]),
     KeyUse(
       "tools", in: [.sft] + sampling,
       needs: [

@@ -21,10 +21,10 @@ enum RFTStage {
     guard let path = configuration.model else {
       throw MartletError(.configuration, "model: is missing; rft samples from the model it fine-tunes")
     }
-    let placed = try Stage.problems(configuration.data, key: "data")
+    let source = try StageProblems(configuration.data, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    let problems = try engine.admit(placed, folder: folder)
+      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context, scorer: source.scorer)
+    let problems = try engine.admit(source.given, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     // Find mistakes in files that are read after the sampling before it begins.
     let mix = configuration.rejection.mix
