@@ -115,6 +115,22 @@ $(SNAPSHOT): Sources/Rollout/Python/snapshot.c | deps
 	@mkdir -p $(@D)
 	$(or $(shell command -v clang),$(CC)) -O2 -Wall -Wextra -Werror -shared -fPIC $< -o $@
 
+# Other clusters have another MPI and their own compiler for it: MPICC names it. The program opens the library only
+# when a launcher has started it.
+MPICC ?= mpicc
+MPI_PACKAGES = openmpi-bin libopenmpi-dev
+.PHONY: mpi test-cluster
+mpi:  ## build the plug-in for mpirun and srun; installs Open MPI unless there is a mpicc (MPICC=compiler)
+	@command -v $(MPICC) >/dev/null || $(MAKE) --no-print-directory packages APT_PACKAGES="$(MPI_PACKAGES)"
+	@command -v $(MPICC) >/dev/null || { echo "$(MPICC) was not found: install an MPI (Debian: $(MPI_PACKAGES)), or" \
+	  "name the cluster's compiler with MPICC=..."; exit 1; }
+	@mkdir -p .build
+	$(MPICC) -O2 -Wall -Wextra -Werror -shared -fPIC Sources/MPIPlugin/mpi.c -o .build/libMartletMPI.so
+
+test-cluster: mpi  ## ranks of real MPI: equal sums, faults, hosts and Slurm as far as this machine can
+	swift build -c release --product cluster-ranks
+	tools/cluster/test
+
 test: deps commit $(SNAPSHOT)  ## build and run every test (FILTER=name: those that match)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')
 
@@ -217,7 +233,7 @@ fuzz: deps  ## fuzz every reader of files, FUZZ_SECONDS each, with libFuzzer
 	  echo "== $$reader"; mkdir -p Fuzz/corpus/$$reader; \
 	  FUZZ_READER=$$reader FUZZ_PARTNER=$(FIXTURES)/qwen3-f16 .build-fuzz/release/fuzz Fuzz/corpus/$$reader \
 	    $(FIXTURES)/qwen3-f16 $(FIXTURES)/gguf configs -artifact_prefix=Fuzz/ -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-	    -rss_limit_mb=2048 -max_len=100000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
+	    -rss_limit_mb=2048 -max_len=120000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
 	    || exit 1; \
 	done
 

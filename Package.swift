@@ -54,7 +54,7 @@ let package = Package(
     module("Transformer", ["Support", "Tokenization", "Tensor"]),
     module("Checkpoint", ["Support", "Tokenization", "Transformer", "Tensor", "CHDF5"]),
     module("PPO", ["Tensor"]),
-    module("Cluster", ["Tensor"]),
+    module("Cluster", ["Support", "Tensor"]),
     module(
       "Rollout", ["Support", "Tokenization", "Transformer", "Tensor", "CSandbox"], resources: [.copy("Python")]),
     module("Demo", ["Support", "Rollout", "Tensor"]),
@@ -86,6 +86,11 @@ let package = Package(
     tests("Transformer", ["Transformer", "Tensor", "Support"], fixtures: true),
     tests("Checkpoint", ["Checkpoint", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
     tests("PPO", ["PPO"], fixtures: true),
+    tests("Cluster", ["Cluster", "Tensor", "Support"]),
+    // Ranks for tools/cluster/test, started by mpirun and srun.
+    .executableTarget(
+      name: "cluster-ranks", dependencies: ["Cluster", "Tensor", "Support"], path: "Tests/ClusterRanks",
+      swiftSettings: plain),
     tests("Rollout", ["Rollout", "Demo", "Transformer", "Tokenization", "Tensor", "Support"], fixtures: true),
     tests("Demo", ["Demo", "Rollout", "Tokenization", "Support"]),
     tests("Reports", ["Reports", "Rollout", "PPO", "Support"]),

@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Tensor
 import Transformer
 
 /// Whatever holds a model: an HDF5 or GGUF file, a run's folder (its `model.h5`, else its newest step), a step folder,
@@ -37,6 +38,17 @@ public enum ModelSource {
     }
   }
 
+  /// Reads the model at `path` and merges the adapter at `adapter` into it, where one is given.
+  /// - Throws: `MartletError` as ``load(_:valueHead:)`` and ``StoredAdapter/load(_:)``, data when the two do not fit.
+  public static func load(
+    _ path: String, adapter: String?, valueHead: Bool? = nil, pool: WorkerPool? = nil
+  ) throws -> StoredModel {
+    guard let adapter else { return try load(path, valueHead: valueHead) }
+    // The small file first: what is wrong with it shows before gigabytes are read.
+    let stored = try StoredAdapter.load(adapter)
+    return try load(path, valueHead: valueHead).merging(stored, pool: pool)
+  }
+
   private static func kind(_ path: String) throws -> Kind {
     guard isFolder(path) else { return GGUFModel.isNamed(path) ? .gguf(path) : .file(path) }
     if exists(join(path, StepManifest.name)) { return .step(path) }
@@ -50,7 +62,7 @@ public enum ModelSource {
         + "give a model file, a run's folder, a step folder or a Hugging Face folder")
   }
 
-  private static func newest(_ run: String, _ extent: StepCheckpoint.Extent) throws -> StepCheckpoint {
+  static func newest(_ run: String, _ extent: StepCheckpoint.Extent) throws -> StepCheckpoint {
     var refused: [String] = []
     guard let step = try StepCheckpoint.latest(run: run, extent, skipped: { refused.append($0) }) else {
       throw MartletError(

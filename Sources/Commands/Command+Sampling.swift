@@ -97,6 +97,7 @@ struct Generate: ParsableCommand {
       them.
       """)
   @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
+  @OptionGroup var adapter: AdapterOption
   @OptionGroup var files: LineFiles
   @Option(help: "Responses to each problem.") var samples = 1
   @Flag(help: "Leave out problems whose prompts leave no room for a response.") var skipOverlong = false
@@ -105,7 +106,7 @@ struct Generate: ParsableCommand {
   func run() throws {
     let configuration = try sampling.configuration(samples: samples, skipsOverlong: skipOverlong)
     let input = try files.input.path()
-    let loaded = try LoadedModel.load(model.path(), valueHead: false)
+    let loaded = try LoadedModel.load(model.path(), adapter: adapter.path(), valueHead: false)
     // A place that cannot be written shows before the work, not after it.
     try JSONLinesFile(files.output, appending: true).close()
     let episodes = try Stage.generate(
@@ -127,11 +128,12 @@ struct Ask: ParsableCommand {
     discussion: "Python's outputs are cyan, hints yellow.")
   @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
   @Argument(help: "The problem.") var problem: String
+  @OptionGroup var adapter: AdapterOption
   @OptionGroup var sampling: SamplingArguments
 
   func run() throws {
     let configuration = try sampling.configuration()
-    let loaded = try LoadedModel.load(model.path(), valueHead: false)
+    let loaded = try LoadedModel.load(model.path(), adapter: adapter.path(), valueHead: false)
     let terminal = Terminal.output
     let context = StageContext(
       threads: sampling.threads.threads,

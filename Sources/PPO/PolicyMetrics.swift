@@ -50,6 +50,9 @@ public struct PolicyMetrics: Sendable, Equatable {
     entropySum -= Double(oldLogProb)
   }
 
+  /// Counts a part of the loss that is no token's own, weight included.
+  public mutating func add(loss more: Double) { loss += more }
+
   private func mean(_ sum: Double) -> Double { sum / Double(max(tokens, 1)) }
   /// A mean over the tokens that went through the model.
   private func seenMean(_ sum: Double) -> Double { sum / Double(max(tokens - unseenTokens, 1)) }

@@ -33,6 +33,15 @@ public final class LanguageModel: @unchecked Sendable {
     return LanguageModel(configuration: plain, sharing: weights)
   }
 
+  /// The same weights with the stop tokens of `other`, and a context no longer than its own: what they write, `other`
+  /// can read.
+  public func standingIn(for other: ModelConfiguration) -> LanguageModel {
+    var own = configuration
+    (own.stopTokens, own.beginToken) = (other.stopTokens, other.beginToken)
+    own.contextLength = min(own.contextLength, other.contextLength)
+    return LanguageModel(configuration: own, sharing: weights)
+  }
+
   private init(configuration: ModelConfiguration, sharing weights: FloatBuffer) {
     self.configuration = configuration
     self.table = ParameterTable(configuration)

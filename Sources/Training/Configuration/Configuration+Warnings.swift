@@ -10,11 +10,16 @@ extension Configuration {
     if stage != .sft {
       let equal = sampling.temperature == 0 ? "temperature 0" : sampling.topK == 1 ? "top_k 1" : nil
       if let equal, samplesPerPrompt > 1 {
-        let learns = !loss.advantage.comparesGroup && loss.advantage != .remax
+        let learns = teacher != nil || (!loss.advantage.comparesGroup && loss.advantage != .remax)
         let what = stage == .rl && !learns ? ", so a step has nothing to learn from" : ""
         found.append("sampling: with \(equal) all \(samplesPerPrompt) samples of a prompt are equal\(what)")
       }
     }
+    warn(
+      teacher != nil && teacher == model,
+      stage == .rft
+        ? "teacher: is the model itself, so its own responses are learnt; leave teacher out"
+        : "teacher: is the model itself, so it has nothing to teach; name another")
     if [.sft, .rft, .rl].contains(stage) { found += trainingWarnings(stage) }
     if stage == .rl { found += reinforcementWarnings() }
     return found
@@ -40,15 +45,12 @@ extension Configuration {
     func warn(_ isSo: Bool, _ text: @autoclosure () -> String) { if isSo { found.append(text()) } }
     let responses = promptsPerStep * samplesPerPrompt
     warn(
-      samplesPerPrompt == 1 && loss.advantage.comparesGroup && !replays,
+      samplesPerPrompt == 1 && loss.advantage.comparesGroup && !replays && teacher == nil,
       "samples_per_prompt: 1, but loss.advantage \(loss.advantage.rawValue) compares the samples of a prompt with each "
         + "other; give 2 or more")
     warn(
       samplesPerPrompt == 1 && sampling.temperature == 0 && loss.advantage == .remax,
       "sampling.temperature: 0, so each sample is its own greedy baseline and nothing is learnt")
-    warn(
-      loss.advantage == .distillation && refModel == model,
-      "ref_model: is the model itself, so distillation has nothing to learn; name another")
     warn(
       updateBatch > responses && !groups.knapsack && !replays,
       "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x "
@@ -65,7 +67,7 @@ extension Configuration {
     warn(
       reward.accuracy == 0 && reward.codePenalty == 0 && reward.formatReward == 0
         && (reward.overlongBuffer == 0 || reward.overlongFactor == 0)
-        && (reward.command.isEmpty || reward.commandWeight == 0) && loss.advantage != .distillation && !replays,
+        && (reward.command.isEmpty || reward.commandWeight == 0) && teacher == nil && !replays,
       "reward: every part is 0, so all responses are worth the same and nothing is learnt")
     warn(
       evalEvery > steps && steps > 0,

@@ -18,12 +18,19 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var run = ""
   /// Where weights come from: a model file, a run or step folder, a Hugging Face folder.
   public var model: String?
+  /// A LoRA adapter over `model`: a folder of PEFT, or a step or run with `lora`.
+  public var adapter: String?
   /// Random weights to start from instead of `model`.
   public var newModel: NewModel?
   /// The reference of the KL term; nil: `model` as it was at the start.
   public var refModel: String?
+  /// A model that teaches: rl distils it on the policy's own responses, rft trains on its responses; nil: none.
+  public var teacher: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
+  /// How often the problems of each file of `data` come in `rl`, beside each other; empty: every problem comes equally
+  /// often.
+  public var dataWeights: [Double] = []
   /// Problems that a training stage evaluates its model on when it is done.
   public var evalData: [String] = []
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
@@ -274,6 +281,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// Samples twice `samples_per_prompt` and learns from half of them: of the right ones those with the fewest failed
     /// calls (GRPO-RoC).
     public var cleanSuccesses = false
+    /// Problems whose success rate was outside when they were last sampled are seldom drawn.
+    public var rateBand = [0.0, 1]
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -283,11 +292,17 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// The section with its defaults.
     public init() {}
 
+    /// Whether a rate can be outside.
+    var hasBand: Bool { rateBand != [0, 1] }
+    /// `rateBand`, once it is validated.
+    var band: ClosedRange<Double> { rateBand[0]...rateBand[1] }
+
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
       case maskVoid = "mask_void"
       case cleanSuccesses = "clean_successes"
+      case rateBand = "rate_band"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }
@@ -295,10 +310,11 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// The names of the keys in a configuration file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case stage, run, model
+    case stage, run, model, adapter
     case newModel = "new_model"
     case refModel = "ref_model"
-    case data
+    case teacher, data
+    case dataWeights = "data_weights"
     case evalData = "eval_data"
     case steps, seed
     case saveMinutes = "save_minutes"

@@ -37,8 +37,12 @@ public struct PlanInput: Sendable {
   public var learntResponses: Int?
   /// Whether a frozen reference scores the samples.
   public var hasReferenceModel = false
+  /// The reference's shape; nil: the model's.
+  public var reference: ModelConfiguration?
   /// Whether the reference's weights are the policy's own, without adapters.
   public var referenceSharesWeights = false
+  /// The shape of the teacher that scores the samples; nil: there is none.
+  public var teacher: ModelConfiguration?
   /// Whether layers are run again in the backward pass.
   public var recompute = Recomputation.auto
   /// Worker threads.
@@ -125,7 +129,11 @@ public struct Plan: Codable, Sendable, Equatable {
     if input.trains {
       let learnt = input.learntResponses ?? input.responses
       let rows = Double(learnt > 0 ? learnt : input.updateBatch) * tokens
-      updateSecondsPerStep = rows * each * Double(3 + (input.hasReferenceModel ? 1 : 0) + (recomputes ? 1 : 0)) / flops
+      let scoring = Self.scorers(input).reduce(0) { sum, scorer in
+        let own = ModelScale(scorer.shape)
+        return sum + own.forwardOperations(contextLength: input.maxSequenceTokens / 2) + own.headOperations
+      }
+      updateSecondsPerStep = rows * (each * Double(3 + (recomputes ? 1 : 0)) + scoring) / flops
     }
   }
 
@@ -159,12 +167,20 @@ public struct Plan: Codable, Sendable, Equatable {
       add("key and value caches", cached * input.maxSequenceTokens * scale.cacheBytesPerToken)
       add("scratch of sampling", scale.samplingBytes)
     }
-    if input.hasReferenceModel {
-      if !input.referenceSharesWeights { add("reference weights", scale.weightBytes) }
-      add("scratch of reference scoring", scale.trainingBytes(rows: rows, targets: targets, gradients: false))
+    for scorer in scorers(input) {
+      let own = ModelScale(scorer.shape)
+      if scorer.hasWeights { add("\(scorer.name) weights", own.weightBytes) }
+      add("scratch of \(scorer.name) scoring", own.trainingBytes(rows: rows, targets: targets, gradients: false))
     }
     add("the program itself", programBytes)
     return parts
+  }
+
+  /// The frozen models that score the samples.
+  private static func scorers(_ input: PlanInput) -> [(name: String, shape: ModelConfiguration, hasWeights: Bool)] {
+    (input.hasReferenceModel
+      ? [("reference", input.reference ?? input.model, !input.referenceSharesWeights)] : [])
+      + (input.teacher.map { [("teacher", $0, true)] } ?? [])
   }
 
   /// Code, libraries with their buffers, a tokenizer, worker threads. Saving adds a few slices.
@@ -218,6 +234,9 @@ public struct Plan: Codable, Sendable, Equatable {
     }
     if input.hasReferenceModel, size("reference weights") + size("scratch of reference scoring") >= excess {
       return "set loss.kl to none, so that no reference model is needed"
+    }
+    if input.teacher != nil, size("teacher weights") + size("scratch of teacher scoring") >= excess {
+      return "name a smaller teacher"
     }
     if input.optimizer == .adamw, input.optimizerState == .float32, size("optimizer moments") / 256 * 191 >= excess {
       return "set optimizer.state to 8bit"

@@ -8,6 +8,7 @@ extension Learner {
   func isSilent(_ sample: LearningSample) -> Bool {
     if model.configuration.valueHead, sample.returns != nil, sample.policy.tokenCount > 0 { return false }
     if loss.observationCoef != 0, !sample.observations.isEmpty { return false }
+    if sample.teacher != nil, sample.policy.tokenCount > 0 { return false }
     return objective.vanishes(sample.policy, advantages: sample.advantages)
   }
 

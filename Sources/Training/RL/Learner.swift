@@ -114,7 +114,8 @@ package final class Learner {
     _ result: inout UpdateResult
   ) {
     let packed = Self.pack(samples[batch], sharing: sharesPrompts)
-    let targets = MicroBatchTargets(samples, batch, packed, observation: observation)
+    var targets = MicroBatchTargets(samples, batch, packed, observation: observation)
+    targets.addTeachers(samples, weights)
     pass.forward(packed)
     result.tokens += packed.tokens.count
     var metrics = result.metrics
@@ -139,6 +140,9 @@ package final class Learner {
           return TargetCoefficients(logProb: Float(token.dLogProb), entropy: Float(token.dEntropy))
         }
       }
+    }
+    for (target, divergence) in zip(targets.all, scores.divergences) {
+      metrics.add(loss: Double(target.teacher?.coefficient ?? 0) * divergence)
     }
     result.metrics = metrics
     for (index, place) in targets.places.enumerated() {
@@ -178,29 +182,35 @@ package final class Learner {
 
   /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now. Samples
   /// without such tokens do not go through the model.
+  /// - Parameter likeliest: how many of the likeliest tokens at each of these places to find, among the ids below a
+  ///   number.
   static func score(
-    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false
-  ) -> (logProbs: [[Float]], values: [[Float]]) {
+    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false,
+    likeliest: (count: Int, below: Int) = (0, 0)
+  ) -> (logProbs: [[Float]], values: [[Float]], likeliest: [[TopLogProbs]]) {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
+    var views = [[TopLogProbs]](repeating: [], count: samples.count)
     let chosen = samples.indices.filter { samples[$0].policy.tokenCount > 0 }
     let active = chosen.map { samples[$0] }
     // Sharing prompts changes no bit of a forward pass.
     let (lengths, shared) = (active.map(\.tokens.count), sharedCounts(active))
     for batch in microBatches(lengths, shared: shared, active.indices, budget: microBatchTokens) {
       let packed = pack(active[batch], sharing: true)
-      let targets = MicroBatchTargets(active, batch, packed)
+      var targets = MicroBatchTargets(active, batch, packed)
+      if likeliest.count > 0 { targets.ask(for: likeliest.count, below: likeliest.below) }
       pass.forward(packed)
       let scores = pass.score(targets.all)
       for (index, place) in targets.places.enumerated() {
         logProbs[chosen[place.sample]].append(scores.logProbs[index])
       }
+      for (place, view) in zip(targets.places, scores.likeliest) { views[chosen[place.sample]].append(view) }
       if wanted {
         let found = pass.values(rows: targets.all.map(\.row))
         for (index, place) in targets.places.enumerated() { values[chosen[place.sample]].append(found[index]) }
       }
     }
-    return (logProbs, values)
+    return (logProbs, values, views)
   }
 }
 
@@ -230,6 +240,20 @@ struct MicroBatchTargets {
         let isDrawn = samples[index].policy.responseMask[place]
         places.append(Place(sample: index, token: place, coefficients: isDrawn ? nil : known))
       }
+    }
+  }
+
+  /// Asks for the `count` likeliest tokens at each target's place, of the ids below `below`.
+  mutating func ask(for count: Int, below: Int) {
+    for index in all.indices { (all[index].likeliest, all[index].likeliestBelow) = (count, below) }
+  }
+
+  /// Adds the KL to the teacher, with the weights of the samples' tokens.
+  mutating func addTeachers(_ samples: [LearningSample], _ weights: [Double]) {
+    for (index, place) in places.enumerated() {
+      guard let teacher = samples[place.sample].teacher else { continue }
+      let coefficient = weights[place.sample] * teacher.weights[place.token]
+      all[index].teacher = Target.Teacher(teacher.views[place.token], coefficient: Float(coefficient))
     }
   }
 

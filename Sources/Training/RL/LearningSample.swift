@@ -21,6 +21,8 @@ package struct LearningSample {
   var temperature: Float = 1
   /// For each response token, the ids that top-k or top-p kept when it was drawn; nil: nothing was filtered.
   var kept: [[Int32]?]?
+  /// For each response token, the teacher's likeliest tokens, and the weight of the KL to it; nil: no such term.
+  var teacher: (views: [TopLogProbs], weights: [Double])?
 
   /// - Precondition: the arrays have one entry for each token from `responseStart` on.
   package init(
@@ -35,6 +37,11 @@ package struct LearningSample {
     self.returns = returns
     self.temperature = temperature
     self.kept = kept
+  }
+
+  /// Whether its reward or its teacher say anything about it.
+  var isLearntFrom: Bool {
+    advantages.contains { $0 != 0 } || (teacher != nil && policy.tokenCount > 0)
   }
 
   /// How many leading tokens neighbours may share: the prompt without its last token, whose row gives the first draw.
@@ -62,9 +69,11 @@ package struct LearningSample {
   }
 
   /// `values`, one for each masked token in order, as one for each response token; 0 outside the mask.
-  func spread(_ values: [Float]) -> [Float] {
+  func spread(_ values: [Float]) -> [Float] { spread(values, outside: 0) }
+
+  func spread<Value>(_ values: [Value], outside: Value) -> [Value] {
     var next = values.makeIterator()
-    return policy.responseMask.map { $0 ? next.next() ?? 0 : 0 }
+    return policy.responseMask.map { $0 ? next.next() ?? outside : outside }
   }
 }
 

@@ -45,8 +45,10 @@ extension Configuration {
     var files: [(key: String, path: String)] = []
     func add(_ key: String, _ path: String?) { if let path { files.append((key, path)) } }
     add("model", model)
+    add("adapter", adapter)
     add("new_model.tokenizer", newModel.map { $0.tokenizer + "/tokenizer.json" })
     add("ref_model", refModel)
+    add("teacher", teacher)
     for path in data { add("data", path) }
     for path in evalData { add("eval_data", path) }
     add("hint.edits", hint.edits)
@@ -64,8 +66,10 @@ extension Configuration {
   func mapPaths(_ transform: (String) -> String) -> Configuration {
     var mapped = self
     mapped.model = model.map(transform)
+    mapped.adapter = adapter.map(transform)
     mapped.newModel?.tokenizer = transform(newModel?.tokenizer ?? "")
     mapped.refModel = refModel.map(transform)
+    mapped.teacher = teacher.map(transform)
     mapped.data = data.map(transform)
     mapped.evalData = evalData.map(transform)
     mapped.hint.edits = hint.edits.map(transform)

@@ -10,15 +10,15 @@ enum EvalStage {
     if context.resume, FileManager.default.fileExists(atPath: folder.file("eval.json")) {
       return context.onEvent(.note("\(folder.path) is finished"))
     }
-    guard let path = configuration.model else {
+    guard configuration.model != nil else {
       throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
     }
     try folder.commit(fromStep: 1, context: context)
     let problems = try StageProblems(
       configuration.data + configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context,
-      scorer: problems.scorer)
+      LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
+      context: context, scorer: problems.scorer)
     try evaluate(
       engine.admit(problems.given, folder: folder), engine: engine, configuration: configuration, folder: folder,
       context: context)
@@ -34,8 +34,7 @@ enum EvalStage {
       scorer: problems.scorer)
     try evaluate(
       engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl"), engine: engine,
-      configuration: configuration,
-      folder: folder, context: context)
+      configuration: configuration, folder: folder, context: context)
   }
 
   private static func evaluate(

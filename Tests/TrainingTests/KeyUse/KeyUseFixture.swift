@@ -32,6 +32,7 @@ final class StageBench {
     folder = try ScratchFolder()
     try Self.model(seed: 5, to: file("tiny.h5"))
     try Self.model(seed: 6, to: file("other.h5"))
+    try writeAdapter()
     try folder.write(Self.problems(3...6), "p.jsonl")
     try folder.write(Self.problems(11...13), "held.jsonl")
     let multiplications = ProblemGenerator(seed: 3, split: .training, families: [.multiplication]).problems(count: 6)
@@ -52,6 +53,19 @@ final class StageBench {
       "{\"id\": \"long\", \"problem\": \"\(long)\", \"gt_answer\": \"2\"}\n" + Self.problems(3...4), "long.jsonl")
     try writePrograms()
     try writeEdits(of: multiplications[0].problem)
+  }
+
+  /// A run with adapters of `tiny.h5`.
+  private func writeAdapter() throws {
+    let stored = try ModelFile.read(file("tiny.h5"))
+    let model = try stored.model.adapted(LowRankAdapters(rank: 2), seed: 3)
+    for parameter in model.table.adapterParameters {
+      var random = CounterRandom(seed: 4, path: [stableHash(parameter.name)])
+      for index in parameter.range { model.weights[index] = Float(0.1 * random.normal()) }
+    }
+    try StepCheckpoint.write(
+      run: file("adapter"), step: 1, model: model, files: stored.files, optimizer: nil, state: Data(),
+      keeping: .init(last: 1))
   }
 
   /// A reward, a grader and a tool.

@@ -34,6 +34,12 @@ extension KeyUseTests {
   /// Problems that it solves now and then, each at its own rate.
   private static let many =
     solving + ["data=$many.jsonl", "sampling.temperature=1", "prompts_per_step=6", "samples_per_prompt=4"]
+  /// Responses of more than one turn, and a teacher that is as near in one as in the other only by accident.
+  private static let turning = [
+    "data=$m.jsonl", "sampling.max_tokens=40", "loss.advantage=distillation", unpacked, code,
+  ]
+  /// A teacher whose responses the filter takes: none of random weights are.
+  private static let taught = ["rejection.filter=correct"]
   private static let solvingHint = [
     "hint.mode=prompt", "hint.prompt=Let us use python code to solve this problem.", "sampling.temperature=0.5",
   ]
@@ -70,14 +76,21 @@ extension KeyUseTests {
 
   private static let general = [
     Change("model", "$other.h5", shows: [.eval: ["sampling.tools=none", "interpreter.packages=[numpy, sympy]"]]),
+    Change(
+      "adapter", "$adapter",
+      shows: [
+        .eval: ["model=$tiny.h5", "sampling.tools=none", "interpreter.packages=[numpy, sympy]"],
+        .rft: ["model=$tiny.h5"], .hint: ["model=$tiny.h5", "hint.mode=prompt"],
+      ]),
     Change("new_model.tokenizer", "nowhere", needs: new),
     shape("architecture", "llama"), shape("hidden_size", "32"), shape("intermediate_size", "48"),
     shape("layer_count", "1"), shape("head_count", "2"), shape("key_value_head_count", "4"), shape("head_width", "8"),
     shape("vocabulary_size", "500"), shape("context_length", "18"), shape("rms_norm_epsilon", "0.1"),
     shape("rope_theta", "10"), shape("rope_scaling", "{rope_type: linear, factor: 2}"), shape("tied_head", "false"),
     shape("stop_tokens", "[4]"), shape("begin_token", "5"),
-    Change("ref_model", "$other.h5", needs: kl),
+    Change("ref_model", "$other.h5", needs: kl), Change("teacher", "$other.h5", shows: [.rft: taught]),
     Change("data", "$held.jsonl"), Change("eval_data", "$held.jsonl"),
+    Change("data_weights", "[3, 1]", needs: ["data=[$p.jsonl, $held.jsonl]"]),
     Change("steps", "1"), Change("seed", "7"), Change("save_every", "1"), Change("save_minutes", "1e-9"),
     Change("keep_last", "1", shows: [.sft: saving, .rft: saving, .rl: saving]),
     Change(
@@ -182,6 +195,7 @@ extension KeyUseTests {
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
     Change("groups.refill", "2"), Change("groups.mask_truncated", "true"), Change("groups.mask_void", "true"),
     Change("groups.clean_successes", "true"),
+    Change("groups.rate_band", "[0.3, 0.7]", shows: [.rl: many]),
     Change("groups.knapsack", "true", shows: [.rl: many]),
     Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),
   ]
@@ -199,6 +213,9 @@ extension KeyUseTests {
     Change("loss.kl_importance", "true", needs: kl), Change("loss.kl_in_reward", "true", needs: kl),
     Change("loss.kl_target", "0.05", needs: rewardKL),
     Change("loss.kl_horizon", "10", needs: rewardKL + ["loss.kl_target=0.05"]),
+    Change("loss.teacher_coef", "0.5", needs: ["teacher=$other.h5"]),
+    Change("loss.teacher_top_k", "5", needs: ["teacher=$other.h5"]),
+    Change("loss.teacher_turn_cap", "1.2", needs: ["teacher=$base", tools], shows: [.rl: turning]),
     Change("loss.entropy_coef", "0.1"),
     Change("loss.observation_coef", "0.5", needs: [tools], shows: [.rl: solving]),
     Change("loss.aggregation", "seq_mean_token_mean"),

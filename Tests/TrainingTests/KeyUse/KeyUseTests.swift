@@ -122,7 +122,7 @@ import Testing
       + AdvantageKind.allCases.map { "loss.advantage=\($0.rawValue)" })
   func lossKeysActOrAreRefused(setting: String) throws {
     var needs = [setting]
-    if setting.hasSuffix("distillation") { needs.append("ref_model=$other.h5") }
+    if setting.hasSuffix("distillation") { needs.append("teacher=$other.h5") }
     // Rewards above 0, and greedy answers that end early.
     if setting.hasSuffix("max_rl") { needs += ["reward.code_penalty=1", "reward.code_penalty_without_code=true"] }
     // The better one of two, where they differ.

@@ -5,16 +5,10 @@ import Tensor
 ///
 /// Needs at most ceil(log2(parts)) buffers, whichever parts it covers.
 public struct GradientTree {
-  private struct Node {
-    var level: Int
-    /// Which one of its level; parts have level 0.
-    var index: Int
-    var sum: FloatBuffer
-  }
-
-  private let count: Int
+  /// Floats of a gradient.
+  let count: Int
   private let spare: SpareBuffers
-  private var nodes: [Node] = []
+  private(set) var nodes: [(node: TreeNode, sum: FloatBuffer)] = []
 
   /// - Parameters:
   ///   - count: floats of a gradient.
@@ -29,17 +23,17 @@ public struct GradientTree {
     let sum = spare.take(count: count)
     sum.pointer.update(from: part.pointer, count: count)
     part.zero()
-    push(Node(level: 0, index: index, sum: sum))
+    push(TreeNode(level: 0, index: index), sum)
   }
 
   /// Takes over the sums of the parts that follow.
-  mutating func append(_ next: GradientTree) { for node in next.nodes { push(node) } }
+  mutating func append(_ next: GradientTree) { for (node, sum) in next.nodes { push(node, sum) } }
 
   /// Moves the whole sum to `target`.
   mutating func finish(into target: FloatBuffer) {
     while let right = nodes.popLast() {
       if let left = nodes.last {
-        add(right.sum, to: left.sum)
+        addFloats(right.sum.pointer, to: left.sum.pointer, count: count)
       } else {
         target.pointer.update(from: right.sum.pointer, count: count)
       }
@@ -47,20 +41,27 @@ public struct GradientTree {
     }
   }
 
-  private mutating func push(_ node: Node) {
-    var node = node
-    while let left = nodes.last, left.level == node.level, left.index % 2 == 0, left.index + 1 == node.index {
-      add(node.sum, to: left.sum)
-      spare.give(node.sum)
-      nodes.removeLast()
-      node = Node(level: left.level + 1, index: left.index / 2, sum: left.sum)
-    }
-    nodes.append(node)
+  /// Gives the buffers back without having used them.
+  mutating func discard() {
+    for (_, sum) in nodes { spare.give(sum) }
+    nodes = []
   }
 
-  private func add(_ right: FloatBuffer, to left: FloatBuffer) {
-    for index in 0..<count { left.pointer[index] += right.pointer[index] }
+  private mutating func push(_ node: TreeNode, _ sum: FloatBuffer) {
+    var (node, sum) = (node, sum)
+    while let left = nodes.last, TreeNode.join(left.node, node) {
+      addFloats(sum.pointer, to: left.sum.pointer, count: count)
+      spare.give(sum)
+      nodes.removeLast()
+      (node, sum) = (left.node.parent, left.sum)
+    }
+    nodes.append((node, sum))
   }
+}
+
+/// Adds `count` numbers to those at `left`.
+func addFloats(_ right: UnsafePointer<Float>, to left: UnsafeMutablePointer<Float>, count: Int) {
+  for index in 0..<count { left[index] += right[index] }
 }
 
 /// Buffers to be used again: in fresh memory, every page costs a page fault.
@@ -71,6 +72,9 @@ public final class SpareBuffers {
   public init() {}
 
   /// A buffer with anything in it.
-  func take(count: Int) -> FloatBuffer { free.popLast() ?? FloatBuffer(count: count) }
+  func take(count: Int) -> FloatBuffer {
+    while let buffer = free.popLast() { if buffer.count == count { return buffer } }
+    return FloatBuffer(count: count)
+  }
   func give(_ buffer: FloatBuffer) { free.append(buffer) }
 }
