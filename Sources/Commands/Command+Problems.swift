@@ -33,7 +33,7 @@ enum FamilyChoice: ExpressibleByArgument, CaseIterable {
 
 struct Problems: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "problems", abstract: "Make problems: of the demo's families, of chemistry, of optimisation, of a task.",
+    commandName: "problems", abstract: "Make problems: the demo's, of chemistry, of optimisation, of a task.",
     discussion: """
       chemistry, optimisation and the adapters of docs/programs.md need the packages that `make tasks` installs.
       """)
@@ -96,14 +96,16 @@ struct Problems: ParsableCommand {
   /// The program's problems, in its order.
   private func asked(_ words: [String]) throws -> [Problem] {
     let key = task.isEmpty ? "--family" : "--task"
+    let remedy = "mend the program (docs/programs.md)"
     let program = TaskProgram(
-      ProgramCommand(key: key, words: words, timeLimit: 300), slowRemedy: "ask for fewer problems, or mend the program")
+      ProgramCommand(key: key, words: words, timeLimit: 300), slowRemedy: remedy, remedy: remedy)
     var ids = Set<String>()
     return try (0..<count).map { index in
       let made = try program.problem(index)
       guard !made.problem.gold.isEmpty else {
-        throw program.fault("problem \(index)", "has no answer, so a file of problems cannot hold it; name the program "
-          + "in a configuration's task.command, where it scores")
+        throw program.fault(
+          "problem \(index)", "has no answer, so no file can hold it; name the program in task.command, where it scores"
+        )
       }
       guard ids.insert(made.problem.id).inserted else {
         throw program.fault("problem \(index)", "has the id of an earlier one, \(made.problem.id)")

@@ -57,15 +57,17 @@ public struct TaskScore: Codable, Sendable, Equatable {
 /// answer is described in docs/programs.md.
 public final class TaskProgram: Sendable {
   private let worker: ProgramWorker
-  /// What a user does about a request that took too long.
   private let slowRemedy: String
+  private let remedy: String
 
   /// - Parameters:
   ///   - python: as in `InterpreterSettings`.
   ///   - slowRemedy: what a user does about a request that took too long.
-  public init(_ command: ProgramCommand, python: String? = nil, slowRemedy: String) {
+  ///   - remedy: what a user does about any other failure.
+  public init(_ command: ProgramCommand, python: String? = nil, slowRemedy: String, remedy: String) {
     worker = ProgramWorker(command, python: python)
     self.slowRemedy = slowRemedy
+    self.remedy = remedy
   }
 
   /// Asks for the problem with this index.
@@ -92,8 +94,9 @@ public final class TaskProgram: Sendable {
     fault(what, "was answered in two ways; what is asked must decide the answer, so seed its draws by the index")
   }
 
+  /// An error that names the program, what it was asked and why that is no answer.
   package func fault(_ what: String, _ reason: String) -> MartletError {
-    let remedy = reason.hasPrefix("took more") ? slowRemedy : "mend the program (docs/programs.md)"
+    let remedy = reason.hasPrefix("took more") ? slowRemedy : remedy
     return MartletError(.configuration, "\(worker.command.key): \(worker.command.text): \(what): \(reason); \(remedy)")
   }
 
@@ -160,7 +163,8 @@ public final class TaskProgram: Sendable {
       case ("correct", _):
         throw Unreadable(reason: "correct must be true, false, or null where it cannot be told")
       case ("parts", _): parts = try numbers(value)
-      default: throw Unreadable(reason: "unknown key \(key); a score answers {\"score\": number, \"correct\", \"parts\"}")
+      default:
+        throw Unreadable(reason: "unknown key \(key); a score answers {\"score\": number}, with correct and parts")
       }
     }
     guard let score else { throw Unreadable(reason: "score must be there, a finite number") }

@@ -29,8 +29,8 @@ extension Configuration {
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
     try require(
-      evalEvery >= 0 && (evalEvery == 0 || !evalData.isEmpty), .evalEvery,
-      "\(evalEvery) is not a number of steps, or eval_data names no problems")
+      evalEvery >= 0 && (evalEvery == 0 || evaluates), .evalEvery,
+      "\(evalEvery) is not a number of steps, or there are no problems of eval_data or task.eval_count")
     try require(keepEvery >= 0, .keepEvery, "\(keepEvery) is not a number of steps")
   }
 
@@ -112,6 +112,12 @@ extension Configuration {
     try require(
       (0...1e6).contains(grader.timeLimit) && grader.timeLimit > 0, .grader,
       "time_limit \(grader.timeLimit) must be a number of seconds above 0 and up to 1000000")
+    try require(
+      (1...1_000_000).contains(task.count) && (0...1_000_000).contains(task.evalCount), .task,
+      "count \(task.count) must be from 1 to 1000000, eval_count \(task.evalCount) from 0")
+    try require(
+      (0...1e6).contains(task.timeLimit) && task.timeLimit > 0, .task,
+      "time_limit \(task.timeLimit) must be a number of seconds above 0 and up to 1000000")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
   }
 }

@@ -85,6 +85,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var reward = RewardSettings()
   /// The section `grader`: who says whether a response is right.
   public var grader = Grading()
+  /// The section `task`: problems that a program gives, after those of `data`.
+  public var task = ProblemTask()
   /// A file of tools that the model may call by name, in the format `tool_call`.
   public var tools: String?
   /// The section `hint`, for the stage of that name.
@@ -232,6 +234,27 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// Problems of a program.
+  public struct ProblemTask: Codable, Sendable, Equatable {
+    /// A program that gives problems and may score the responses; empty: none.
+    public var command: [String] = []
+    /// How many problems it is asked for, from index 0.
+    public var count = 100
+    /// How many more are held out, as `eval_data` is.
+    public var evalCount = 0
+    /// Seconds that one request may take.
+    public var timeLimit = 60.0
+
+    /// The section with its defaults.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case command, count
+      case evalCount = "eval_count"
+      case timeLimit = "time_limit"
+    }
+  }
+
   /// Rejection fine-tuning's filter.
   public struct Rejection: Codable, Sendable, Equatable {
     /// Which responses are kept.
@@ -325,7 +348,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
     case sharePrompts = "share_prompts"
-    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, tools, hint, rejection
+    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, task, tools, hint, rejection
     case groups
     case testHints = "test_hints"
   }

@@ -17,6 +17,7 @@ extension KeyUse {
   private static let tools = Need("sampling.tools other than none, and max_calls above 0") {
     $0.sampling.tools != .none && $0.sampling.maxCalls > 0
   }
+  private static let task = Need("task.command") { !$0.task.command.isEmpty }
   private static let draws = Need("sampling.temperature above 0") { $0.sampling.temperature > 0 }
   private static let kl = Need("loss.kl other than none, and kl_coef above 0") {
     $0.loss.kl != .none && $0.loss.klCoef > 0
@@ -65,7 +66,11 @@ extension KeyUse {
     KeyUse("stage", "run", "model", "seed", in: all),
     KeyUse("adapter", in: all, needs: [Need("model, whose adapter it is") { $0.model != nil }]),
     KeyUse("data", in: all, also: [.hint: [sampledTraces]]),
-    KeyUse("data_weights", in: [.rl], needs: [Need("two or more files in data") { $0.data.count > 1 }]),
+    KeyUse(
+      "data_weights", in: [.rl],
+      needs: [
+        Need("two or more files in data, and no task.command") { $0.data.count > 1 && $0.task.command.isEmpty }
+      ]),
     KeyUse("new_model", in: [.sft, .rl]),
     KeyUse(
       "new_model.shape.value_head", in: [.sft, .rl],
@@ -83,7 +88,7 @@ extension KeyUse {
       "teacher", in: [.rft, .rl],
       also: [.rl: [Need("loss.teacher_coef above 0") { $0.loss.teacherCoef > 0 }]]),
     KeyUse("eval_data", in: [.sft, .rft, .rl, .eval]),
-    KeyUse("eval_every", in: [.rl], needs: [Need("eval_data") { !$0.evalData.isEmpty }]),
+    KeyUse("eval_every", in: [.rl], needs: [Need("eval_data or task.eval_count") { $0.evaluates }]),
     KeyUse("steps", "save_minutes", "save_every", in: training),
     KeyUse(
       "keep_last", "keep_every", in: training,
@@ -152,6 +157,9 @@ extension KeyUse {
     KeyUse(
       "grader.time_limit", in: [.sft] + sampling, needs: [Need("grader.command") { !$0.grader.command.isEmpty }],
       also: evaluates),
+    KeyUse("task.command", in: sampling, also: [.hint: [sampledTraces]]),
+    KeyUse("task.count", "task.time_limit", in: sampling, needs: [task], also: [.hint: [sampledTraces]]),
+    KeyUse("task.eval_count", in: [.rft, .rl], needs: [task]),
     KeyUse(
       "tools", in: [.sft] + sampling,
       needs: [

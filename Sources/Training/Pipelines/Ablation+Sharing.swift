@@ -51,7 +51,7 @@ extension Ablation {
     case .sft, .rft, .rl:
       let done = try RunRecord.read(folder)?.finishedStep ?? -1
       return done >= stage.configuration.steps && has("model.h5")
-        && (stage.configuration.evalData.isEmpty || has("eval.json"))
+        && (!stage.configuration.evaluates || has("eval.json"))
     }
   }
 

@@ -26,20 +26,20 @@ struct RLStage {
 
   private init(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     self.configuration = configuration
-    let placed = try Stage.problems(configuration.data, key: "data")
+    let problems = try StageProblems(
+      configuration.data, heldOut: configuration.evalData, configuration, folder: folder, context: context)
     run = try TrainingRun(configuration, folder: folder, context: context)
-    let placedHeldOut =
-      try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
     engine = try RolloutEngine(
-      run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
-    let problems = try engine.admit(placed, folder: folder)
-    heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
+      run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients,
+      scorer: problems.scorer)
+    let given = try engine.admit(problems.given, folder: folder)
+    heldOut = try engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl")
     update = try PolicyUpdate(run)
     if let teacher = update.teacher {
       try teacher.requireContext(of: engine.room.longestSequence(placed, responses: configuration.sampling.maxTokens))
     }
     rollouts = EpisodeSource(
-      engine, problems: problems, files: try Self.files(of: problems, placed, configuration),
+      engine, problems: given, files: try Self.files(of: given, problems.given, configuration),
       journal: try EpisodeJournal(
         folder, model: run.loaded.identity(trained: false, pool: context.pool), resume: context.resume),
       configuration: configuration)

@@ -137,8 +137,8 @@ public struct Branch {
       try FileManager.default.copyItem(atPath: source + "/" + file, toPath: folder.file(file))
     }
     try MetricsWriter(run: folder.path, resumeAfter: step).close()
-    if FileManager.default.fileExists(atPath: source + "/kept.jsonl") {
-      try FileManager.default.copyItem(atPath: source + "/kept.jsonl", toPath: folder.file("kept.jsonl"))
+    for file in ["kept.jsonl", "task.jsonl"] where FileManager.default.fileExists(atPath: source + "/" + file) {
+      try FileManager.default.copyItem(atPath: source + "/" + file, toPath: folder.file(file))
     }
     for done in 0...step {
       let path = try folder.episodeFile(step: done)

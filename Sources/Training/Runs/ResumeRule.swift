@@ -28,9 +28,11 @@ extension Configuration {
 
   private static let free = [
     "run", "steps", "save_every", "save_minutes", "keep_last", "keep_every", "eval_every", "eval_data", "slots",
-    "ranks", "recompute", "reward.command_time_limit", "grader.time_limit",
+    "ranks", "recompute", "reward.command_time_limit", "grader.time_limit", "task.time_limit",
   ]
-  private static let identity = ["optimizer.kind", "optimizer.state", "reward.command", "grader.command", "tools"]
+  private static let identity = [
+    "optimizer.kind", "optimizer.state", "reward.command", "grader.command", "task", "tools",
+  ]
   private static let recordedInTraining = [
     "optimizer", "loss", "matmul", "gradient_shards", "share_prompts", "micro_batch_tokens", "update_batch",
   ]
@@ -54,6 +56,7 @@ extension Configuration {
     for path in rejection.mix { add("rejection.mix", path) }
     for path in ProgramCommand.files(reward.command) { add("reward.command", path) }
     for path in ProgramCommand.files(grader.command) { add("grader.command", path) }
+    for path in ProgramCommand.files(task.command) { add("task.command", path) }
     add("tools", tools)
     for path in toolFiles { add("tools", path) }
     return files
@@ -74,6 +77,7 @@ extension Configuration {
     mapped.rejection.mix = rejection.mix.map(transform)
     mapped.reward.command = Self.mapPaths(reward.command, transform)
     mapped.grader.command = Self.mapPaths(grader.command, transform)
+    mapped.task.command = Self.mapPaths(task.command, transform)
     mapped.tools = tools.map(transform)
     return mapped
   }

@@ -136,6 +136,7 @@ extension RunFolder {
       }
       plain.reward.command = masked(plain.reward.command)
       plain.grader.command = masked(plain.grader.command)
+      plain.task.command = masked(plain.task.command)
       return try ConfigurationTree(encoding: plain)
     }
     let changes = try plain(configuration).changes(from: plain(own))

@@ -14,24 +14,27 @@ enum EvalStage {
       throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
     }
     try folder.commit(fromStep: 1, context: context)
-    let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
+    let problems = try StageProblems(
+      configuration.data + configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
       LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
-      context: context)
+      context: context, scorer: problems.scorer)
     try evaluate(
-      engine.admit(problems, folder: folder), engine: engine, configuration: configuration, folder: folder,
+      engine.admit(problems.given, folder: folder), engine: engine, configuration: configuration, folder: folder,
       context: context)
   }
 
   /// Evaluates a training stage's final model on `eval_data`. A run that was killed before does it on resume.
   static func runAtEnd(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     guard !FileManager.default.fileExists(atPath: folder.file("eval.json")) else { return }
-    let problems = try Stage.problems(configuration.evalData, key: "eval_data")
+    let problems = try StageProblems(
+      nil, heldOut: configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context,
+      scorer: problems.scorer)
     try evaluate(
-      engine.admit(problems, folder: folder, list: "skipped-eval.jsonl"), engine: engine, configuration: configuration,
-      folder: folder, context: context)
+      engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl"), engine: engine,
+      configuration: configuration, folder: folder, context: context)
   }
 
   private static func evaluate(
@@ -68,8 +71,13 @@ enum EvalStage {
     }
     var configuration = configuration
     configuration.sampling.tools = .none
+    let scorer = try configuration.taskProgram.map { program in
+      let tape = try TaskTape(folder, program, configuration, context)
+      return try tape.scorer(tape.problems())
+    }
     let engine = try RolloutEngine(
-      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context,
+      scorer: scorer ?? nil)
     let episodes = try engine.judged(EpisodeFile.read(path))
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, configuration, folder: folder, context: context)
@@ -81,7 +89,7 @@ enum EvalStage {
   ) throws {
     // A program's verdicts are not by value: votes are then counted by spelling.
     let looks =
-      try configuration.grader.command.isEmpty
+      try !engine.isJudgedByPrograms
       ? Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer) : nil
     let evaluation = engine.evaluation(of: episodes, looks: looks)
     var report = evaluation.report()

@@ -40,15 +40,16 @@ enum HintStage {
     if configuration.hint.mode == .prompt, configuration.prompt.hint == nil {
       configuration.prompt.hint = configuration.hint.prompt
     }
+    let source =
+      try configuration.hint.episodes == nil
+      ? StageProblems(configuration.data, configuration, folder: folder, context: context) : nil
     let engine = try RolloutEngine(
       LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
-      context: context)
+      context: context, scorer: source?.scorer)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
-    let problems =
-      try configuration.hint.episodes == nil
-      ? engine.admit(Stage.problems(configuration.data, key: "data"), folder: folder) : []
+    let problems = try source.map { try engine.admit($0.given, folder: folder) } ?? []
     var maker = HintMaker(engine, journal: journal, configuration: configuration)
     if let edits = configuration.hint.edits {
       let traces = try configuration.hint.episodes.map { try EpisodeFile.read($0) } ?? maker.traces(of: problems)

@@ -29,7 +29,7 @@ public struct Probe {
     let placed = try Stage.problems(files, key: "data")
     let loaded =
       kind == .rft
-      ? try RFTStage.sampled(configuration) : try LoadedModel.make(configuration, valueHead: false, pool: context.pool)
+      ? try RFTStage.sampled(configuration, pool: context.pool) : try LoadedModel.make(configuration, valueHead: false, pool: context.pool)
     let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
     let admitted = try engine.room.admit(placed, list: nil, onEvent: context.onEvent)
     let order = kind == .rl ? DataOrder(count: admitted.count, seed: configuration.seed) : nil

@@ -30,10 +30,10 @@ enum RFTStage {
   private static func sample(
     _ configuration: Configuration, folder: RunFolder, context: StageContext, to keptFile: String
   ) throws {
-    let placed = try Stage.problems(configuration.data, key: "data")
+    let source = try StageProblems(configuration.data, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      sampled(configuration, pool: context.pool), configuration: configuration, context: context)
-    let problems = try engine.admit(placed, folder: folder)
+      sampled(configuration, pool: context.pool), configuration: configuration, context: context, scorer: source.scorer)
+    let problems = try engine.admit(source.given, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     // Find mistakes in files that are read after the sampling before it begins.
     let mix = configuration.rejection.mix

@@ -23,7 +23,7 @@ public enum Stage {
       case .rl: try RLStage.run(configuration, folder: folder, context: context)
       case .eval: try EvalStage.run(configuration, folder: folder, context: context)
       }
-      if [.sft, .rft, .rl].contains(kind), !configuration.evalData.isEmpty {
+      if [.sft, .rft, .rl].contains(kind), configuration.evaluates {
         try EvalStage.runAtEnd(configuration, folder: folder, context: context)
       }
       // A finished run still takes over some keys, such as the number of checkpoints to keep.

@@ -76,6 +76,10 @@ final class StageBench {
     }
     try program("reward.py", "json.dumps({'reward': len(q['response']) % 5})")
     try program("grader.py", "json.dumps({'correct': len(q['response']) % 2 == 0})")
+    try program(
+      "task.py",
+      "json.dumps({'id': 't%d' % q['index'], 'problem': 'What is %d + 1?' % q['index'], 'answer': str(q['index'] + 1)})"
+    )
     try program("tool.py", "json.dumps({'output': 'from the tool'})")
     try folder.write(
       "[{name: double, description: d, parameters: {type: object}, command: [python3, \"@/tool.py\"]}]", "tools.yaml")

@@ -58,6 +58,12 @@ extension KeyUseTests {
     Change("new_model.shape." + key, value, needs: new)
   }
 
+  private static let task = ["task.command=[python3, $task.py]"]
+  /// Little to sample for many problems.
+  private static let few: [StageKind: [String]] = [
+    .hint: ["hint.count=1"], .eval: ["samples_per_prompt=1"], .rft: ["samples_per_prompt=1"],
+  ]
+
   private static let saving = ["steps=4", "save_every=1"]
 
   static let changes: [Change] = general + training + sampling + rewards + losses
@@ -176,6 +182,9 @@ extension KeyUseTests {
       "reward.command_time_limit", "1e-9", needs: ["reward.command=[python3, $reward.py]"], shows: everywhere(short)),
     Change("grader.command", "[python3, $grader.py]", shows: everywhere(short)),
     Change("grader.time_limit", "1e-9", needs: ["grader.command=[python3, $grader.py]"], shows: everywhere(short)),
+    Change("task.command", "[python3, $task.py]", shows: few),
+    Change("task.count", "3", needs: task, shows: few), Change("task.eval_count", "2", needs: task, shows: few),
+    Change("task.time_limit", "1e-9", needs: task),
     Change(
       "tools", "$tools.yaml", needs: ["sampling.tools=tool_call"],
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),

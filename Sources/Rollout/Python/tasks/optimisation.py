@@ -1,6 +1,6 @@
-"""Optimisation problems in words, after ORLM (arXiv:2405.17743): linear and integer programs, assignments, knapsacks and
-transports. The answer is the optimum's value. Two independent ways must find it: HiGHS through scipy, and an exact
-search written here, over vertices in fractions, subsets, permutations or a grid.
+"""Optimisation problems in words, after ORLM (arXiv:2405.17743): linear and integer programs, blends, assignments,
+knapsacks and transports. The answer is the optimum's value. Two independent ways must find it: HiGHS through scipy, and
+an exact search written here, over vertices in fractions, subsets, permutations or a grid.
 
 Usage: optimisation.py [--seed N] [--split any|training|held_out] [--family NAME]
 """
@@ -19,10 +19,12 @@ except ImportError:
 from serving import Draws, is_held_out, serve, wordings
 
 PLACES = ("A bakery", "A furniture workshop", "A pottery", "A toy maker", "A small brewery", "A print shop")
-GOODS = {"A bakery": ("rye loaves", "fruit tarts", "seed rolls"), "A furniture workshop": ("chairs", "tables", "shelves"),
-         "A pottery": ("bowls", "vases", "jugs"), "A toy maker": ("trains", "dolls", "puzzles"),
-         "A small brewery": ("crates of ale", "crates of stout", "crates of cider"),
-         "A print shop": ("posters", "calendars", "brochures")}
+GOODS = {
+    "A bakery": ("rye loaves", "fruit tarts", "seed rolls"), "A furniture workshop": ("chairs", "tables", "shelves"),
+    "A pottery": ("bowls", "vases", "jugs"), "A toy maker": ("trains", "dolls", "puzzles"),
+    "A small brewery": ("crates of ale", "crates of stout", "crates of cider"),
+    "A print shop": ("posters", "calendars", "brochures"),
+}
 MEANS = ("hours of work", "hours on the main machine", "kilograms of material", "units of energy")
 
 # -------------------------------------------------------------------------------------------- linear, integer
