@@ -61,7 +61,8 @@ extension Communicator {
     local.peers[wire.rank]!.take(life, now)
     if beats {
       local.lastBeat = now
-      let behind = Set(local.requests.values.compactMap { if case .controlSend(let peer, _) = $0 { peer } else { nil } })
+      let behind = Set(
+        local.requests.values.compactMap { if case .controlSend(let peer, _) = $0 { peer } else { nil } })
       messages += starPeers.filter { !behind.contains($0) }.map { ($0, life.message) }
     }
     if isFinishing, !local.saidBye, local.ending == nil {
