@@ -223,6 +223,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false
+    /// Takes responses with a void turn out of the loss: one without a complete call and without an answer (SimpleTIR).
+    public var maskVoid = false
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -235,6 +237,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
+      case maskVoid = "mask_void"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }

@@ -36,17 +36,12 @@ struct PolicyUpdate {
   ///     of another sampler may be corrected for: see `loss.correction`.
   ///   - greedyRewards: the reward of the greedy answer by problem id (ReMax). NaN: nothing could score it, and its
   ///     group leaves the loss.
-  ///   - maskTruncated: whether responses that were cut off leave the loss.
-  func batch(
-    _ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:], maskTruncated: Bool = false
-  ) -> RolloutBatch {
+  func batch(_ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:]) -> RolloutBatch {
     var samples = LearningSample.samples(episodes)
     for (index, episode) in episodes.enumerated() {
       let baseline = greedyRewards[episode.id]
       samples[index].policy.greedyReward = baseline
-      if baseline?.isNaN == true || (maskTruncated && episode.finish == .length) {
-        samples[index].policy.leaveLoss()
-      }
+      if baseline?.isNaN == true || isMasked(episode) { samples[index].policy.leaveLoss() }
     }
     if !isOnPolicy, loss.correction.kind != .none { correctForSampler(&samples) }
     if let reference {
@@ -72,6 +67,15 @@ struct PolicyUpdate {
       if batch.isOnPolicy, start == 0 { try checkLogProbs(result, samples, batch.episodes) }
       return result
     }
+  }
+
+  /// Whether `groups` takes the response out of the loss.
+  private func isMasked(_ episode: Episode) -> Bool {
+    let configuration = run.configuration
+    if configuration.groups.maskTruncated, episode.finish == .length { return true }
+    return configuration.groups.maskVoid
+      && episode.hasVoidTurn(
+        run.loaded.tokenizer, tools: configuration.sampling.tools, endAnswers: !configuration.grader.command.isEmpty)
   }
 
   /// The stored log-probs are another sampler's. The policy's own take their place; both together give the importance

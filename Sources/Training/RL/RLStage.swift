@@ -50,8 +50,7 @@ struct RLStage {
     let samplingSeconds = started.secondsSince
 
     let greedy = try configuration.loss.advantage.requiresGreedyReward ? rollouts.greedyRewards(run.state.step) : [:]
-    let batch = update.batch(
-      kept, isOnPolicy: true, greedyRewards: greedy, maskTruncated: configuration.groups.maskTruncated)
+    let batch = update.batch(kept, isOnPolicy: true, greedyRewards: greedy)
     let updates = try update.learn(batch, totalSteps: configuration.steps * EpisodeSource.updates(configuration))
     run.state.place = place + rollouts.span
 
@@ -170,6 +169,7 @@ extension Metrics {
     if let rewardKL = batch.rewardKL { self["reward_kl"] = .double(rewardKL) }
     let active = batch.samples.count { sample in sample.advantages.contains { $0 != 0 } }
     self["advantage_share"] = .double(Double(active) / Double(max(1, batch.samples.count)))
+    self["masked"] = .int(batch.samples.count { $0.policy.tokenCount == 0 })
     self["skipped"] = .int(updates.reduce(0) { $0 + $1.skipped })
     self["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
   }

@@ -166,10 +166,14 @@ import Transformer
   /// The first update of two sampled episodes, whose stored log-probs are those of the weights but for `change`.
   /// - Returns: the tokens of each that were in the loss.
   @discardableResult
-  private func firstUpdate(maskTruncated: Bool = false, _ change: (inout [Episode]) -> Void) throws -> [Int] {
+  private func firstUpdate(
+    _ groups: Configuration.Groups = .init(), _ change: (inout [Episode]) -> Void
+  ) throws -> [Int] {
     let folder = try ScratchFolder()
+    var configuration = configuration()
+    configuration.groups = groups
     let run = try TrainingRun(
-      configuration(), folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
+      configuration, folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
     var episodes = [episode(), episode(sample: 1, reward: 0)]
     let found = Learner.score(LearningSample.samples(episodes), pass: run.learner.pass, microBatchTokens: 64).logProbs
     for (index, logProbs) in found.enumerated() {
@@ -177,14 +181,16 @@ import Transformer
     }
     change(&episodes)
     let update = try PolicyUpdate(run)
-    let batch = update.batch(episodes, isOnPolicy: true, maskTruncated: maskTruncated)
+    let batch = update.batch(episodes, isOnPolicy: true)
     _ = try update.learn(batch, totalSteps: 1)
     return batch.samples.map(\.policy.tokenCount)
   }
 
   @Test func cutOffResponsesAreTakenOutWhereAskedFor() throws {
     #expect(try firstUpdate { $0[1].finish = .length } == [3, 3])
-    #expect(try firstUpdate(maskTruncated: true) { $0[1].finish = .length } == [3, 0])
+    var groups = Configuration.Groups()
+    groups.maskTruncated = true
+    #expect(try firstUpdate(groups) { $0[1].finish = .length } == [3, 0])
   }
 
   /// Nothing could score the greedy answer of the first problem: its group leaves the loss, and the other is learnt
