@@ -45,7 +45,12 @@ extension Configuration {
       "knapsack needs samples_per_prompt and knapsack_maximum of at least 2")
     try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
     try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
-    let responses = Double(promptsPerStep) * Double(samplesPerPrompt) * Double(max(1, groups.refill))
+    try require(
+      !groups.cleanSuccesses || (samplesPerPrompt >= 2 && !groups.knapsack), .groups,
+      "clean_successes needs samples_per_prompt of at least 2, and no knapsack, which chooses the number of samples "
+        + "itself")
+    let sampled = Double(samplesPerPrompt) * (groups.cleanSuccesses ? 2 : 1)
+    let responses = Double(promptsPerStep) * sampled * Double(max(1, groups.refill))
     try require(
       groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
       "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")

@@ -225,6 +225,9 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var maskTruncated = false
     /// Takes responses with a void turn out of the loss: one without a complete call and without an answer (SimpleTIR).
     public var maskVoid = false
+    /// Samples twice `samples_per_prompt` and learns from half of them: of the right ones those with the fewest failed
+    /// calls (GRPO-RoC).
+    public var cleanSuccesses = false
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -238,6 +241,7 @@ public struct Configuration: Codable, Sendable, Equatable {
       case refill
       case maskTruncated = "mask_truncated"
       case maskVoid = "mask_void"
+      case cleanSuccesses = "clean_successes"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }

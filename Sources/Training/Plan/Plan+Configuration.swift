@@ -98,7 +98,8 @@ extension Plan {
     if phase.trains, configuration.lora.rank > 0 { shape.adapters = configuration.lora }
     if stage == .rl, phase.trains, configuration.loss.advantage.requiresValues { shape.valueHead = true }
     let prompts = try prompts(phase)
-    let responses = phase.samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
+    let samples = stage == .rl && phase.trains ? configuration.sampledPerPrompt : configuration.samplesPerPrompt
+    let responses = phase.samples ? prompts * samples : configuration.updateBatch
     var input = PlanInput(
       model: shape, trains: phase.trains, samples: phase.samples,
       maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance))
@@ -106,7 +107,8 @@ extension Plan {
     input.gradientShards = configuration.gradientShards
     input.microBatchTokens = configuration.microBatchTokens
     input.slots = configuration.slots
-    (input.promptsPerStep, input.samplesPerPrompt) = (max(1, prompts), configuration.samplesPerPrompt)
+    (input.promptsPerStep, input.samplesPerPrompt) = (max(1, prompts), samples)
+    if samples != configuration.samplesPerPrompt { input.learntResponses = prompts * configuration.samplesPerPrompt }
     (input.updateBatch, input.responses) = (configuration.updateBatch, max(1, responses))
     input.hasReferenceModel = stage == .rl && phase.trains && configuration.loss.requiresReference
     input.recompute = configuration.recompute

@@ -33,6 +33,8 @@ public struct PlanInput: Sendable {
   public var updateBatch = 1
   /// Responses sampled in one step: 0 for fine-tuning on given data.
   public var responses = 0
+  /// How many of them are learnt from; nil: all.
+  public var learntResponses: Int?
   /// Whether a frozen reference scores the samples.
   public var hasReferenceModel = false
   /// Whether the reference's weights are the policy's own, without adapters.
@@ -121,7 +123,8 @@ public struct Plan: Codable, Sendable, Equatable {
     let each = scale.forwardOperations(contextLength: input.maxSequenceTokens / 2) + scale.headOperations
     if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
     if input.trains {
-      let rows = Double(input.responses > 0 ? input.responses : input.updateBatch) * tokens
+      let learnt = input.learntResponses ?? input.responses
+      let rows = Double(learnt > 0 ? learnt : input.updateBatch) * tokens
       updateSecondsPerStep = rows * each * Double(3 + (input.hasReferenceModel ? 1 : 0) + (recomputes ? 1 : 0)) / flops
     }
   }

@@ -56,7 +56,7 @@ final class EpisodeSource {
         // The verdicts tell, since the reward may give a right answer any weight, or none.
         let hasSignal = groupHasSignal(group.map { $0.isScorable ? ($0.verdict == .correct ? 1 : 0) : .nan })
         guard configuration.groups.refill == 0 || hasSignal else { continue }
-        kept += group
+        kept += configuration.cleanSuccesses?.kept(group) ?? group
         groups += 1
       }
       if configuration.groups.refill == 0 { break }
@@ -84,7 +84,7 @@ final class EpisodeSource {
 
   /// How many samples each problem gets: the same for all, or by the knapsack.
   private func budgets(_ chosen: [Problem], _ rates: [String: Double]) -> [Int] {
-    let count = configuration.samplesPerPrompt
+    let count = configuration.sampledPerPrompt
     guard configuration.groups.knapsack else { return chosen.map { _ in count } }
     return KnapsackBudget(maximum: configuration.groups.knapsackMaximum).allocate(
       chosen.map { rates[$0.id] }, samplesPerPrompt: count)

@@ -58,7 +58,11 @@ struct RLStage {
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(episodes, engine.evaluation(of: episodes))
     metrics.add(updates, of: batch)
-    metrics["groups"] = .int(Set(kept.map(\.id)).count)
+    let groups = Set(kept.map(\.id))
+    metrics["groups"] = .int(groups.count)
+    if configuration.groups.cleanSuccesses {
+      metrics["left_out"] = .int(episodes.count { groups.contains($0.id) } - kept.count)
+    }
     if !greedy.isEmpty { metrics["greedy_unscorable"] = .int(greedy.values.count { $0.isNaN }) }
     metrics["sampling_seconds"] = .double(samplingSeconds)
     metrics["seconds"] = .double(started.secondsSince)
@@ -125,11 +129,28 @@ struct RLStage {
       }
     }
     let update = try PolicyUpdate(run)
-    let batch = update.batch(episodes, isOnPolicy: false)
+    let kept = try chosen(episodes, path, configuration)
+    let batch = update.batch(kept, isOnPolicy: false)
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(try update.learn(batch, totalSteps: configuration.steps), of: batch)
+    if configuration.groups.cleanSuccesses { metrics["left_out"] = .int(episodes.count - kept.count) }
     try run.finishStep(metrics)
     try run.finish()
+  }
+}
+
+extension RLStage {
+  /// The given episodes that are learnt from.
+  /// - Throws: `MartletError` (data) for one without a verdict, where the choice goes by verdicts.
+  private static func chosen(
+    _ episodes: [Episode], _ path: String, _ configuration: Configuration
+  ) throws -> [Episode] {
+    guard let choice = configuration.cleanSuccesses else { return episodes }
+    if let place = episodes.firstIndex(where: { $0.verdict == nil }) {
+      throw MartletError(
+        .data, "\(path):\(place + 1): there is no verdict, which groups.clean_successes goes by; eval --regrade gives one")
+    }
+    return choice.kept(episodes)
   }
 }
 

@@ -172,6 +172,7 @@ extension KeyUseTests {
       "tools", "$tools.yaml", needs: ["sampling.tools=tool_call"],
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
     Change("groups.refill", "2"), Change("groups.mask_truncated", "true"), Change("groups.mask_void", "true"),
+    Change("groups.clean_successes", "true"),
     Change("groups.knapsack", "true", shows: [.rl: many]),
     Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),
   ]
