@@ -54,6 +54,11 @@ extension LossSettings {
   /// The critic's loss.
   public var valueLoss: ValueLoss { ValueLoss(clip: valueClip > 0 ? valueClip : nil) }
 
+  /// ECHO's term for an update batch with `tokens` tokens of tools; nil: there is none.
+  public func makeObservationLoss(tokens: Int) -> ObservationLoss? {
+    observationCoef > 0 ? ObservationLoss(coefficient: observationCoef, tokens: tokens) : nil
+  }
+
   /// Policy loss, KL term and entropy bonus together. A KL in the reward is not in here.
   public func makeObjective() -> PolicyObjective {
     PolicyObjective(
@@ -79,7 +84,8 @@ extension LossSettings {
     let bounds = [
       ("advantage_clip", advantageClip), ("cispo_cap", cispoCap), ("difference_clamp", differenceClamp),
       ("kl_coef", klCoef), ("kl_difference_clamp", klDifferenceClamp), ("kl_value_clamp", klValueClamp),
-      ("value_clip", valueClip), ("value_coef", valueCoef), ("aggregation_length", Double(aggregationLength)),
+      ("observation_coef", observationCoef), ("value_clip", valueClip), ("value_coef", valueCoef),
+      ("aggregation_length", Double(aggregationLength)),
     ]
     for (key, value) in bounds { check(value >= 0, "\(key) \(value) must be 0 or more") }
     check(

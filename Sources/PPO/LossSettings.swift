@@ -71,6 +71,8 @@ public struct LossSettings: Codable, Sendable, Equatable {
   public var klHorizon = 10_000.0
   /// What the entropy bonus is multiplied by; 0: none.
   public var entropyCoef = 0.0
+  /// Weight of the cross-entropy of what tools return (ECHO); 0: none.
+  public var observationCoef = 0.0
   /// How token losses become one number.
   public var aggregation = Aggregation.tokenMean
   /// L of `seq_mean_token_sum_norm`, in tokens.
@@ -117,6 +119,7 @@ public struct LossSettings: Codable, Sendable, Equatable {
     case klTarget = "kl_target"
     case klHorizon = "kl_horizon"
     case entropyCoef = "entropy_coef"
+    case observationCoef = "observation_coef"
     case aggregation
     case aggregationLength = "aggregation_length"
     case gamma

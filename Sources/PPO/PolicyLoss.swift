@@ -33,8 +33,8 @@ public protocol PolicyLoss: Sendable {
   /// are equal within the response, as those of every `Aggregation` are.
   func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss]
 
-  /// Whether a response whose advantages are all 0 has the loss 0 and the coefficients 0, whatever its log-probs are. An
-  /// update leaves such responses out. False where nothing else is said: that is always right.
+  /// Whether a response whose advantages are all 0 has the loss 0 and the coefficients 0, whatever its log-probs are.
+  /// An update leaves such responses out. False where nothing else is said: that is always right.
   var vanishesWithoutAdvantage: Bool { get }
 }
 

@@ -167,6 +167,7 @@ extension KeyUse {
       "loss.aggregation_length", in: training,
       needs: [Need("loss.aggregation seq_mean_token_sum_norm") { $0.loss.aggregation == .seqMeanTokenSumNorm }]),
     KeyUse("loss.advantage", "loss.advantage_clip", "loss.kl", "loss.entropy_coef", in: [.rl]),
+    KeyUse("loss.observation_coef", in: [.rl], needs: [tools]),
     KeyUse("loss.advantage_eps", in: [.rl], needs: [advantages(.grpo, .grpoBatch, .maxRL, .passK)]),
     KeyUse("loss.clip_high", in: [.rl], needs: [clipped, uncapped]),
     KeyUse(

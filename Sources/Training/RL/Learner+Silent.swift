@@ -1,12 +1,13 @@
 import PPO
 
 extension Learner {
-  /// Whether nothing of the sample's loss reaches a weight, whatever its log-probs are now: it has no token in the loss,
-  /// or all its coefficients are 0 (equal rewards in its group) and nothing else is fitted to it.
+  /// Whether nothing of the sample's loss reaches a weight, whatever its log-probs are now: it has no token in the
+  /// loss, or all its coefficients are 0 (equal rewards in its group) and nothing else is fitted to it.
   ///
   /// Such a sample counts in every denominator, but it does not go through the model.
   func isSilent(_ sample: LearningSample) -> Bool {
     if model.configuration.valueHead, sample.returns != nil, sample.policy.tokenCount > 0 { return false }
+    if loss.observationCoef != 0, !sample.observations.isEmpty { return false }
     return objective.vanishes(sample.policy, advantages: sample.advantages)
   }
 

@@ -8,6 +8,8 @@ import Transformer
 package struct UpdateResult {
   var metrics = PolicyMetrics()
   var valueLoss = 0.0
+  /// The mean cross-entropy of what tools returned; nil: it is not learnt.
+  var observationLoss: Double?
   var gradientNorm = 0.0
   var learningRate = 0.0
   /// How many tokens went through the model.
@@ -74,6 +76,8 @@ package final class Learner {
     let chosen = samples.indices.filter { !skipsSilent || !isSilent(samples[$0]) }
     let (active, activeWeights) = (chosen.map { samples[$0] }, chosen.map { weights[$0] })
     result.logProbs = active.map { _ in [] }
+    let observation = loss.makeObservationLoss(tokens: active.reduce(0) { $0 + $1.observations.count })
+    result.observationLoss = observation.map { _ in 0 }
     let lengths = active.map(\.tokens.count)
     let shared = sharesPrompts ? Self.sharedCounts(active) : nil
     let trees = cluster.ranks.map { rank in
@@ -84,7 +88,7 @@ package final class Learner {
           chosen.firstIndex { $0 >= samples.count * part / gradientShards } ?? chosen.count
         }
         for batch in Self.microBatches(lengths, shared: shared, bounds[0]..<bounds[1], budget: microBatchTokens) {
-          accumulate(batch, active, activeWeights, &result)
+          accumulate(batch, active, activeWeights, observation, &result)
           onMicroBatch(batch.count)
         }
         pass.finishGradients()
@@ -104,46 +108,13 @@ package final class Learner {
     return result
   }
 
-  /// How many leading tokens each sample shares with the sample before it.
-  static func sharedCounts(_ samples: [LearningSample]) -> [Int] {
-    samples.indices.map { index in
-      guard index > 0 else { return 0 }
-      let (before, own) = (samples[index - 1], samples[index])
-      return PackedTokens.sharedCount((before.tokens, before.prefixLength), (own.tokens, own.prefixLength))
-    }
-  }
-
-  /// Groups of neighbouring samples with at most `budget` rows when packed. A longer sample stands alone.
-  /// - Parameter shared: how many rows each sample shares with the one before it; nil: none.
-  static func microBatches(_ lengths: [Int], shared: [Int]? = nil, _ range: Range<Int>, budget: Int) -> [Range<Int>] {
-    var batches: [Range<Int>] = []
-    var start = range.lowerBound
-    var tokens = 0
-    for index in range {
-      let size = lengths[index] - (index > start ? shared?[index] ?? 0 : 0)
-      if index > start, tokens + size > budget {
-        batches.append(start..<index)
-        start = index
-        tokens = lengths[index]
-        continue
-      }
-      tokens += size
-    }
-    if start < range.upperBound { batches.append(start..<range.upperBound) }
-    return batches
-  }
-
-  /// Packs the tokens of neighbouring samples for the model.
-  private static func pack(_ samples: ArraySlice<LearningSample>, sharing: Bool) -> PackedTokens {
-    PackedTokens(samples.map(\.tokens), prefixLengths: samples.map { sharing ? $0.prefixLength : 0 })
-  }
-
   /// Runs forward and backward of one micro-batch, and adds to the gradients.
   private func accumulate(
-    _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
+    _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ observation: ObservationLoss?,
+    _ result: inout UpdateResult
   ) {
     let packed = Self.pack(samples[batch], sharing: sharesPrompts)
-    let targets = MicroBatchTargets(samples, batch, packed)
+    let targets = MicroBatchTargets(samples, batch, packed, observation: observation)
     pass.forward(packed)
     result.tokens += packed.tokens.count
     var metrics = result.metrics
@@ -156,6 +127,7 @@ package final class Learner {
       scores = pass.scoreAndBackpropagate(targets.all) { range, logProbs, entropies in
         range.map { index in
           let place = targets.places[index]
+          if let known = place.coefficients { return known }
           let sample = samples[place.sample]
           let token = objective.token(
             logProb: logProbs[index], entropy: entropies[index], oldLogProb: sample.policy.oldLogProbs[place.token],
@@ -169,7 +141,13 @@ package final class Learner {
       }
     }
     result.metrics = metrics
-    for (index, place) in targets.places.enumerated() { result.logProbs[place.sample]?.append(scores.logProbs[index]) }
+    for (index, place) in targets.places.enumerated() {
+      if let observation, place.coefficients != nil {
+        result.observationLoss? += observation.crossEntropy(logProb: scores.logProbs[index])
+      } else {
+        result.logProbs[place.sample]?.append(scores.logProbs[index])
+      }
+    }
     if model.configuration.valueHead { fitValues(targets, samples, weights, &result) }
     pass.backward()
   }
@@ -178,7 +156,9 @@ package final class Learner {
   private func fitValues(
     _ targets: MicroBatchTargets, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
   ) {
-    let fitted = targets.places.indices.filter { samples[targets.places[$0].sample].returns != nil }
+    let fitted = targets.places.indices.filter {
+      samples[targets.places[$0].sample].returns != nil && targets.places[$0].coefficients == nil
+    }
     guard !fitted.isEmpty else { return }
     let rows = fitted.map { targets.all[$0].row }
     let values = pass.values(rows: rows)
@@ -230,18 +210,25 @@ struct MicroBatchTargets {
   struct Place {
     let sample: Int
     let token: Int
+    /// The coefficients of a tool's token, which are known beforehand; nil: the policy's loss makes them.
+    let coefficients: TargetCoefficients?
   }
 
   var all: [Target] = []
   var places: [Place] = []
 
-  init(_ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens) {
+  /// - Parameter observation: what tools returned is a target too; nil: it is not.
+  init(
+    _ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens, observation: ObservationLoss? = nil
+  ) {
+    let known = observation.map { TargetCoefficients(logProb: Float($0.dLogProb)) }
     for (sequence, index) in batch.enumerated() {
-      for (place, target) in samples[index].targets {
+      for (place, target) in samples[index].targets(observations: observation != nil) {
         var target = target
         target.row = packed.row(sequence, target.row)
         all.append(target)
-        places.append(Place(sample: index, token: place))
+        let isDrawn = samples[index].policy.responseMask[place]
+        places.append(Place(sample: index, token: place, coefficients: isDrawn ? nil : known))
       }
     }
   }
@@ -268,6 +255,10 @@ struct MicroBatchTargets {
         sample.policy, logProbs: logProbs, entropies: entropies, advantages: sample.advantages, weight: weights[index],
         corrections: sample.corrections)
       for place in places[start..<end] {
+        if let known = place.coefficients {
+          result.append(known)
+          continue
+        }
         let token = tokens[place.token]
         metrics.add(
           token, logProb: logProbs[place.token], entropy: entropies[place.token],

@@ -148,7 +148,8 @@ extension RLStage {
     guard let choice = configuration.cleanSuccesses else { return episodes }
     if let place = episodes.firstIndex(where: { $0.verdict == nil }) {
       throw MartletError(
-        .data, "\(path):\(place + 1): there is no verdict, which groups.clean_successes goes by; eval --regrade gives one")
+        .data,
+        "\(path):\(place + 1): there is no verdict, which groups.clean_successes goes by; eval --regrade gives one")
     }
     return choice.kept(episodes)
   }
@@ -178,6 +179,9 @@ extension Metrics {
     self["updates"] = .int(updates.count)
     self["loss"] = mean(\.metrics.loss)
     self["value_loss"] = mean(\.valueLoss)
+    if updates.contains(where: { $0.observationLoss != nil }) {
+      self["observation_loss"] = mean { $0.observationLoss ?? 0 }
+    }
     self["grad_norm"] = mean(\.gradientNorm)
     self["learning_rate"] = mean(\.learningRate)
     self["entropy"] = mean(\.metrics.entropy)

@@ -190,7 +190,9 @@ extension KeyUseTests {
     Change("loss.kl_importance", "true", needs: kl), Change("loss.kl_in_reward", "true", needs: kl),
     Change("loss.kl_target", "0.05", needs: rewardKL),
     Change("loss.kl_horizon", "10", needs: rewardKL + ["loss.kl_target=0.05"]),
-    Change("loss.entropy_coef", "0.1"), Change("loss.aggregation", "seq_mean_token_mean"),
+    Change("loss.entropy_coef", "0.1"),
+    Change("loss.observation_coef", "0.5", needs: [tools], shows: [.rl: solving]),
+    Change("loss.aggregation", "seq_mean_token_mean"),
     Change(
       "loss.aggregation_length", "7",
       needs: ["loss.aggregation=seq_mean_token_sum_norm", "loss.aggregation_length=12"]),
