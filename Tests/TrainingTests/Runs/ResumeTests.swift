@@ -52,6 +52,19 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: program.file("rl-verify")))
   }
 
+  /// Groups of twice the samples, masks, refills and what tools returned: killed and resumed as if left alone.
+  @Test func whatGroupsLearnFromResumesToo() throws {
+    let settings = [
+      "groups.knapsack=false", "groups.clean_successes=true", "groups.mask_void=true", "groups.mask_truncated=true",
+      "groups.refill=2", "loss.observation_coef=0.1", "loss.kl=none", "loss.kl_in_reward=false", "loss.kl_target=0",
+      "loss.kl_coef=0.001",
+    ]
+    let outcome = try program.end(
+      program.start(["verify-resume", makeRun(), "--kills", "8"] + settings.flatMap { ["--set", $0] }))
+    #expect(outcome.status == 0 && outcome.output.contains("killed 8 times"), "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("equal: "))
+  }
+
   /// A step's samples are split by the success rates that the step before found.
   @Test func theKnapsackLooksBack() throws {
     let outcome = try program.run("rl", makeRun(), "--set", "prompts_per_step=6", "--set", "steps=2")
