@@ -28,6 +28,9 @@ extension Configuration {
         + (stage == .rl ? "rollout steps" : "optimizer steps"))
     guard stage == .rl else { return }
     try require(
+      dataWeights.isEmpty || (dataWeights.count == data.count && Set(data).count == data.count), "data_weights",
+      "\(dataWeights.count) weights for \(data.count) files; give one for each file of data, and each file once")
+    try require(
       loss.kind != .sft, "loss.kind", "sft uses no rewards; give an rl loss, or use stage sft or rft")
     try require(
       loss.advantage != .distillation || refModel != nil, "ref_model",

@@ -83,6 +83,12 @@ extension Configuration {
 
   private func checkData() throws {
     try require(
+      dataWeights.allSatisfy { $0 > 0 && $0 <= 1e9 }, .dataWeights, "weights must be above 0, and at most 1e9")
+    let band = groups.rateBand
+    try require(
+      band.count == 2 && band[0] >= 0 && band[0] <= band[1] && band[1] <= 1, .groups,
+      "rate_band must be two rates, the lower and the upper, from 0 to 1")
+    try require(
       hint.count >= 1 && hint.rounds >= 1 && hint.maxTokens >= 0, .hint,
       "count and rounds must be at least 1, max_tokens 0 (any) or more")
     try require(

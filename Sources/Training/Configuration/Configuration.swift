@@ -24,6 +24,9 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var refModel: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
+  /// How often the problems of each file of `data` come in `rl`, beside each other; empty: every problem comes equally
+  /// often.
+  public var dataWeights: [Double] = []
   /// Problems that a training stage evaluates its model on when it is done.
   public var evalData: [String] = []
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
@@ -228,6 +231,8 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// Samples twice `samples_per_prompt` and learns from half of them: of the right ones those with the fewest failed
     /// calls (GRPO-RoC).
     public var cleanSuccesses = false
+    /// Problems whose success rate was outside when they were last sampled are seldom drawn.
+    public var rateBand = [0.0, 1]
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -237,11 +242,17 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// The section with its defaults.
     public init() {}
 
+    /// Whether a rate can be outside.
+    var hasBand: Bool { rateBand != [0, 1] }
+    /// `rateBand`, once it is validated.
+    var band: ClosedRange<Double> { rateBand[0]...rateBand[1] }
+
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
       case maskVoid = "mask_void"
       case cleanSuccesses = "clean_successes"
+      case rateBand = "rate_band"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }
@@ -253,6 +264,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case newModel = "new_model"
     case refModel = "ref_model"
     case data
+    case dataWeights = "data_weights"
     case evalData = "eval_data"
     case steps, seed
     case saveMinutes = "save_minutes"

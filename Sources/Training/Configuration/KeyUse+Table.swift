@@ -56,6 +56,7 @@ extension KeyUse {
   private static let general: [KeyUse] = [
     KeyUse("stage", "run", "model", "seed", in: all),
     KeyUse("data", in: all, also: [.hint: [sampledTraces]]),
+    KeyUse("data_weights", in: [.rl], needs: [Need("two or more files in data") { $0.data.count > 1 }]),
     KeyUse("new_model", in: [.sft, .rl]),
     KeyUse(
       "new_model.shape.value_head", in: [.sft, .rl],

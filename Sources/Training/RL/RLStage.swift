@@ -36,7 +36,7 @@ struct RLStage {
     heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
     update = try PolicyUpdate(run)
     rollouts = EpisodeSource(
-      engine, problems: problems,
+      engine, problems: problems, files: try Self.files(of: problems, placed, configuration),
       journal: try EpisodeJournal(
         folder, model: run.loaded.identity(trained: false, pool: context.pool), resume: context.resume),
       configuration: configuration)
@@ -52,7 +52,7 @@ struct RLStage {
     let greedy = try configuration.loss.advantage.requiresGreedyReward ? rollouts.greedyRewards(run.state.step) : [:]
     let batch = update.batch(kept, isOnPolicy: true, greedyRewards: greedy)
     let updates = try update.learn(batch, totalSteps: configuration.steps * EpisodeSource.updates(configuration))
-    run.state.place = place + rollouts.span
+    run.state.place = rollouts.nextPlace
 
     try EpisodeFile.write(episodes, to: run.folder.episodeFile(step: run.state.step + 1))
     var metrics = Metrics(step: run.state.step + 1)
@@ -60,6 +60,7 @@ struct RLStage {
     metrics.add(updates, of: batch)
     let groups = Set(kept.map(\.id))
     metrics["groups"] = .int(groups.count)
+    if configuration.groups.hasBand { metrics["passed_over"] = .int(rollouts.passedOver) }
     if configuration.groups.cleanSuccesses {
       metrics["left_out"] = .int(episodes.count { groups.contains($0.id) } - kept.count)
     }
@@ -84,8 +85,8 @@ struct RLStage {
       try run.saveNow()
       throw interruption
     }
-    if configuration.groups.knapsack {
-      run.state.successRates = (run.state.successRates ?? [:]).merging(EpisodeSource.successRates(episodes)) { $1 }
+    if configuration.groups.knapsack || configuration.groups.hasBand {
+      run.state.successRates = rollouts.measured(episodes, run.state.successRates ?? [:])
     }
     return (episodes, kept)
   }
@@ -140,6 +141,24 @@ struct RLStage {
 }
 
 extension RLStage {
+  /// The file of each problem, by its index in `data`; all 0 where files do not matter.
+  /// - Throws: `MartletError` (data) for a file without a problem, whose weight could not be kept.
+  private static func files(
+    of problems: [Problem], _ placed: [PlacedProblem], _ configuration: Configuration
+  ) throws -> [Int] {
+    guard !configuration.dataWeights.isEmpty else { return problems.map { _ in 0 } }
+    let paths = placed.map { ($0.problem.id, String($0.place[..<($0.place.lastIndex(of: ":") ?? $0.place.endIndex)])) }
+    let path = Dictionary(paths) { first, _ in first }
+    let files = problems.map { problem in configuration.data.firstIndex { $0 == path[problem.id] } ?? 0 }
+    if let empty = configuration.data.indices.first(where: { !files.contains($0) }) {
+      throw MartletError(
+        .data,
+        "\(configuration.data[empty]): there is no problem that can be asked, but data_weights gives it a share; leave "
+          + "the file out")
+    }
+    return files
+  }
+
   /// The given episodes that are learnt from.
   /// - Throws: `MartletError` (data) for one without a verdict, where the choice goes by verdicts.
   private static func chosen(

@@ -72,6 +72,7 @@ extension KeyUseTests {
     shape("stop_tokens", "[4]"), shape("begin_token", "5"),
     Change("ref_model", "$other.h5", needs: kl),
     Change("data", "$held.jsonl"), Change("eval_data", "$held.jsonl"),
+    Change("data_weights", "[3, 1]", needs: ["data=[$p.jsonl, $held.jsonl]"]),
     Change("steps", "1"), Change("seed", "7"), Change("save_every", "1"), Change("save_minutes", "1e-9"),
     Change("keep_last", "1", shows: [.sft: saving, .rft: saving, .rl: saving]),
     Change(
@@ -173,6 +174,7 @@ extension KeyUseTests {
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
     Change("groups.refill", "2"), Change("groups.mask_truncated", "true"), Change("groups.mask_void", "true"),
     Change("groups.clean_successes", "true"),
+    Change("groups.rate_band", "[0.3, 0.7]", shows: [.rl: many]),
     Change("groups.knapsack", "true", shows: [.rl: many]),
     Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),
   ]
