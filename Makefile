@@ -198,7 +198,7 @@ format:  ## format every Swift file in place
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)
 
 check-configs: build  ## decode every file of configs/
-	$(TRAIN) check configs/*.yaml
+	$(TRAIN) check configs/*.yaml configs/ablations/*.yaml
 
 bench: build  ## measure kernels, sampling, training and the interpreter beside this machine's limits
 	$(TRAIN) bench

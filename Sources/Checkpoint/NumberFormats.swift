@@ -42,11 +42,12 @@ enum NumberFormat: String, CaseIterable {
   init(_ type: StoredType) { self = type == .float32 ? .float32 : .bfloat16 }
 }
 
-/// The bits of `value` as bfloat16, rounded to nearest, ties to even. A NaN stays one: it is cut, with its quiet bit
-/// set.
+/// The bits of `value` as bfloat16, rounded to nearest, ties to even. What bfloat16 holds stays as it is; a NaN that it
+/// does not hold stays one: it is cut, with its quiet bit set.
 @inline(__always)
 func bfloat16Bits(_ value: Float) -> UInt16 {
   let bits = value.bitPattern
+  if bits & 0xffff == 0 { return UInt16(truncatingIfNeeded: bits &>> 16) }
   if bits & 0x7fff_ffff > 0x7f80_0000 { return UInt16(truncatingIfNeeded: bits &>> 16) | 0x40 }
   return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ (bits &>> 16 & 1)) &>> 16)
 }

@@ -34,22 +34,23 @@ struct Import: ParsableCommand {
     }
     var ids = 0
     func check(_ files: ModelFiles) throws { ids = try checkTokenizer(files) }
+    let pool = threads.pool()
     let stored =
       try GGUFModel.isNamed(source)
-      ? GGUFModel.read(source, progress: show, check: check)
-      : HuggingFaceFolder.read(source, progress: show, check: check)
+      ? GGUFModel.read(source, pool: pool, progress: show, check: check)
+      : HuggingFaceFolder.read(source, pool: pool, progress: show, check: check)
     let vocabulary = stored.model.configuration.vocabularySize
     if ids > vocabulary {
       Console.warning("\(source): the tokenizer has \(ids) ids, the model only \(vocabulary); \(Self.limits)")
     }
-    try write(stored)
+    try write(stored, pool)
   }
 
-  private func write(_ stored: StoredModel) throws {
-    try ModelFile.write(stored.model, files: stored.files, to: model)
+  private func write(_ stored: StoredModel, _ pool: WorkerPool) throws {
+    let hash = try ModelFile.write(stored.model, files: stored.files, to: model, pool: pool)
     let table = stored.model.table
     Console.out(
-      "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(weightsHash(stored.model))")
+      "\(model): \(table.count) numbers in \(table.parameters.count) parameters, weights \(hash)")
   }
 
   private static let limits = "the model can only be inspected, exported and asked to score tokens"
@@ -103,7 +104,7 @@ struct Export: ParsableCommand {
       return Console.out(try AdapterFiles.export(model, to: folder, type: dtype, base: base))
     }
     guard base == nil else { throw MartletError(.usage, "--base goes with --format peft") }
-    let stored = try ModelSource.load(model)
+    let stored = try ModelSource.load(model, pool: threads.pool())
     let hash = try HuggingFaceFolder.write(stored.model, files: stored.files, to: folder, type: dtype)
     Console.out("\(folder): weights \(hash), read again and equal")
     Console.out(try ExportCheck.run(folder, model: stored, path: model, python: python).text)
@@ -172,7 +173,7 @@ struct Inspect: ParsableCommand {
     }
     if PEFTFolder.isOne(model) { return try show(StoredAdapter.load(model)) }
     if StepCheckpoint.isStepFolder(model) {
-      if hash { return Console.out(weightsHash(try ModelSource.load(model).model)) }
+      if hash { return Console.out(weightsHash(try ModelSource.load(model, pool: threads.pool()).model)) }
       return try show(StepCheckpoint.open(model).summary())
     }
     let inside = model + "/model.h5"
@@ -192,8 +193,10 @@ struct Inspect: ParsableCommand {
     for parameter in summary.parameters {
       Console.out("\(parameter.type)  \(parameter.name)  \(parameter.shape)")
     }
+    let types = summary.countByType.sorted { $0.key < $1.key }.map { "\($0.value) as \($0.key)" }
     Console.out(
-      "\(summary.parameterCount) numbers in \(summary.parameters.count) parameters, \(summary.fileBytes) bytes; "
+      "\(summary.parameterCount) numbers in \(summary.parameters.count) parameters, "
+        + "\(types.joined(separator: " and ")), \(summary.fileBytes) bytes; "
         + "files: \(summary.files.joined(separator: ", "))")
     Console.out("weights \(summary.weightsHash)")
   }

@@ -4,23 +4,24 @@ import Testing
 @testable import Cluster
 
 @Suite struct LaunchTests {
-  @Test(arguments: [
-    ([:], nil),
-    (["OMPI_COMM_WORLD_SIZE": "4"], Launch(size: 4, variable: "OMPI_COMM_WORLD_SIZE")),
-    (["PMI_SIZE": "2", "PMIX_RANK": "0"], Launch(size: 2, variable: "PMI_SIZE")),
-    (["PMIX_RANK": "1"], Launch(size: nil, variable: "PMIX_RANK")),
-    // In a batch script, beside srun.
-    (["SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"], nil),
-    (
-      ["SLURM_NTASKS": "8", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"],
-      Launch(size: 4, variable: "SLURM_STEP_NUM_TASKS")
-    ),
-    // mpirun starts its helpers with srun, and they the ranks.
-    (
-      ["SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3", "OMPI_COMM_WORLD_SIZE": "4"],
-      Launch(size: 4, variable: "OMPI_COMM_WORLD_SIZE")
-    ),
-  ] as [([String: String], Launch?)])
+  @Test(
+    arguments: [
+      ([:], nil),
+      (["OMPI_COMM_WORLD_SIZE": "4"], Launch(size: 4, variable: "OMPI_COMM_WORLD_SIZE")),
+      (["PMI_SIZE": "2", "PMIX_RANK": "0"], Launch(size: 2, variable: "PMI_SIZE")),
+      (["PMIX_RANK": "1"], Launch(size: nil, variable: "PMIX_RANK")),
+      // In a batch script, beside srun.
+      (["SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"], nil),
+      (
+        ["SLURM_NTASKS": "8", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"],
+        Launch(size: 4, variable: "SLURM_STEP_NUM_TASKS")
+      ),
+      // mpirun starts its helpers with srun, and they the ranks.
+      (
+        ["SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "3", "OMPI_COMM_WORLD_SIZE": "4"],
+        Launch(size: 4, variable: "OMPI_COMM_WORLD_SIZE")
+      ),
+    ] as [([String: String], Launch?)])
   func detected(environment: [String: String], launch: Launch?) throws {
     #expect(try Launch.detect(environment) == launch)
   }

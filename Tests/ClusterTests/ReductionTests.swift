@@ -44,8 +44,8 @@ import Testing
     return tree
   }
 
-  /// 150,001 numbers are two whole blocks and a part of one.
-  @Test(arguments: [6, 8, 16], [1, 2, 3, 4, 5, 6, 7, 8]) func sameBits(parts: Int, ranks: Int) throws {
+  /// 150,001 numbers are two whole blocks and a part of one. The tree over seven parts ends with three nodes.
+  @Test(arguments: [6, 7, 8, 16], [1, 2, 3, 4, 5, 6, 7, 8]) func sameBits(parts: Int, ranks: Int) throws {
     let count = 150_001
     let expected = Self.expected(count, parts: parts)
     let hashes = onRanks(ranks) { cluster in
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// Neither an order of the tree other than the contract's gives these bits.
+  /// Numbers that tell: added one after the other they give other bits.
   @Test func orderMatters() {
     let buffer = FloatBuffer(count: 1000)
     let sum = FloatBuffer(count: 1000)

@@ -70,7 +70,8 @@ import Testing
 
   /// Nothing scored it, but its teacher can tell.
   @Test func aSampleWithoutARewardIsTaught() {
-    var sample = PolicySample(group: 0, reward: .nan, responseMask: [true, false, true], oldLogProbs: [-1, .nan, -0.5])
+    var sample = PolicySample(
+      group: 0, reward: .nan, responseMask: [true, false, true], oldLogProbs: [-1, .nan, -0.5])
     sample.teacherLogProbs = [-0.25, .nan, -2]
     #expect(LossSettings().advantages(PolicyBatch([sample])).perToken == [[0.75, 0, -1.5]])
     sample.leaveLoss()

@@ -1,8 +1,8 @@
 /// Who owns which numbers of a flat buffer: who finishes their sums, holds their moments and changes their weights.
 ///
-/// A buffer is cut into pieces of whole blocks of 65,536 numbers (the block of the optimizer's norm), dealt out in turn.
-/// So every rank owns numbers of every layer: what a backward pass finishes goes to all ranks at once, not to one.
-/// Who owns what changes no bit.
+/// A buffer is cut into pieces of whole blocks of 65,536 numbers (the block of the optimizer's norm), dealt out in
+/// turn. So every rank owns numbers of every layer: what a backward pass finishes goes to all ranks at once, not to
+/// one. Who owns what changes no bit.
 public struct Slices: Sendable {
   /// Numbers in a block.
   public static let blockCount = 65_536

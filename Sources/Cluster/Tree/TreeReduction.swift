@@ -116,8 +116,9 @@ final class TreeReduction: Reduction, @unchecked Sendable {
       apply(own.additions, sums, range.count)
       let roots = own.roots.map { sums[$0.place] }
       guard owner == communicator.rank else {
-        let bytes = 4 * range.count
-        leaving += roots.map { communicator.send(UnsafeRawBufferPointer(start: $0, count: bytes), to: owner, .reduction) }
+        leaving += roots.map { root in
+          communicator.send(UnsafeRawBufferPointer(start: root, count: 4 * range.count), to: owner, .reduction)
+        }
         continue
       }
       // The piece before this one has had the time of all others' pieces to arrive in.
@@ -153,8 +154,8 @@ final class TreeReduction: Reduction, @unchecked Sendable {
       let start = room!.pointer + nextForeign * range.count
       nextForeign += 1
       arriving.sums.append(start)
-      arriving.transfers.append(
-        communicator.receive(UnsafeMutableRawBufferPointer(start: start, count: 4 * range.count), from: rank, .reduction))
+      let bytes = UnsafeMutableRawBufferPointer(start: start, count: 4 * range.count)
+      arriving.transfers.append(communicator.receive(bytes, from: rank, .reduction))
     }
     return arriving
   }

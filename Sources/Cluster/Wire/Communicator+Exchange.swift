@@ -4,7 +4,7 @@ import Support
 
 extension Communicator {
   /// The bytes of all ranks, in their order: the same number from each.
-  func exchange(_ own: [UInt8], _ stream: Stream = .exchange) throws -> [[UInt8]] {
+  func exchange(_ own: [UInt8], _ stream: WireStream = .exchange) throws -> [[UInt8]] {
     // Nothing to send is sent as one byte: all must have come here.
     let padded = own.isEmpty ? [0] : own
     let all = try exchange(padded, counts: [Int](repeating: padded.count, count: size), stream)
@@ -19,7 +19,7 @@ extension Communicator {
     return try exchange(record, counts: counts, .records)
   }
 
-  private func exchange(_ own: [UInt8], counts: [Int], _ stream: Stream) throws -> [[UInt8]] {
+  private func exchange(_ own: [UInt8], counts: [Int], _ stream: WireStream) throws -> [[UInt8]] {
     let others = (1..<size).map { (rank + $0) % size }
     let room = counts.map { UnsafeMutableRawBufferPointer.allocate(byteCount: $0, alignment: 16) }
     defer { for bytes in room { bytes.deallocate() } }

@@ -23,7 +23,7 @@ extension Communicator {
 
   func listen(to peer: Int) throws {
     let room = local.peers[peer]!.room
-    local.requests[try wire.receive(room, from: peer, tag: Stream.control.rawValue)] = .controlReceive(peer: peer)
+    local.requests[try wire.receive(room, from: peer, tag: WireStream.control.rawValue)] = .controlReceive(peer: peer)
   }
 
   func hear(_ peer: Int, _ now: Double) throws {
@@ -54,11 +54,15 @@ extension Communicator {
     let isFinishing = shared.isFinishing
     shared.life.waits = shared.waiting > 0
     let life = shared.life
+    let pause = shared.hasNews ? settings.heartbeat / 10 : settings.heartbeat
+    let beats = now - local.lastBeat >= pause && !local.saidBye && local.ending == nil
+    if beats { shared.hasNews = false }
     condition.unlock()
     local.peers[wire.rank]!.take(life, now)
-    if now - local.lastBeat >= settings.heartbeat, !local.saidBye, local.ending == nil {
+    if beats {
       local.lastBeat = now
-      let behind = Set(local.requests.values.compactMap { if case .controlSend(let peer, _) = $0 { peer } else { nil } })
+      let behind = Set(
+        local.requests.values.compactMap { if case .controlSend(let peer, _) = $0 { peer } else { nil } })
       messages += starPeers.filter { !behind.contains($0) }.map { ($0, life.message) }
     }
     if isFinishing, !local.saidBye, local.ending == nil {
@@ -68,7 +72,7 @@ extension Communicator {
     for (peer, message) in messages {
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: ControlMessage.byteCount, alignment: 8)
       message.write(to: bytes)
-      let number = try wire.send(UnsafeRawBufferPointer(bytes), to: peer, tag: Stream.control.rawValue)
+      let number = try wire.send(UnsafeRawBufferPointer(bytes), to: peer, tag: WireStream.control.rawValue)
       local.requests[number] = .controlSend(peer: peer, bytes)
     }
   }
@@ -85,7 +89,7 @@ extension Communicator {
     for peer in starPeers where peer != teller && !(peer == fault.rank && fault.kind == .silent) {
       let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: ControlMessage.byteCount, alignment: 8)
       message.write(to: bytes)
-      if let number = try? wire.send(UnsafeRawBufferPointer(bytes), to: peer, tag: Stream.control.rawValue) {
+      if let number = try? wire.send(UnsafeRawBufferPointer(bytes), to: peer, tag: WireStream.control.rawValue) {
         local.requests[number] = .controlSend(peer: peer, bytes)
       }
     }

@@ -168,7 +168,9 @@ extension Communicator {
   }
 
   private func hasFinished() -> Bool {
-    guard local.saidBye, starPeers.allSatisfy({ local.peers[$0]!.saidBye }), local.requests.isEmpty else { return false }
+    guard local.saidBye, local.requests.isEmpty, starPeers.allSatisfy({ local.peers[$0]!.saidBye }) else {
+      return false
+    }
     wire.leave()
     condition.withLock {
       shared.isEnded = true

@@ -28,6 +28,8 @@ public final class Communicator: @unchecked Sendable {
     var control: [(peer: Int, message: ControlMessage)] = []
     var life = SignOfLife()
     var waiting = 0
+    /// The phase is another: the others should hear of it before something happens in it.
+    var hasNews = false
     var counters = WireCounters()
     var fault: ClusterFault?
     /// The error of this rank itself, which the others are to hear of.
@@ -76,11 +78,11 @@ public final class Communicator: @unchecked Sendable {
 
   // MARK: - Transfers
 
-  func send(_ bytes: UnsafeRawBufferPointer, to peer: Int, _ stream: Stream) -> Transfer {
+  func send(_ bytes: UnsafeRawBufferPointer, to peer: Int, _ stream: WireStream) -> Transfer {
     submit(UnsafeMutableRawBufferPointer(mutating: bytes), Lane(peer: peer, stream: stream, sends: true))
   }
 
-  func receive(_ bytes: UnsafeMutableRawBufferPointer, from peer: Int, _ stream: Stream) -> Transfer {
+  func receive(_ bytes: UnsafeMutableRawBufferPointer, from peer: Int, _ stream: WireStream) -> Transfer {
     submit(bytes, Lane(peer: peer, stream: stream, sends: false))
   }
 
@@ -128,6 +130,7 @@ public final class Communicator: @unchecked Sendable {
     condition.withLock {
       (shared.life.phase, shared.life.step) = (phase, UInt64(max(0, step)))
       shared.life.progress &+= 1
+      shared.hasNews = true
     }
   }
 

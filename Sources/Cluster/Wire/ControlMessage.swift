@@ -39,7 +39,9 @@ struct ControlMessage {
 
   func write(to bytes: UnsafeMutableRawBufferPointer) {
     let numbers = [kind.rawValue, UInt64(words.count), UInt64(payload.count)] + words
-    for (place, number) in numbers.enumerated() { bytes.storeBytes(of: number, toByteOffset: 8 * place, as: UInt64.self) }
+    for (place, number) in numbers.enumerated() {
+      bytes.storeBytes(of: number, toByteOffset: 8 * place, as: UInt64.self)
+    }
     for (place, byte) in payload.enumerated() { bytes[8 * (Self.wordCount + 1) + place] = byte }
   }
 

@@ -22,7 +22,7 @@ public final class Transfer: @unchecked Sendable {
 /// What keeps its order: one stream with one rank in one direction.
 struct Lane: Hashable {
   var peer: Int
-  var stream: Stream
+  var stream: WireStream
   var sends: Bool
 }
 

@@ -28,7 +28,7 @@ public protocol Wire: AnyObject {
 }
 
 /// What a message is about. Messages of different streams do not wait for one another.
-enum Stream: Int, CaseIterable {
+enum WireStream: Int, CaseIterable {
   /// Heartbeats, stop flags, faults and the work queue.
   case control = 1
   /// Small exchanges that all ranks take part in.

@@ -91,6 +91,10 @@ extension Configuration {
     try require(
       hint.count >= 1 && hint.rounds >= 1 && hint.maxTokens >= 0, .hint,
       "count and rounds must be at least 1, max_tokens 0 (any) or more")
+    try require((0...1000).contains(testHints.rounds), .testHints, "rounds must be from 0 (none) to 1000")
+    try require(
+      testHints.rounds == 0 || !(testHints.hesitation.isEmpty && testHints.end.isEmpty), .testHints,
+      "hesitation and end are both empty, so no hint has a place; give one of them")
     try require(
       rejection.perProblem >= 1 && rejection.maxTokens >= 0, .rejection,
       "per_problem must be at least 1, max_tokens 0 (any) or more")

@@ -1,4 +1,5 @@
 import PPO
+import Reports
 import Rollout
 
 extension Configuration {
@@ -73,6 +74,30 @@ extension Configuration {
       evalEvery > steps && steps > 0,
       "eval_every: \(evalEvery) of \(steps) steps, so nothing is evaluated before the end; give fewer")
     return found
+  }
+}
+
+extension Configuration {
+  /// Why the responses of a run's first step teach nothing; nil: they do. Said before the step's update, since steps
+  /// like it would go on for hours.
+  func warning(firstStep episodes: [Episode], folder: String) -> String? {
+    guard teacher == nil else { return nil }
+    let diagnosis = Diagnosis(episodes) { _ in "" }
+    let isEqual =
+      loss.advantage.comparesGroup
+      ? diagnosis.groups > 0 && diagnosis.withoutSignal == diagnosis.groups
+      : diagnosis.rewards.map { $0.lowest == $0.highest } ?? false
+    guard isEqual || diagnosis.rewards == nil else { return nil }
+    let rates = diagnosis.rates
+    let what =
+      diagnosis.rewards == nil
+      ? "no response could be scored"
+      : loss.advantage.comparesGroup
+        ? "all \(diagnosis.groups) groups have equal rewards "
+          + "(problems never right \(rates.never), always \(rates.always))"
+        : "all \(diagnosis.responses) responses have the same reward"
+    return "the first step has nothing to learn from: \(what). "
+      + diagnosis.advice.prefix(2).map { "\($0). " }.joined() + "train diagnose \(folder)/config.yaml shows more"
   }
 }
 

@@ -91,6 +91,8 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var tools: String?
   /// The section `hint`, for the stage of that name.
   public var hint = Hint()
+  /// The section `test_hints`: hints that an evaluation puts into responses.
+  public var testHints = TestHints()
   /// The section `rejection`: what `rft` keeps.
   public var rejection = Rejection()
   /// Group filters of `rl`.
@@ -199,6 +201,21 @@ public struct Configuration: Codable, Sendable, Equatable {
       case maxTokens = "max_tokens"
       case edits, episodes
     }
+  }
+
+  /// Hints at test time.
+  public struct TestHints: Codable, Sendable, Equatable {
+    /// The most hints that a response gets, one in each round; 0: none.
+    public var rounds = 0
+    /// The sentence behind one that hesitates; empty: none there.
+    public var hesitation = HintFinder().hesitation
+    /// The sentence before the end of the response; empty: none there.
+    public var end = HintFinder().end
+
+    /// The section with its defaults.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable { case rounds, hesitation, end }
   }
 
   /// Who says whether a response is right.
@@ -333,6 +350,7 @@ public struct Configuration: Codable, Sendable, Equatable {
     case sharePrompts = "share_prompts"
     case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, task, tools, hint, rejection
     case groups
+    case testHints = "test_hints"
   }
 }
 

@@ -129,6 +129,9 @@ extension KeyUse {
     KeyUse(
       "sampling.max_calls", in: [.sft] + sampling,
       needs: [Need("sampling.tools other than none") { $0.sampling.tools != .none }], also: evaluates),
+    KeyUse("test_hints.rounds", in: [.eval]),
+    KeyUse(
+      "test_hints", in: [.eval], needs: [Need("test_hints.rounds above 0") { $0.testHints.rounds > 0 }]),
     KeyUse("prompt", in: all),
     KeyUse("prompt.instruction", "prompt.hint", "prompt.overlong", in: [.sft] + sampling, also: evaluatesOrTraces),
     KeyUse("interpreter", in: [.sft] + sampling, needs: [tools], also: evaluates),

@@ -19,13 +19,12 @@ final class ProblemOrder {
   ///   - files: the file of each problem, from 0.
   ///   - weights: one for each file; empty: all problems come equally often.
   init(files: [Int], weights: [Double], seed: UInt64) {
-    if weights.isEmpty {
-      pools = [Array(files.indices)]
-      self.weights = [1]
-    } else {
-      pools = weights.indices.map { file in files.indices.filter { files[$0] == file } }
-      self.weights = weights
-    }
+    let pools =
+      weights.isEmpty
+      ? [Array(files.indices)]
+      : weights.indices.map { file in files.indices.filter { files[$0] == file } }
+    self.pools = pools
+    self.weights = weights.isEmpty ? [1] : weights
     orders = pools.indices.map { file in
       EpochOrder(DataOrder(count: pools[file].count, seed: seed, file: weights.isEmpty ? nil : file))
     }

@@ -30,12 +30,17 @@ public struct LoadedModel {
     return tokens.starts(with: beginTokens) ? tokens : beginTokens + tokens
   }
 
-  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder.
-  /// - Parameter adapter: a folder that holds an adapter, which is merged into the weights.
+  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder, a GGUF file.
+  /// - Parameters:
+  ///   - adapter: a folder that holds an adapter, which is merged into the weights.
+  ///   - valueHead: true adds a zero value head where there is none, false drops one, nil changes nothing.
+  ///   - use: what the weights are for.
+  ///   - pool: the threads that read.
   public static func load(
-    _ path: String, adapter: String? = nil, valueHead: Bool? = nil, pool: WorkerPool? = nil
+    _ path: String, adapter: String? = nil, valueHead: Bool? = nil, for use: WeightUse = .any,
+    pool: WorkerPool = WorkerPool()
   ) throws -> LoadedModel {
-    let stored = try ModelSource.load(path, adapter: adapter, valueHead: valueHead, pool: pool)
+    let stored = try ModelSource.load(path, adapter: adapter, valueHead: valueHead, for: use, pool: pool)
     return try LoadedModel(stored: stored, path: path)
   }
 

@@ -47,6 +47,8 @@ extension Plan {
     plan.stage = kind
     plan.recomputes = plans.contains(where: \.recomputes)
     plan.samplingSecondsPerStep = plans.compactMap(\.samplingSecondsPerStep).first
+    // Each round may write a whole response again.
+    if kind == .eval { plan.samplingSecondsPerStep? *= Double(1 + configuration.testHints.rounds) }
     plan.updateSecondsPerStep = plans.compactMap(\.updateSecondsPerStep).first
     if phases.count > 1 {
       plan.notes.append("of \(phases.map(\.name).joined(separator: ", ")), \(phases[largest].name) takes most")

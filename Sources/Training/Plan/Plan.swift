@@ -208,7 +208,8 @@ public struct Plan: Codable, Sendable, Equatable {
           + "tokens, which then is a micro-batch of its own")
     }
     if input.trains, input.samples, input.responses > 0, input.updateBatch > 0 {
-      let updates = (input.responses + input.updateBatch - 1) / input.updateBatch
+      let learnt = input.learntResponses ?? input.responses
+      let updates = (learnt + input.updateBatch - 1) / input.updateBatch
       notes.append(
         "\(input.promptsPerStep) prompts x \(input.samplesPerPrompt) samples = \(input.responses) responses a step, "
           + "\(updates) optimizer update\(updates == 1 ? "" : "s")")

@@ -35,6 +35,9 @@ struct RLStage {
     let given = try engine.admit(problems.given, folder: folder)
     heldOut = try engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl")
     update = try PolicyUpdate(run)
+    if let teacher = update.teacher {
+      try teacher.requireContext(of: engine.room.longestSequence(placed, responses: configuration.sampling.maxTokens))
+    }
     rollouts = EpisodeSource(
       engine, problems: given, files: try Self.files(of: given, problems.given, configuration),
       journal: try EpisodeJournal(
@@ -85,6 +88,9 @@ struct RLStage {
       try run.saveNow()
       throw interruption
     }
+    if run.state.step == 0, let warning = configuration.warning(firstStep: episodes, folder: run.folder.path) {
+      run.context.onEvent(.warning(warning))
+    }
     if configuration.groups.knapsack || configuration.groups.hasBand {
       run.state.successRates = rollouts.measured(episodes, run.state.successRates ?? [:])
     }
@@ -131,6 +137,7 @@ struct RLStage {
     }
     let update = try PolicyUpdate(run)
     let kept = try chosen(episodes, path, configuration)
+    try update.teacher?.requireContext(of: kept.map(\.tokens.count).max() ?? 0)
     let batch = update.batch(kept, isOnPolicy: false)
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(try update.learn(batch, totalSteps: configuration.steps), of: batch)

@@ -8,6 +8,8 @@ import Transformer
 final class Teacher {
   private let pass: TrainingPass
   private let microBatchTokens: Int
+  /// Tokens that its context holds.
+  private let limit: Int
   /// How many of its likeliest tokens it names at each place, and below which id.
   private let likeliest: (count: Int, below: Int)
 
@@ -17,7 +19,17 @@ final class Teacher {
     pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
     pass.timer = context.timer
     microBatchTokens = configuration.microBatchTokens
+    limit = model.configuration.contextLength
     likeliest = (configuration.loss.teacherTopK, student.model.configuration.vocabularySize)
+  }
+
+  /// - Throws: `MartletError` (configuration) when it cannot read a sequence of `count` tokens.
+  func requireContext(of count: Int) throws {
+    guard count > limit else { return }
+    throw MartletError(
+      .configuration,
+      "teacher: its context holds \(limit) tokens, and a prompt with its response may have \(count); lower "
+        + "sampling.max_tokens, or name a teacher that reads more")
   }
 
   /// Fills in `teacherLogProbs`, and with `teacher_top_k` what the KL to the teacher needs.

@@ -47,8 +47,18 @@ enum EvalStage {
     let episodes = try journal.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "evaluating",
       engine: engine)
-    try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
-    try write(episodes, engine: engine, configuration, folder: folder, context: context)
+    let rounds = try HintRounds(engine, configuration).run(after: episodes) { requests, round in
+      try journal.run(requests, step: 0, what: "hints, round \(round)", engine: engine)
+    }
+    for (number, round) in rounds.dropLast().enumerated() {
+      try EpisodeFile.write(round.episodes, to: folder.episodeFile(named: "eval-round-\(number)"))
+    }
+    let last = rounds.last?.episodes ?? episodes
+    try EpisodeFile.write(last, to: folder.episodeFile(named: "eval"))
+    let table =
+      rounds.count > 1
+      ? RoundTable(rounds.map { (engine.evaluation(of: $0.episodes), $0.hinted) }) : nil
+    try write(last, rounds: table, engine: engine, configuration, folder: folder, context: context)
     journal.remove()
   }
 
@@ -74,16 +84,22 @@ enum EvalStage {
   }
 
   private static func write(
-    _ episodes: [Episode], engine: RolloutEngine, _ configuration: Configuration, folder: RunFolder,
-    context: StageContext
+    _ episodes: [Episode], rounds: RoundTable? = nil, engine: RolloutEngine, _ configuration: Configuration,
+    folder: RunFolder, context: StageContext
   ) throws {
     // A program's verdicts are not by value: votes are then counted by spelling.
     let looks =
       try !engine.isJudgedByPrograms
       ? Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer) : nil
     let evaluation = engine.evaluation(of: episodes, looks: looks)
+    var report = evaluation.report()
+    if let rounds {
+      report["rounds"] = rounds.report
+      try writeFileAtomically(Data(rounds.picture.utf8), to: folder.file("rounds.svg"))
+      context.onEvent(.note(rounds.text))
+    }
     let data = try JSONSerialization.data(
-      withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+      withJSONObject: report, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
     context.onEvent(.evaluated(evaluation, step: nil))
     if let line = evaluation.libraryLine { context.onEvent(.note("responses that import: \(line)")) }

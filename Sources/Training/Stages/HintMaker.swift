@@ -45,7 +45,7 @@ struct HintMaker {
         let prefix = prefix(
           of: episode, cutAt: hint.offset, hint: finder, kind: hint.kind, reason: hint.reason,
           tokenizer: engine.loaded.tokenizer)
-        requests.append(request(episode, prefix))
+        requests.append(SampleRequest(continuing: episode, from: prefix))
         places.append(place)
       }
       if requests.isEmpty { break }
@@ -74,18 +74,12 @@ struct HintMaker {
           of: episode, cutAtToken: edit.token, hint: edit.hint,
           kind: tools.reading.opensCall(edit.hint) ? .delayed : .distrust,
           reason: "chosen by a person", tokenizer: engine.loaded.tokenizer)
-        requests.append(request(episode, prefix))
+        requests.append(SampleRequest(continuing: episode, from: prefix))
       } catch let error as MartletError {
         throw MartletError(error.status, "\(file):\(number + 1): \(error.message)")
       }
     }
     for episode in try journal.run(requests, step: 0, what: "edited", engine: engine) { add(episode) }
-  }
-
-  private func request(_ episode: Episode, _ prefix: Prefix) -> SampleRequest {
-    SampleRequest(
-      problem: Problem(id: episode.id, problem: episode.problem, gold: episode.gold ?? ""), sample: episode.sample,
-      promptTokens: Array(episode.tokens[..<episode.promptCount]), prefix: prefix)
   }
 
   private mutating func add(_ episode: Episode) {

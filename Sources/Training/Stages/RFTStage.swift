@@ -17,7 +17,7 @@ enum RFTStage {
   }
 
   /// The model that samples: the teacher in the place of the model, where there is one. It is freed before training.
-  private static func sampled(_ configuration: Configuration, pool: WorkerPool) throws -> LoadedModel {
+  static func sampled(_ configuration: Configuration, pool: WorkerPool) throws -> LoadedModel {
     guard configuration.model != nil else {
       throw MartletError(.configuration, "model: is missing; rft fine-tunes it, on responses of its own or a teacher's")
     }

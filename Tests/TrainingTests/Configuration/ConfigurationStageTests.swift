@@ -72,7 +72,7 @@ import Testing
       ("{steps: 1, loss: {teacher_top_k: 3}}", .rl, "loss.teacher_top_k: "),
       ("{steps: 1, teacher: m, loss: {teacher_top_k: -1}}", .rl, "teacher_top_k"),
       ("{steps: 1, teacher: m, loss: {teacher_turn_cap: 0.5}}", .rl, "teacher_turn_cap"),
-      ("{steps: 1, teacher: m, sampling: {tools: none}, loss: {teacher_turn_cap: 1.2}}", .rl, "loss.teacher_turn_cap: "),
+      ("{steps: 1, teacher: m, sampling: {tools: none}, loss: {teacher_turn_cap: 2}}", .rl, "loss.teacher_turn_cap: "),
       (
         "{steps: 1, teacher: m, loss: {advantage: distillation, teacher_top_k: 3, clip_high: 0.3}}", .rl,
         "loss.clip_high: "

@@ -34,12 +34,6 @@ extension KeyUseTests {
   /// Problems that it solves now and then, each at its own rate.
   private static let many =
     solving + ["data=$many.jsonl", "sampling.temperature=1", "prompts_per_step=6", "samples_per_prompt=4"]
-  /// Responses of more than one turn, and a teacher that is as near in one as in the other only by accident.
-  private static let turning = [
-    "data=$m.jsonl", "sampling.max_tokens=40", "loss.advantage=distillation", unpacked, code,
-  ]
-  /// A teacher whose responses the filter takes: none of random weights are.
-  private static let taught = ["rejection.filter=correct"]
   private static let solvingHint = [
     "hint.mode=prompt", "hint.prompt=Let us use python code to solve this problem.", "sampling.temperature=0.5",
   ]
@@ -88,7 +82,7 @@ extension KeyUseTests {
     shape("vocabulary_size", "500"), shape("context_length", "18"), shape("rms_norm_epsilon", "0.1"),
     shape("rope_theta", "10"), shape("rope_scaling", "{rope_type: linear, factor: 2}"), shape("tied_head", "false"),
     shape("stop_tokens", "[4]"), shape("begin_token", "5"),
-    Change("ref_model", "$other.h5", needs: kl), Change("teacher", "$other.h5", shows: [.rft: taught]),
+    Change("ref_model", "$other.h5", needs: kl), Change("teacher", "$other.h5"),
     Change("data", "$held.jsonl"), Change("eval_data", "$held.jsonl"),
     Change("data_weights", "[3, 1]", needs: ["data=[$p.jsonl, $held.jsonl]"]),
     Change("steps", "1"), Change("seed", "7"), Change("save_every", "1"), Change("save_minutes", "1e-9"),
@@ -160,6 +154,7 @@ extension KeyUseTests {
     interpreter(
       "readable", "[\(TrainProgram.root)/configs/demo]",
       "print(len(open('\(TrainProgram.root)/configs/demo/words.txt').read()))"),
+    Change("test_hints.rounds", "1"), Change("test_hints.end", "Think again.", needs: ["test_hints.rounds=1"]),
     Change("hint.mode", "prompt"), Change("hint.count", "1"), Change("hint.rounds", "1"),
     Change("hint.delayed", "Let us use code."),
     Change("hint.prompt", "Let us use code.", needs: ["hint.mode=prompt"]), Change("hint.max_tokens", "1"),
@@ -215,7 +210,7 @@ extension KeyUseTests {
     Change("loss.kl_horizon", "10", needs: rewardKL + ["loss.kl_target=0.05"]),
     Change("loss.teacher_coef", "0.5", needs: ["teacher=$other.h5"]),
     Change("loss.teacher_top_k", "5", needs: ["teacher=$other.h5"]),
-    Change("loss.teacher_turn_cap", "1.2", needs: ["teacher=$base", tools], shows: [.rl: turning]),
+    Change("loss.teacher_turn_cap", "1.2", needs: ["teacher=$other.h5", tools], shows: [.rl: solving]),
     Change("loss.entropy_coef", "0.1"),
     Change("loss.observation_coef", "0.5", needs: [tools], shows: [.rl: solving]),
     Change("loss.aggregation", "seq_mean_token_mean"),

@@ -35,6 +35,7 @@ import Testing
     "ranks": .elsewhere("the gradients are the same for any number: LearnerTests.ranksDoNotMatter"),
     "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails"),
     "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
+    "test_hints.hesitation": .elsewhere("a response that hesitates is rare here: TestTimeHintTests"),
     "new_model.shape.begin_token": .elsewhere("it stands in the model's configuration, and so in exports"),
     "interpreter.readable": .elsewhere("no block of these runs reads a file: InterpreterReadableTests"),
     "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),

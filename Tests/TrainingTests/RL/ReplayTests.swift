@@ -184,6 +184,24 @@ import Transformer
     }
   }
 
+  /// Rewards that are all equal are said before hours are spent on them.
+  @Test func aFirstStepWithoutASignalIsWarnedOf() throws {
+    func log(_ changes: [String]) throws -> String {
+      guard case .ran(let result, _) = try bench.run(.rl, changes) else { return "refused" }
+      return result
+    }
+    let warning = "the first step has nothing to learn from: "
+    // Random weights are never right.
+    let equal = try log(["reward.overlong_buffer=0"])
+    #expect(equal.contains(warning + "all 2 groups have equal rewards (problems never right 2, always 0)"), "\(equal)")
+    #expect(equal.contains("no problem was solved") && equal.components(separatedBy: warning).count == 2)
+    let batch = try log(["reward.overlong_buffer=0", "loss.advantage=reinforce_plus_plus"])
+    #expect(batch.contains(warning + "all 8 responses have the same reward"))
+    // The length tells them apart; a teacher needs no rewards.
+    #expect(try !log([]).contains(warning))
+    #expect(try !log(["reward.overlong_buffer=0", "teacher=$other.h5"]).contains(warning))
+  }
+
   /// What only the data can tell is said by the stage.
   @Test func examplesThatASettingCannotActOnAreNamed() throws {
     func log(_ changes: [String]) throws -> String {

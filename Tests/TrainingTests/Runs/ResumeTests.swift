@@ -133,6 +133,17 @@ import Testing
     }
   }
 
+  /// The teacher has no state: its views are made anew from its file.
+  @Test func taughtRunsResumeToo() throws {
+    _ = try program.makeModel(contextLength: 256)
+    let more = [
+      "teacher=model.h5", "loss.teacher_coef=0.1", "loss.teacher_top_k=4", "loss.teacher_turn_cap=1.2",
+    ].flatMap { ["--set", $0] }
+    let outcome = try program.end(program.start(["verify-resume", makeRun(), "--kills", "4"] + more))
+    #expect(outcome.status == 0 && outcome.output.contains("killed 4 times"), "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("equal: "))
+  }
+
   /// A run whose moments are in 8 bits goes on with the same codes; another state is refused.
   @Test func momentsInEightBitsResumeToo() throws {
     _ = try program.makeModel()
