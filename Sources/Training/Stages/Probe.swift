@@ -26,12 +26,13 @@ public struct Probe {
     var configuration = given
     if let samples { configuration.samplesPerPrompt = samples }
     let files = kind == .eval ? configuration.data + configuration.evalData : configuration.data
-    let placed = try Stage.problems(files, key: "data")
+    let source = try StageProblems(files, configuration, folder: nil, context: context)
     let loaded =
-      kind == .rft
-      ? try RFTStage.sampled(configuration, pool: context.pool) : try LoadedModel.make(configuration, valueHead: false, pool: context.pool)
-    let engine = try RolloutEngine(loaded, configuration: configuration, context: context)
-    let admitted = try engine.room.admit(placed, list: nil, onEvent: context.onEvent)
+      try kind == .rft
+      ? RFTStage.sampled(configuration, pool: context.pool)
+      : LoadedModel.make(configuration, valueHead: false, pool: context.pool)
+    let engine = try RolloutEngine(loaded, configuration: configuration, context: context, scorer: source.scorer)
+    let admitted = try engine.room.admit(source.given, list: nil, onEvent: context.onEvent)
     let order = kind == .rl ? DataOrder(count: admitted.count, seed: configuration.seed) : nil
     let wanted = count == 0 ? admitted.count : min(count, admitted.count)
     problems = order?.items(from: 0, count: wanted).map { admitted[$0] } ?? Array(admitted.prefix(wanted))

@@ -119,8 +119,10 @@ import Testing
   // MARK: - The command
 
   private static let templates = """
-    {"id": "sum", "template": "What is {a} apples and {b} apples?", "numbers": {"a": [2, 90], "b": [2, 90]}, "program": "print(a + b)"}
-    {"id": "share", "template": "Share {n} nuts among {k} children.", "numbers": {"n": [10, 99], "k": [2, 9]}, "program": "assert n % k == 0\\nn // k"}
+    {"id": "sum", "template": "What is {a} apples and {b} apples?", "numbers": {"a": [2, 90], "b": [2, 90]}, \
+    "program": "print(a + b)"}
+    {"id": "share", "template": "Share {n} nuts among {k} children.", "numbers": {"n": [10, 99], "k": [2, 9]}, \
+    "program": "assert n % k == 0\\nn // k"}
 
     """
 

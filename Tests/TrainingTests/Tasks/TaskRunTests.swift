@@ -147,6 +147,16 @@ import Testing
     }
   }
 
+  /// `diagnose` asks the task too, and lets it score.
+  @Test func aTaskIsDiagnosed() throws {
+    try script(score: "reply['score'] = 1")
+    try configuration("rl", "task: {command: [python3, task.py], count: 3}", "steps: 1")
+    let outcome = try program.run("diagnose", "c.yaml")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect((outcome.output + outcome.errors).contains("6"), "\(outcome.output)")
+    try program.write("episodes", outcome.output)
+  }
+
   // MARK: - Faults
 
   /// - Parameters: what happens on problem 2, and what the message says.
