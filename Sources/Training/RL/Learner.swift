@@ -251,7 +251,7 @@ struct MicroBatchTargets {
   /// Adds the KL to the teacher, with the weights of the samples' tokens.
   mutating func addTeachers(_ samples: [LearningSample], _ weights: [Double]) {
     for (index, place) in places.enumerated() {
-      guard let teacher = samples[place.sample].teacher else { continue }
+      guard let teacher = samples[place.sample].teacher, teacher.weights[place.token] != 0 else { continue }
       let coefficient = weights[place.sample] * teacher.weights[place.token]
       all[index].teacher = Target.Teacher(teacher.views[place.token], coefficient: Float(coefficient))
     }

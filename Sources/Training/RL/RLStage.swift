@@ -36,7 +36,8 @@ struct RLStage {
     heldOut = try engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl")
     update = try PolicyUpdate(run)
     if let teacher = update.teacher {
-      try teacher.requireContext(of: engine.room.longestSequence(placed, responses: configuration.sampling.maxTokens))
+      let responses = configuration.sampling.maxTokens
+      try teacher.requireContext(of: engine.room.longestSequence(problems.given, responses: responses))
     }
     rollouts = EpisodeSource(
       engine, problems: given, files: try Self.files(of: given, problems.given, configuration),
