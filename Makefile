@@ -85,6 +85,13 @@ packages:
 	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements.txt; \
 	cp requirements.txt $@
 
+# A .venv that was made again has lost them, and the copy that says so.
+.PHONY: tasks
+tasks: .venv/requirements.txt  ## add to .venv what chemistry, optimisation and reasoning-gym need (300 MB)
+	@if cmp -s requirements-tasks.txt .venv/requirements-tasks.txt; then exit 0; fi; \
+	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements-tasks.txt; \
+	cp requirements-tasks.txt .venv/
+
 # Swift's runtime is linked in: the program then runs where no Swift is. It names files without the builder's folder.
 RELEASE = swift build -c release --static-swift-stdlib -Xcc -ffile-prefix-map=$(CURDIR)=.
 BUILD = $(RELEASE) --product train
@@ -195,7 +202,7 @@ format:  ## format every Swift file in place
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz $(wildcard Benchmarks)
 
 check-configs: build  ## decode every file of configs/
-	$(TRAIN) check configs/*.yaml
+	$(TRAIN) check configs/*.yaml configs/ablations/*.yaml
 
 bench: build  ## measure kernels, sampling, training and the interpreter beside this machine's limits
 	$(TRAIN) bench
@@ -230,7 +237,7 @@ fuzz: deps  ## fuzz every reader of files, FUZZ_SECONDS each, with libFuzzer
 	  echo "== $$reader"; mkdir -p Fuzz/corpus/$$reader; \
 	  FUZZ_READER=$$reader FUZZ_PARTNER=$(FIXTURES)/qwen3-f16 .build-fuzz/release/fuzz Fuzz/corpus/$$reader \
 	    $(FIXTURES)/qwen3-f16 $(FIXTURES)/gguf configs -artifact_prefix=Fuzz/ -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-	    -rss_limit_mb=2048 -max_len=100000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
+	    -rss_limit_mb=2048 -max_len=120000 -print_final_stats=1 2>&1 | grep -E "ERROR|SUMMARY|Test unit|stat::number_of_exec|new_units" \
 	    || exit 1; \
 	done
 

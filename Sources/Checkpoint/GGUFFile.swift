@@ -16,33 +16,21 @@ struct GGUFFile {
   }
 
   /// The types of tensors that are read, by the format's numbers.
-  enum TensorType: UInt32 {
-    case float32 = 0
-    case float16 = 1
-    case blocks8 = 8
-    case bfloat16 = 30
+  static let formats: [UInt32: NumberFormat] = [
+    0: .float32, 1: .float16, 2: .q4_0, 3: .q4_1, 6: .q5_0, 7: .q5_1, 8: .q8_0, 10: .q2_k, 11: .q3_k, 12: .q4_k,
+    13: .q5_k, 14: .q6_k, 30: .bfloat16,
+  ]
 
-    /// Numbers and bytes of what cannot be divided. `Q8_0`: an fp16 scale and 32 signed bytes.
-    var block: (numbers: Int, bytes: Int) {
-      switch self {
-      case .float32: (1, 4)
-      case .float16, .bfloat16: (1, 2)
-      case .blocks8: (32, 34)
-      }
-    }
-  }
-
-  struct Tensor {
-    let name: String
-    /// Outermost first, as everywhere here; the file has them the other way round.
-    let shape: [Int]
-    let type: TensorType
-    let offset: Int
-  }
+  /// The others, by the names that ggml gives them.
+  static let unreadNames: [UInt32: String] = [
+    9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S",
+    22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0",
+    35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0",
+  ]
 
   let file: InputFile
   let values: [String: Value]
-  let tensors: [String: Tensor]
+  let tensors: [String: StoredTensor]
 
   /// Reads and checks the tables; nothing is allocated that the file could not hold.
   /// - Throws: `MartletError` with status `io` without the file, `data` for a broken table or an unknown type of
@@ -68,7 +56,7 @@ struct GGUFFile {
       }
     }
     self.values = values
-    var listed: [Tensor] = []
+    var listed: [StoredTensor] = []
     for _ in 0..<tensorCount { listed.append(try cursor.tensor()) }
 
     var alignment = 32
@@ -77,7 +65,7 @@ struct GGUFFile {
       throw cursor.fail("general.alignment is \(alignment)")
     }
     let start = (cursor.place + alignment - 1) / alignment * alignment
-    var tensors: [String: Tensor] = [:]
+    var tensors: [String: StoredTensor] = [:]
     for tensor in listed {
       let bytes = try cursor.byteCount(tensor)
       let room = file.byteCount - start
@@ -85,41 +73,13 @@ struct GGUFFile {
         throw cursor.fail(
           "\(tensor.name): its \(bytes) bytes at \(tensor.offset) do not lie in the \(room) bytes of data")
       }
-      let placed = Tensor(
-        name: tensor.name, shape: tensor.shape, type: tensor.type, offset: start + tensor.offset)
+      let placed = StoredTensor(
+        file: file, name: tensor.name, shape: tensor.shape, format: tensor.format, offset: start + tensor.offset)
       guard tensors.updateValue(placed, forKey: tensor.name) == nil else {
         throw cursor.fail("\(tensor.name) is there twice")
       }
     }
     self.tensors = tensors
-  }
-
-  /// Reads a tensor as fp32.
-  func read(_ tensor: Tensor, into target: UnsafeMutablePointer<Float>) throws {
-    let count = tensor.shape.reduce(1, *)
-    switch tensor.type {
-    case .float32, .float16, .bfloat16:
-      let format: NumberFormat =
-        tensor.type == .float32 ? .float32 : tensor.type == .float16 ? .float16 : .bfloat16
-      try StoredTensor(file: file, name: tensor.name, shape: tensor.shape, format: format, offset: tensor.offset)
-        .read(0..<count, into: target)
-    case .blocks8:
-      let slice = 4096
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: slice * 34, alignment: 64)
-      defer { buffer.deallocate() }
-      for first in stride(from: 0, to: count / 32, by: slice) {
-        let blocks = min(slice, count / 32 - first)
-        let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(blocks * 34)])
-        try file.read(into: piece, at: tensor.offset + first * 34)
-        for block in 0..<blocks {
-          let scale = Float(Float16(bitPattern: piece.loadUnaligned(fromByteOffset: block * 34, as: UInt16.self)))
-          for index in 0..<32 {
-            let value = Int8(bitPattern: piece[block * 34 + 2 + index])
-            target[(first + block) * 32 + index] = Float(value) * scale
-          }
-        }
-      }
-    }
   }
 }
 
@@ -219,25 +179,31 @@ private struct GGUFCursor {
       try (0..<count).map { _ in type == 4 ? Int(try integer(UInt32.self)) : Int(try integer(Int32.self)) })
   }
 
-  mutating func tensor() throws -> GGUFFile.Tensor {
+  /// A tensor of the table; its offset counts from where the data begin.
+  mutating func tensor() throws -> StoredTensor {
     let name = try text()
     let rank: UInt32 = try integer()
     guard rank >= 1, rank <= 4 else { throw fail("\(name): has \(rank) dimensions") }
     let shape = try (0..<rank).map { _ in Int(clamping: try integer(UInt64.self)) }
     let number: UInt32 = try integer()
-    guard let type = GGUFFile.TensorType(rawValue: number) else {
+    guard let format = GGUFFile.formats[number] else {
+      let type = GGUFFile.unreadNames[number] ?? "number \(number)"
+      let read = NumberFormat.allCases.map(\.rawValue).joined(separator: ", ")
       throw MartletError(
-        .data, "\(file.path): \(name): has the tensor type \(number); F32, F16, BF16 and Q8_0 are read, so convert it")
+        .data, "\(file.path): \(name): has the tensor type \(type), which is not read; take a file of \(read)")
     }
     let offset: UInt64 = try integer()
-    return GGUFFile.Tensor(name: name, shape: shape.reversed(), type: type, offset: Int(clamping: offset))
+    // The file has the innermost size first.
+    return StoredTensor(
+      file: file, name: name, shape: shape.reversed(), format: format, offset: Int(clamping: offset))
   }
 
-  func byteCount(_ tensor: GGUFFile.Tensor) throws -> Int {
-    let block = tensor.type.block
+  func byteCount(_ tensor: StoredTensor) throws -> Int {
+    let block = tensor.format.block
     guard let inner = tensor.shape.last, inner % block.numbers == 0 else {
       throw fail(
-        "\(tensor.name): rows of \(tensor.shape.last ?? 0) numbers cannot be cut into blocks of \(block.numbers)")
+        "\(tensor.name): rows of \(tensor.shape.last ?? 0) numbers cannot be cut into \(tensor.format.rawValue) blocks "
+          + "of \(block.numbers)")
     }
     var bytes = inner / block.numbers
     for size in tensor.shape.dropLast() + [block.bytes] {

@@ -8,20 +8,24 @@ public enum GGUFModel {
   /// Whether a path is one of these.
   public static func isNamed(_ path: String) -> Bool { path.hasSuffix(".gguf") }
 
-  /// Reads a file of F32, F16, BF16 and Q8_0 tensors; Q8_0 becomes scale times byte, in fp32.
+  /// Reads a file of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K tensors. Quantised blocks become
+  /// the fp32 numbers that gguf-py's `dequantize` makes of them, to the bit.
   /// - Parameters:
+  ///   - pool: the threads that read.
   ///   - progress: called with the share of the weights read, in (0, 1].
   ///   - check: is given the model's files before any weight is read, and may throw.
   /// - Throws: `MartletError` with tensor or key and remedy: `io` when the file cannot be read, `configuration` for a
   ///   model that is not supported, else `data`.
   public static func read(
-    _ path: String, valueHead: Bool = false, progress: (Double) -> Void = { _ in },
+    _ path: String, valueHead: Bool = false, pool: WorkerPool = WorkerPool(), progress: (Double) -> Void = { _ in },
     check: (ModelFiles) throws -> Void = { _ in }
   ) throws -> StoredModel {
     let file = try GGUFFile(path)
     var (configuration, files) = try header(file)
     try check(files)
-    try configuration.refuseBeyond(bytes: file.file.byteCount, bytesPerNumber: 34.0 / 32, path: path)
+    let densities = file.tensors.values.map { Double($0.format.block.bytes) / Double($0.format.block.numbers) }
+    try configuration.refuseBeyond(
+      bytes: file.file.byteCount, bytesPerNumber: densities.min() ?? 4, path: path)
     let table = ParameterTable(configuration)
     let tensors = try table.parameters.map { try tensor($0, in: file) }
     let known = Set(tensors.map(\.name))
@@ -33,13 +37,11 @@ public enum GGUFModel {
     }
     configuration.valueHead = valueHead
     let model = LanguageModel(configuration: configuration)
-    var done = 0
-    for (parameter, tensor) in zip(table.parameters, tensors) {
-      let target = model.weights.pointer + parameter.range.lowerBound
-      try file.read(tensor, into: target)
-      if configuration.architecture == .llama { unpermute(parameter, target, configuration) }
-      done += parameter.range.count
-      progress(Double(done) / Double(table.count))
+    let places = table.parameters.map { model.weights.pointer + $0.range.lowerBound }
+    try WeightReader(pool: pool).read(
+      zip(tensors, places).map { .init(tensor: $0, target: .numbers($1)) }, progress: progress)
+    if configuration.architecture == .llama {
+      for (parameter, place) in zip(table.parameters, places) { unpermute(parameter, place, configuration) }
     }
     return StoredModel(model: model, files: files)
   }
@@ -56,7 +58,7 @@ public enum GGUFModel {
     return (configuration, try metadata.files())
   }
 
-  private static func tensor(_ parameter: Parameter, in file: GGUFFile) throws -> GGUFFile.Tensor {
+  private static func tensor(_ parameter: Parameter, in file: GGUFFile) throws -> StoredTensor {
     let name = name(parameter.name)
     guard let tensor = file.tensors[name] else {
       throw MartletError(.data, "\(file.file.path): \(name): is missing; the file is not whole, copy it again")

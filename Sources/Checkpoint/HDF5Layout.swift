@@ -91,7 +91,7 @@ final class HDF5Layout {
     var sizes: [hsize_t]
     let type: hid_t
     switch entry.content {
-    case .text, .weightsHash:
+    case .text, .weightsHash, .partsHash:
       type = try scope.take("H5Tcopy", H5Tcopy(H5T_C_S1_g), H5Tclose)
       try HDF5.check("H5Tset_size", H5Tset_size(type, max(entry.byteCount, 1)))
       try HDF5.check("H5Tset_strpad", H5Tset_strpad(type, H5T_STR_NULLPAD))

@@ -12,6 +12,8 @@ struct HDF5Entry {
     case floats(UnsafePointer<Float>, shape: [Int], type: StoredType)
     /// The ``weightsHash(_:)`` of the numbers written before it, as they are stored.
     case weightsHash
+    /// The ``PartsHasher``'s digest of the same.
+    case partsHash
   }
 
   /// Its place, such as `/parameters/model.norm.weight`.
@@ -22,7 +24,7 @@ struct HDF5Entry {
     switch content {
     case .text(let data), .bytes(let data): data.count
     case .floats(_, let shape, let type): shape.reduce(type.byteCount, *)
-    case .weightsHash: 64
+    case .weightsHash, .partsHash: 64
     }
   }
 }
@@ -49,27 +51,37 @@ struct HDF5Writer {
   }
 
   /// Writes to `path`, atomically.
-  /// - Parameter names: the parameter that a path holds, for the hash; nil where it is none.
-  func write(to path: String, parameterName: (String) -> String? = { _ in nil }) throws {
+  /// - Parameter parameterName: the parameter that a path holds, for the hashes; nil where it is none.
+  /// - Returns: the ``weightsHash(_:)`` of the parameters, as they are stored.
+  @discardableResult
+  func write(to path: String, parameterName: (String) -> String? = { _ in nil }) throws -> String {
     do {
       let layout = try layout()
       let file = try OutputFile(replacing: path, bytesNeeded: layout.byteCount)
       try layout.writeSkeleton(to: file)
       var hasher = WeightsHasher()
+      var parts = PartsHasher()
       for (entry, offset) in zip(entries, layout.offsets) {
         switch entry.content {
         case .text(let data), .bytes(let data): try data.withUnsafeBytes { try file.write($0, at: offset) }
         case .floats(let values, let shape, let type):
           let name = parameterName(entry.path)
-          if let name { hasher.begin(name, shape: shape) }
+          if let name {
+            hasher.begin(name, shape: shape)
+            parts.begin(name, shape: shape, NumberFormat(type))
+          }
           let floats = UnsafeBufferPointer(start: values, count: shape.reduce(1, *))
-          try writeFloats(floats, type, to: file, at: offset) { if name != nil { hasher.update($0) } }
-        case .weightsHash:
-          let digest = Array(hasher.hexDigest().utf8)
-          try digest.withUnsafeBytes { try file.write($0, at: offset) }
+          try writeFloats(floats, type, to: file, at: offset) { numbers, bytes in
+            guard name != nil else { return }
+            hasher.update(numbers)
+            parts.update(bytes)
+          }
+        case .weightsHash: try file.write(hasher.hexDigest(), at: offset)
+        case .partsHash: try file.write(parts.hexDigest(), at: offset)
         }
       }
       try file.commit()
+      return hasher.hexDigest()
     } catch let failure as HDF5.Failure {
       throw MartletError(
         .io, "\(path): cannot be laid out: HDF5 \(failure.call): \(failure.reason); make room in /dev/shm or TMPDIR")
@@ -77,17 +89,23 @@ struct HDF5Writer {
   }
 }
 
-/// Writes fp32 numbers as `type`, slice by slice; `stored` sees each slice as a reader will.
+extension OutputFile {
+  fileprivate func write(_ text: String, at offset: Int) throws {
+    try Array(text.utf8).withUnsafeBytes { try write($0, at: offset) }
+  }
+}
+
+/// Writes fp32 numbers as `type`, slice by slice; `stored` sees each slice as a reader will, and its bytes in the file.
 func writeFloats(
   _ values: UnsafeBufferPointer<Float>, _ type: StoredType, to file: OutputFile, at offset: Int,
-  stored: (UnsafeBufferPointer<Float>) -> Void = { _ in }
+  stored: (_ numbers: UnsafeBufferPointer<Float>, _ bytes: UnsafeRawBufferPointer) -> Void = { _, _ in }
 ) throws {
   let slice = StoredTensor.sliceCount
   guard type == .bfloat16 else {
     for start in stride(from: 0, to: values.count, by: slice) {
       let piece = UnsafeBufferPointer(rebasing: values[start..<min(start + slice, values.count)])
       try file.write(UnsafeRawBufferPointer(piece), at: offset + start * 4)
-      stored(piece)
+      stored(piece, UnsafeRawBufferPointer(piece))
     }
     return
   }
@@ -100,9 +118,9 @@ func writeFloats(
   for start in stride(from: 0, to: values.count, by: slice) {
     let count = min(slice, values.count - start)
     for index in 0..<count { short[index] = bfloat16Bits(values[start + index]) }
-    try file.write(
-      UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(short)[..<(count * 2)]), at: offset + start * 2)
+    let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(short)[..<(count * 2)])
+    try file.write(bytes, at: offset + start * 2)
     widen(short.baseAddress!, .bfloat16, into: rounded.baseAddress!, count: count)
-    stored(UnsafeBufferPointer(rebasing: rounded[..<count]))
+    stored(UnsafeBufferPointer(rebasing: rounded[..<count]), bytes)
   }
 }

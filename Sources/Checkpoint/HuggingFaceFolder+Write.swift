@@ -15,34 +15,10 @@ extension HuggingFaceFolder {
     _ model: LanguageModel, files: ModelFiles, to folder: String, type: StoredType = .float32
   ) throws -> String {
     let model = model.merged()
-    let target = (folder as NSString).standardizingPath
-    if exists(target) {
-      guard isFolder(target) else { throw MartletError(.data, "\(folder): is a file; give the path of a new folder") }
-      let foreign = try names(in: target).first {
-        $0 != weightsName && ($0.hasSuffix(".safetensors") || $0.hasSuffix(".bin") || $0 == indexName)
-      }
-      if let foreign {
-        throw MartletError(
-          .data, "\(join(folder, foreign)): belongs to other weights, which would be mixed up; export to a new folder")
-      }
+    return try WeightsFolder.write(folder, weightsName: weightsName) { target in
       try fill(target, model, files, type)
       return try verify(target, model, files, type)
     }
-    let parent = Support.folder(of: target)
-    let temporary = join(parent, ".\((target as NSString).lastPathComponent).tmp-\(getpid())")
-    removeAll(temporary)
-    guard mkdir(temporary, 0o777) == 0 else { throw systemError(folder, "cannot be made") }
-    let hash: String
-    do {
-      try fill(temporary, model, files, type)
-      hash = try verify(temporary, model, files, type)
-      guard rename(temporary, target) == 0 else { throw systemError(folder, "cannot be given its name") }
-    } catch {
-      removeAll(temporary)
-      throw error
-    }
-    try syncFolder(parent)
-    return hash
   }
 
   private static func fill(
@@ -95,28 +71,12 @@ extension HuggingFaceFolder {
 
   private static func writeWeights(_ model: LanguageModel, _ type: StoredType, to path: String) throws {
     let parameters = model.table.parameters.filter { $0.name != "value_head.weight" }
-    var items = [#""__metadata__":{"format":"pt"}"#]
-    var offsets: [Int] = []
-    var next = 0
-    for parameter in parameters {
-      offsets.append(next)
-      let end = next + parameter.range.count * type.byteCount
-      let shape = parameter.shape.map(String.init).joined(separator: ",")
-      items.append(
-        #""\#(parameter.name)":{"dtype":"\#(NumberFormat(type).rawValue)","shape":[\#(shape)],"#
-          + #""data_offsets":[\#(next),\#(end)]}"#)
-      next = end
+    // The pointers are into the model's buffer.
+    try withExtendedLifetime(model) {
+      try SafetensorsFile.write(
+        parameters.map {
+          .init(name: $0.name, shape: $0.shape, values: UnsafeBufferPointer(model.weights[$0.range]))
+        }, type, to: path)
     }
-    var header = Data("{\(items.joined(separator: ","))}".utf8)
-    // Spaces at its end put the tensors at a multiple of 8, as the format's own library does.
-    header.append(contentsOf: [UInt8](repeating: 0x20, count: (8 - header.count % 8) % 8))
-    let length = Data(withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) })
-    let start = length.count + header.count
-    let file = try OutputFile(replacing: path, bytesNeeded: start + next)
-    try (length + header).withUnsafeBytes { try file.write($0, at: 0) }
-    for (parameter, offset) in zip(parameters, offsets) {
-      try writeFloats(UnsafeBufferPointer(model.weights[parameter.range]), type, to: file, at: start + offset)
-    }
-    try file.commit()
   }
 }

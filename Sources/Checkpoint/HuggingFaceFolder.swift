@@ -13,12 +13,15 @@ public enum HuggingFaceFolder {
   ///
   /// A tied model's `lm_head.weight` may be there if it equals the embedding table.
   /// - Parameters:
+  ///   - use: what the weights are for.
+  ///   - pool: the threads that read.
   ///   - progress: called with the share of the weights read, in (0, 1].
   ///   - check: is given the model's files before any weight is read, and may throw.
   /// - Throws: `MartletError` with file, tensor and remedy: `io` when the folder cannot be read, `configuration` for a
   ///   model that is not supported, else `data`.
   public static func read(
-    _ folder: String, valueHead: Bool = false, progress: (Double) -> Void = { _ in },
+    _ folder: String, valueHead: Bool = false, for use: WeightUse = .any, pool: WorkerPool = WorkerPool(),
+    progress: (Double) -> Void = { _ in },
     check: (ModelFiles) throws -> Void = { _ in }
   ) throws -> StoredModel {
     let (stored, files) = try readHeader(folder)
@@ -32,18 +35,11 @@ public enum HuggingFaceFolder {
     try Self.check(tensors, against: table, configuration, folder)
 
     configuration.valueHead = valueHead
-    let model = LanguageModel(configuration: configuration)
-    let total = table.parameters.reduce(0) { $0 + $1.range.count }
-    var done = 0
-    for parameter in table.parameters {
-      try tensors[parameter.name]!.read(
-        0..<parameter.range.count, into: model.weights.pointer + parameter.range.lowerBound
-      ) {
-        done += $0.count
-        progress(Double(done) / Double(total))
-      }
-    }
-    if configuration.tiedHead, let head = tensors[headName] { try refuseUntied(head, model) }
+    let head = configuration.tiedHead ? tensors[headName] : nil
+    let (model, items) = WeightReader.model(
+      configuration, table.parameters.compactMap { tensors[$0.name] }, for: head == nil ? use : .any)
+    try WeightReader(pool: pool).read(items, progress: progress)
+    if let head { try refuseUntied(head, model) }
     return StoredModel(model: model, files: files)
   }
 

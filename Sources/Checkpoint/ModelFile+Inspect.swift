@@ -29,6 +29,11 @@ public struct ModelSummary: Sendable {
 
   /// How many numbers all of them have.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+  /// How many of the numbers are stored as each type.
+  public var countByType: [String: Int] {
+    parameters.reduce(into: [:]) { $0[$1.type, default: 0] += $1.count }
+  }
 }
 
 extension ModelFile {

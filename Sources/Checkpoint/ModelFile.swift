@@ -1,25 +1,36 @@
 import Foundation
 import Support
+import Tensor
 import Transformer
 
 /// One HDF5 file: `/config` (JSON text), `/tokenizer/...`, `/parameters/<Hugging Face name>`; h5py and h5dump open it
-/// with readable names and shapes. `/weights_hash` and `/files_hash` tell a damaged file from a whole one.
+/// with readable names and shapes. `/parts_hash` and `/files_hash` tell a damaged file from a whole one;
+/// `/weights_hash` is the ``weightsHash(_:)``.
 public enum ModelFile {
   /// Writes a model and its files to `path`, atomically; the old file stays until the new one is on the disk.
   ///
-  /// Needs memory for a few slices only, whatever the size. Throws `MartletError` with status `io`.
+  /// Needs memory for a few slices only, whatever the size.
+  /// - Parameter type: what all numbers are rounded to; nil keeps each to the bit, and stores a parameter as bfloat16
+  ///   where that holds all of its numbers.
+  /// - Returns: the ``weightsHash(_:)`` of what was written.
+  /// - Throws: `MartletError` with status `io`.
+  @discardableResult
   public static func write(
-    _ model: LanguageModel, files: ModelFiles, to path: String, type: StoredType = .float32
-  ) throws {
+    _ model: LanguageModel, files: ModelFiles, to path: String, type: StoredType? = nil,
+    pool: WorkerPool = WorkerPool()
+  ) throws -> String {
     let entries =
       try header(model.configuration, files)
       + model.table.parameters.map { parameter in
-        HDF5Entry(
-          path: parameters + parameter.name,
-          content: .floats(model.weights.pointer + parameter.range.lowerBound, shape: parameter.shape, type: type))
-      } + [HDF5Entry(path: weightsHashPath, content: .weightsHash)]
+        let numbers = model.weights.pointer + parameter.range.lowerBound
+        let exact: StoredType = areBFloat16(numbers, count: parameter.range.count, pool: pool) ? .bfloat16 : .float32
+        return HDF5Entry(
+          path: parameters + parameter.name, content: .floats(numbers, shape: parameter.shape, type: type ?? exact))
+      } + [
+        HDF5Entry(path: weightsHashPath, content: .weightsHash), HDF5Entry(path: partsHashPath, content: .partsHash),
+      ]
     // The pointers above are into the model's buffer.
-    try withExtendedLifetime(model) {
+    return try withExtendedLifetime(model) {
       try HDF5Writer(entries: entries).write(to: path) { path in
         path.hasPrefix(parameters) ? String(path.dropFirst(parameters.count)) : nil
       }
@@ -28,28 +39,46 @@ public enum ModelFile {
 
   /// Reads a model file.
   ///
-  /// - Parameter valueHead: true adds a zero value head when the file has none, false drops one, nil changes
-  ///   nothing.
+  /// - Parameters:
+  ///   - valueHead: true adds a zero value head when the file has none, false drops one, nil changes nothing.
+  ///   - use: what the weights are for.
+  ///   - pool: the threads that read.
   /// - Throws: `MartletError` with status `io` when there is no such file, `data` when it is damaged or not a model.
-  public static func read(_ path: String, valueHead: Bool? = nil) throws -> StoredModel {
+  public static func read(
+    _ path: String, valueHead: Bool? = nil, for use: WeightUse = .any, pool: WorkerPool = WorkerPool()
+  ) throws -> StoredModel {
     let reader = try HDF5Reader(path)
     let (stored, files) = try header(reader)
     let tensors = try tensors(reader, stored)
     var configuration = stored
     configuration.valueHead = valueHead ?? stored.valueHead
-    let model = LanguageModel(configuration: configuration)
+    let hash = try reader.bytes(partsHashPath)
+    // A file without this hash stores bfloat16's numbers as fp32 and is checked in memory.
+    let (model, items) = WeightReader.model(
+      configuration, tensors, for: hash == nil ? .any : use, wide: [.float32])
+    let found = try WeightReader(pool: pool).read(items, hashes: hash != nil)
+    if let hash, let found {
+      guard hash == Data(found.utf8) else {
+        throw reader.fail(partsHashPath, "does not match the weights; the file is damaged, copy it again")
+      }
+    } else {
+      try verify(reader, model, tensors)
+    }
+    return StoredModel(model: model, files: files)
+  }
+
+  /// The check of a file that has no hash of its parts: one thread after the other's work.
+  private static func verify(_ reader: HDF5Reader, _ model: LanguageModel, _ tensors: [StoredTensor]) throws {
     var hasher = WeightsHasher()
     for tensor in tensors {
       hasher.begin(tensor.name, shape: tensor.shape)
       if let parameter = model.table[tensor.name] {
-        let target = model.weights.pointer + parameter.range.lowerBound
-        try tensor.read(0..<tensor.count, into: target) { hasher.update($0) }
+        hasher.update(UnsafeBufferPointer(model.weights[parameter.range]))
       } else {
         try each(tensor) { hasher.update($0) }
       }
     }
     try verify(reader, hasher)
-    return StoredModel(model: model, files: files)
   }
 
   /// Reads the configuration and the files, not the weights.
@@ -59,6 +88,7 @@ public enum ModelFile {
 
   static let parameters = "/parameters/"
   static let weightsHashPath = "/weights_hash"
+  static let partsHashPath = "/parts_hash"
   private static let configPath = "/config"
   private static let filesHashPath = "/files_hash"
   private static let filesFolder = "/tokenizer/"

@@ -66,7 +66,7 @@ public struct StoredModel {
   }
 }
 
-/// How numbers are stored in a file. Weights in memory are always fp32.
+/// How numbers are stored in a file. Weights that are computed with are fp32 in any case.
 public enum StoredType: String, Codable, Sendable, CaseIterable {
   case float32 = "f32"
   /// The upper half of an fp32, rounded once to the nearest, ties to even.

@@ -55,7 +55,7 @@ struct SafetensorsFile {
       }
       let range = entry.data_offsets[0]..<entry.data_offsets[1]
       ranges.append((range, name))
-      guard let format = NumberFormat(rawValue: entry.dtype) else {
+      guard let format = NumberFormat(rawValue: entry.dtype), !format.isQuantised else {
         // Integer buffers of old exports are skipped with the other derived tensors; the reader of a model decides.
         if name.hasSuffix(Self.derivedSuffix) { continue }
         throw MartletError(
@@ -92,7 +92,7 @@ struct SafetensorsFile {
 
   /// Whether the shape takes the bytes that the offsets give.
   private static func check(_ entry: Entry, _ format: NumberFormat, _ name: String, _ path: String) throws {
-    var bytes = format.byteCount
+    var bytes = format.byteCount(1)
     for size in entry.shape {
       let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
       guard size >= 0, !overflow else { throw fail(path, "\(name): shape \(entry.shape) is not possible") }

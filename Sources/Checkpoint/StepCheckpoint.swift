@@ -137,7 +137,7 @@ public struct StepCheckpoint: Sendable {
     return (configuration, files)
   }
 
-  private func storedConfiguration() throws -> ModelConfiguration {
+  func storedConfiguration() throws -> ModelConfiguration {
     let configuration = try configuration().0
     try configuration.refuseBeyond(bytes: manifest.files.reduce(0) { $0 + $1.bytes }, path: folder)
     return configuration
@@ -150,9 +150,11 @@ public struct StepCheckpoint: Sendable {
     kind == .parameters ? (table.parameters, 0..<table.count) : (table.trainableParameters, table.trainable)
   }
 
-  /// Reads all tensors of a kind into the places that `target` gives them; those it does not know are passed over.
-  private func read(
-    _ kind: StepManifest.Kind, _ stored: ParameterTable, into buffer: FloatBuffer, _ target: ParameterTable
+  /// Reads all tensors of a kind into the places that `target` gives them; those it does not know, and those whose
+  /// names are not wanted, are passed over.
+  func read(
+    _ kind: StepManifest.Kind, _ stored: ParameterTable, into buffer: FloatBuffer, _ target: ParameterTable,
+    only isWanted: (String) -> Bool = { _ in true }
   ) throws {
     let extent = Self.extent(of: kind, target).range
     precondition(buffer.count == extent.count, "StepCheckpoint: \(buffer.count) floats for \(extent.count)")
@@ -175,7 +177,7 @@ public struct StepCheckpoint: Sendable {
         let tensor = try reader.tensor(
           part.path(rowCount: rowCount), name: part.name,
           shape: [part.rows[1] - part.rows[0]] + parameter.shape.dropFirst())
-        guard let place = target[part.name] else { continue }
+        guard let place = target[part.name], isWanted(part.name) else { continue }
         let start = place.range.lowerBound - extent.lowerBound + part.rows[0] * (place.range.count / rowCount)
         try tensor.read(0..<tensor.count, into: buffer.pointer + start)
       }

@@ -11,27 +11,28 @@ struct StoredTensor {
 
   var count: Int { shape.reduce(1, *) }
 
+  /// A whole number of blocks of every format.
   static let sliceCount = 1 << 18
 
-  /// Reads elements `range` as fp32. `consume` sees each slice once it is in place.
+  /// Reads elements `range`, whole blocks, as fp32. `consume` sees each slice once it is in place.
   func read(
     _ range: Range<Int>, into target: UnsafeMutablePointer<Float>,
     consume: (UnsafeBufferPointer<Float>) -> Void = { _ in }
   ) throws {
-    let scratch = UnsafeMutableBufferPointer<UInt16>.allocate(
-      capacity: format == .float32 ? 0 : min(range.count, Self.sliceCount))
+    let scratch = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: format == .float32 ? 0 : format.byteCount(min(range.count, Self.sliceCount)), alignment: 64)
     defer { scratch.deallocate() }
     var next = range.lowerBound
     while next < range.upperBound {
       let count = min(range.upperBound - next, Self.sliceCount)
       let slice = UnsafeMutableBufferPointer(start: target + (next - range.lowerBound), count: count)
+      let place = offset + format.byteCount(next)
       if format == .float32 {
-        try file.read(into: UnsafeMutableRawBufferPointer(slice), at: offset + next * 4)
+        try file.read(into: UnsafeMutableRawBufferPointer(slice), at: place)
       } else {
-        try file.read(
-          into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(scratch)[..<(count * 2)]),
-          at: offset + next * 2)
-        widen(scratch.baseAddress!, format, into: slice.baseAddress!, count: count)
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch[..<format.byteCount(count)])
+        try file.read(into: bytes, at: place)
+        widen(bytes.baseAddress!, format, into: slice.baseAddress!, count: count)
       }
       consume(UnsafeBufferPointer(slice))
       next += count

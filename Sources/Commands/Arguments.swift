@@ -21,6 +21,15 @@ struct InputPath: ExpressibleByArgument {
   func episodes() throws -> String { try NamedPath.episodes(name) }
 }
 
+/// What adapts the model of a command.
+struct AdapterOption: ParsableArguments {
+  @Option(help: ArgumentHelp("A LoRA adapter of the model: a folder of PEFT, or a run with lora.", valueName: "folder"))
+  var adapter: InputPath?
+
+  /// Where it lies; nil: none was given.
+  func path() throws -> String? { try adapter?.path() }
+}
+
 extension CompletionKind {
   /// Configurations.
   static var yaml: CompletionKind { .file(extensions: ["yaml", "yml"]) }

@@ -16,6 +16,11 @@ struct SamplingArguments: ParsableArguments {
   @Option(help: "The most code blocks that are run.") var maxCalls = 12
   @Option(help: "How the model calls Python.") var tools: ToolFormats = .python
   @Option(parsing: .unconditional, help: "A sentence that every response begins with.") var hint: String?
+  @Option(help: "Hints at test time: the most that a response gets, one a round.") var hintRounds = 0
+  @Option(parsing: .unconditional, help: "With --hint-rounds: the sentence behind one that hesitates; '' for none.")
+  var hesitationHint = HintFinder().hesitation
+  @Option(parsing: .unconditional, help: "With --hint-rounds: the sentence before the end; '' for none.")
+  var endHint = HintFinder().end
   @Option(help: "The seed of all draws.") var seed: UInt64 = 0
   @Option(help: "The chat template.") var template: TemplateChoice = .auto
   @Option(parsing: .unconditional, help: "A text to put behind each problem.") var instruction = ""
@@ -40,6 +45,9 @@ struct SamplingArguments: ParsableArguments {
     configuration.sampling.maxCalls = maxCalls
     configuration.sampling.tools = tools
     configuration.prompt.hint = hint
+    configuration.testHints.rounds = hintRounds
+    configuration.testHints.hesitation = hesitationHint
+    configuration.testHints.end = endHint
     configuration.prompt.template = template
     configuration.prompt.instruction = instruction
     configuration.prompt.date = date
@@ -97,6 +105,7 @@ struct Generate: ParsableCommand {
       them.
       """)
   @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
+  @OptionGroup var adapter: AdapterOption
   @OptionGroup var files: LineFiles
   @Option(help: "Responses to each problem.") var samples = 1
   @Flag(help: "Leave out problems whose prompts leave no room for a response.") var skipOverlong = false
@@ -105,11 +114,13 @@ struct Generate: ParsableCommand {
   func run() throws {
     let configuration = try sampling.configuration(samples: samples, skipsOverlong: skipOverlong)
     let input = try files.input.path()
-    let loaded = try LoadedModel.load(model.path(), valueHead: false)
+    let context = sampling.threads.context(saves: false)
+    let loaded = try LoadedModel.load(
+      model.path(), adapter: adapter.path(), valueHead: false, for: .sampling, pool: context.pool)
     // A place that cannot be written shows before the work, not after it.
     try JSONLinesFile(files.output, appending: true).close()
     let episodes = try Stage.generate(
-      file: input, loaded: loaded, configuration, context: sampling.threads.context(saves: false))
+      file: input, loaded: loaded, configuration, context: context)
     try EpisodeFile.write(episodes, to: files.output)
     let counted = [
       "\(episodes.count { $0.verdict == .correct }) correct", "\(episodes.count { $0.finish == .length }) cut off",
@@ -127,15 +138,17 @@ struct Ask: ParsableCommand {
     discussion: "Python's outputs are cyan, hints yellow.")
   @Argument(help: "A model file, a run or a Hugging Face folder.") var model: InputPath
   @Argument(help: "The problem.") var problem: String
+  @OptionGroup var adapter: AdapterOption
   @OptionGroup var sampling: SamplingArguments
 
   func run() throws {
     let configuration = try sampling.configuration()
-    let loaded = try LoadedModel.load(model.path(), valueHead: false)
     let terminal = Terminal.output
     let context = StageContext(
       threads: sampling.threads.threads,
       onEvent: { if case .warning(let text) = $0 { Console.warning(text) } })
+    let loaded = try LoadedModel.load(
+      model.path(), adapter: adapter.path(), valueHead: false, for: .sampling, pool: context.pool)
     let episodes = try Stage.generate(
       Problem(id: "ask", problem: problem, gold: ""), loaded: loaded, configuration, context: context
     ) { author, text in

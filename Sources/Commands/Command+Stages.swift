@@ -113,11 +113,15 @@ struct RL: ParsableCommand {
 struct Eval: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "eval", abstract: "Evaluate a model on problems.")
   @OptionGroup var arguments: StageArguments
+  @OptionGroup var adapter: AdapterOption
+  @Option(help: "Rounds of hints at test time, as test_hints.rounds: accuracy and tokens after each of them.")
+  var hintRounds: Int?
   @Option(help: ArgumentHelp("Judge these episodes again instead of sampling.", valueName: "episodes"))
   var regrade: InputPath?
 
   func run() throws {
-    let request = try arguments.request(.eval)
+    let more = try adapter.path().map { ["adapter=\($0)"] } ?? []
+    let request = try arguments.request(.eval, more + (hintRounds.map { ["test_hints.rounds=\($0)"] } ?? []))
     guard let regrade else { return try arguments.run(request) }
     try arguments.withContext { try Stage.regrade(regrade.episodes(), request, context: $0) }
   }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoint
-import Demo
 import Foundation
 import Rollout
 import Support
@@ -9,46 +8,7 @@ import Tokenization
 import Training
 import Transformer
 
-extension ProblemFamily: ExpressibleByArgument {}
-extension ProblemGenerator.Split: ExpressibleByArgument {}
 extension InterpreterSettings.Tier: ExpressibleByArgument {}
-
-struct Problems: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "problems", abstract: "Make problems of the demo's families.")
-  @Option(help: "The seed of all draws.") var seed: UInt64
-  @Option(help: "How many problems.") var count: Int
-  @Option(help: ArgumentHelp("The file to write, one problem a line.", valueName: "file"), completion: .file())
-  var output: String
-  @Option(help: "Only problems of this family.") var family: ProblemFamily?
-  @Option(help: "Which of the two disjoint sets of problems to draw from.") var split: ProblemGenerator.Split?
-  @Flag(help: "Write worked solutions instead, such as the demo's base model is trained on.") var texts = false
-  @Option(help: "With --texts: shares of work by hand, late code, distrusted code and plain transcripts.")
-  var shares: String?
-  @OptionGroup var threads: Threads
-
-  func validate() throws {
-    if count < 1 { throw ValidationError("--count must be 1 or more") }
-    _ = try drawn()
-  }
-
-  /// The shares of the manners of writing.
-  private func drawn() throws -> DemoText.Shares {
-    guard let shares else { return DemoText.Shares() }
-    let numbers = shares.split(separator: ",").compactMap { Double($0) }
-    guard numbers.count == 4, abs(numbers.reduce(0, +) - 1) < 1e-9, numbers.allSatisfy({ $0 >= 0 }) else {
-      throw ValidationError("--shares needs four numbers from 0 to 1 that add up to 1, such as 0.5,0.2,0.2,0.1")
-    }
-    return .init(longHand: numbers[0], late: numbers[1], distrust: numbers[2], transcript: numbers[3])
-  }
-
-  func run() throws {
-    let generator = ProblemGenerator(
-      seed: seed, split: split ?? (texts ? .training : .any), families: family.map { [$0] } ?? ProblemFamily.allCases)
-    guard texts else { return try JSONLines.write(generator.problems(count: count).map(\.problem), to: output) }
-    try JSONLines.write(DemoText.examples(generator, count: count, shares: drawn()), to: output)
-  }
-}
 
 struct PythonCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

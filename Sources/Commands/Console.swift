@@ -112,7 +112,9 @@ final class Console: Sendable {
 
   /// A step on one line: of its figures as many as fit.
   private static func summary(_ metrics: Metrics, columns: Int) -> String {
-    let shown = ["step", "loss", "reward", "accuracy", "tokens", "kl", "grad_norm", "entropy", "tokens_per_second"]
+    let shown = [
+      "step", "loss", "reward", "accuracy", "tokens", "kl", "teacher_kl", "grad_norm", "entropy", "tokens_per_second",
+    ]
     var parts: [String] = []
     for key in shown {
       switch metrics[key] {

@@ -25,7 +25,9 @@ public struct Train: ParsableCommand {
         subcommands: [Import.self, Export.self, Inspect.self, Tokenize.self, Generate.self, Score.self]),
       CommandGroup(
         name: "Run",
-        subcommands: [Check.self, PlanCommand.self, BranchCommand.self, VerifyResume.self, Problems.self]),
+        subcommands: [
+          Check.self, PlanCommand.self, Diagnose.self, BranchCommand.self, VerifyResume.self, Problems.self,
+        ]),
       CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, PythonCommand.self]),
     ])
 

@@ -66,26 +66,6 @@ public struct ReMaxAdvantage: AdvantageEstimator {
   }
 }
 
-/// On-policy distillation: the per-token reverse KL as an advantage, A_t = -(old log-prob - teacher's log-prob).
-/// `refLogProbs` holds the teacher's; rewards are not used.
-public struct DistillationAdvantage: AdvantageEstimator {
-  /// There is nothing to set.
-  public init() {}
-
-  /// The teacher's log-prob minus the old one, token by token.
-  public func advantages(_ batch: PolicyBatch) -> Advantages {
-    let perToken = batch.samples.map { sample -> [Double] in
-      guard let teacher = sample.refLogProbs else {
-        preconditionFailure("distillation: a sample of group \(sample.group) has no refLogProbs of the teacher")
-      }
-      return sample.responseMask.indices.map { t in
-        sample.responseMask[t] ? Double(teacher[t]) - Double(sample.oldLogProbs[t]) : 0
-      }
-    }
-    return Advantages(perToken: perToken)
-  }
-}
-
 /// The mask, emptied when the sample has no reward.
 func scorableMask(_ sample: PolicySample) -> [Bool] {
   sample.totalReward.isNaN ? sample.responseMask.map { _ in false } : sample.responseMask

@@ -23,6 +23,9 @@ public struct ClipLoss: TokenPolicyLoss {
     self.differenceClamp = differenceClamp
   }
 
+  /// Every term is multiplied by the advantage.
+  public var vanishesWithoutAdvantage: Bool { true }
+
   /// The loss of one token and its derivative by `logProb`.
   public func token(logProb: Double, oldLogProb: Double, advantage: Double) -> TokenLoss {
     if advantage == 0 { return .zero }

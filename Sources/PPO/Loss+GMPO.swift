@@ -16,6 +16,9 @@ public struct GMPOLoss: PolicyLoss {
     self.high = high
   }
 
+  /// Every term is multiplied by the advantage.
+  public var vanishesWithoutAdvantage: Bool { true }
+
   /// The losses of a response's tokens and their derivatives by the log-probs.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     var result = [TokenLoss](repeating: .zero, count: mask.count)

@@ -13,6 +13,9 @@ public struct GSPOLoss: PolicyLoss {
     self.high = high
   }
 
+  /// Every term is multiplied by the advantage.
+  public var vanishesWithoutAdvantage: Bool { true }
+
   /// The losses of a response's tokens and their derivatives by the log-probs.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     var tokens = GSPOTokenLoss(low: low, high: high)
@@ -39,6 +42,9 @@ public struct GSPOTokenLoss: PolicyLoss {
     self.low = low
     self.high = high
   }
+
+  /// Every term is multiplied by the advantage.
+  public var vanishesWithoutAdvantage: Bool { true }
 
   /// The losses of a response's tokens and their derivatives by the log-probs.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {

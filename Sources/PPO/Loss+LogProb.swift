@@ -14,6 +14,9 @@ public struct ReinforceLoss: TokenPolicyLoss {
   /// There is nothing to set.
   public init() {}
 
+  /// Every term is multiplied by the advantage.
+  public var vanishesWithoutAdvantage: Bool { true }
+
   /// The loss of one token and its derivative by `logProb`.
   public func token(logProb: Double, oldLogProb: Double, advantage: Double) -> TokenLoss {
     advantage == 0 ? .zero : TokenLoss(loss: -advantage * logProb, dLogProb: -advantage)

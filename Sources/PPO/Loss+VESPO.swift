@@ -6,6 +6,9 @@ public struct VESPOLoss: PolicyLoss {
   /// There is nothing to set.
   public init() {}
 
+  /// Every term is multiplied by the advantage.
+  public var vanishesWithoutAdvantage: Bool { true }
+
   /// The losses of a response's tokens and their derivatives by the log-probs.
   public func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss] {
     var sum = 0.0

@@ -39,9 +39,13 @@ extension LossSettings {
     }
   }
 
-  /// The estimator's advantages, clipped to `advantage_clip` if set.
+  /// The teacher's term with these numbers.
+  public var teacherTerm: TeacherTerm { TeacherTerm(coefficient: teacherCoef, turnCap: teacherTurnCap) }
+
+  /// The estimator's advantages and the teacher's term, clipped to `advantage_clip` if set.
   public func advantages(_ batch: PolicyBatch) -> Advantages {
     var result = makeAdvantageEstimator().advantages(batch)
+    if teacherTopK == 0 { teacherTerm.add(to: &result, batch) }
     if advantageClip > 0 { result.clip(to: advantageClip) }
     return result
   }
@@ -54,6 +58,11 @@ extension LossSettings {
   /// The critic's loss.
   public var valueLoss: ValueLoss { ValueLoss(clip: valueClip > 0 ? valueClip : nil) }
 
+  /// ECHO's term for an update batch with `tokens` tokens of tools; nil: there is none.
+  public func makeObservationLoss(tokens: Int) -> ObservationLoss? {
+    observationCoef > 0 ? ObservationLoss(coefficient: observationCoef, tokens: tokens) : nil
+  }
+
   /// Policy loss, KL term and entropy bonus together. A KL in the reward is not in here.
   public func makeObjective() -> PolicyObjective {
     PolicyObjective(
@@ -61,8 +70,8 @@ extension LossSettings {
       klImportance: klImportance, entropyCoefficient: entropyCoef)
   }
 
-  /// True when samples must carry reference (or teacher) log-probs.
-  public var requiresReference: Bool { (kl != .none && klCoef != 0) || advantage.requiresReference }
+  /// True when samples must carry reference log-probs.
+  public var requiresReference: Bool { kl != .none && klCoef != 0 }
 
   /// Settings that contradict each other, as sentences that name the key and the remedy; empty when all is well.
   public var problems: [String] {
@@ -79,12 +88,17 @@ extension LossSettings {
     let bounds = [
       ("advantage_clip", advantageClip), ("cispo_cap", cispoCap), ("difference_clamp", differenceClamp),
       ("kl_coef", klCoef), ("kl_difference_clamp", klDifferenceClamp), ("kl_value_clamp", klValueClamp),
-      ("value_clip", valueClip), ("value_coef", valueCoef), ("aggregation_length", Double(aggregationLength)),
+      ("observation_coef", observationCoef), ("value_clip", valueClip), ("value_coef", valueCoef),
+      ("aggregation_length", Double(aggregationLength)), ("teacher_coef", teacherCoef),
+      ("teacher_top_k", Double(teacherTopK)),
     ]
     for (key, value) in bounds { check(value >= 0, "\(key) \(value) must be 0 or more") }
     check(
       aggregation != .seqMeanTokenSumNorm || aggregationLength > 0,
       "aggregation seq_mean_token_sum_norm needs aggregation_length, for instance sampling.max_tokens")
+    check(
+      teacherTurnCap == 0 || teacherTurnCap >= 1,
+      "teacher_turn_cap \(teacherTurnCap) must be 1 or more, or 0 to turn it off")
     check((0...1).contains(gamma) && (0...1).contains(gaeLambda), "gamma and gae_lambda must lie in 0...1")
     check(correction.high > 0, "correction.high must be above 0")
     check(

@@ -23,8 +23,8 @@ public enum AdvantageKind: String, Codable, Sendable, CaseIterable {
   public var requiresValues: Bool { self == .gae }
   /// Whether every prompt needs one greedy answer.
   public var requiresGreedyReward: Bool { self == .remax }
-  /// Whether samples need the reference's (here: the teacher's) log-probs.
-  public var requiresReference: Bool { self == .distillation }
+  /// Whether the teacher's say is all there is.
+  public var requiresTeacher: Bool { self == .distillation }
 }
 
 /// The `loss` section of a configuration. Every value has a default; `docs/papers.md` says which paper calls it what.
@@ -71,6 +71,15 @@ public struct LossSettings: Codable, Sendable, Equatable {
   public var klHorizon = 10_000.0
   /// What the entropy bonus is multiplied by; 0: none.
   public var entropyCoef = 0.0
+  /// Weight of the cross-entropy of what tools return (ECHO); 0: none.
+  public var observationCoef = 0.0
+  /// What the teacher's term is multiplied by, where there is a teacher.
+  public var teacherCoef = 1.0
+  /// The KL to the teacher over its so many likeliest tokens and the rest, as a loss; 0: at the drawn token, as an
+  /// advantage.
+  public var teacherTopK = 0
+  /// Cap of a turn's weight in the teacher's term (SOD: 1.2); 0: all turns weigh the same.
+  public var teacherTurnCap = 0.0
   /// How token losses become one number.
   public var aggregation = Aggregation.tokenMean
   /// L of `seq_mean_token_sum_norm`, in tokens.
@@ -117,6 +126,10 @@ public struct LossSettings: Codable, Sendable, Equatable {
     case klTarget = "kl_target"
     case klHorizon = "kl_horizon"
     case entropyCoef = "entropy_coef"
+    case observationCoef = "observation_coef"
+    case teacherCoef = "teacher_coef"
+    case teacherTopK = "teacher_top_k"
+    case teacherTurnCap = "teacher_turn_cap"
     case aggregation
     case aggregationLength = "aggregation_length"
     case gamma

@@ -41,6 +41,16 @@ public struct PolicyObjective: Sendable {
     self.tokenPolicy = policy as? any TokenPolicyLoss
   }
 
+  /// Whether a response's loss and coefficients are 0 whatever its log-probs are: its advantages are 0, and neither a
+  /// KL term nor an entropy bonus acts on it.
+  public func vanishes(_ sample: PolicySample, advantages: [Double]) -> Bool {
+    if sample.tokenCount == 0 { return true }
+    guard policy.vanishesWithoutAdvantage, entropyCoefficient == 0, kl.kind == .none || klCoefficient == 0 else {
+      return false
+    }
+    return sample.responseMask.indices.allSatisfy { !sample.responseMask[$0] || advantages[$0] == 0 }
+  }
+
   /// True when `sequence` must be used: a coefficient depends on all of its response's log-probs.
   public var requiresSequence: Bool { tokenPolicy == nil }
 

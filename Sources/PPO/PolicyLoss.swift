@@ -32,6 +32,10 @@ public protocol PolicyLoss: Sendable {
   /// The sum over tokens of weight * loss is the response's loss, and weight * dLogProb its gradient, for weights that
   /// are equal within the response, as those of every `Aggregation` are.
   func sequence(logProbs: [Double], oldLogProbs: [Double], advantages: [Double], mask: [Bool]) -> [TokenLoss]
+
+  /// Whether a response whose advantages are all 0 has the loss 0 and the coefficients 0, whatever its log-probs are.
+  /// An update leaves such responses out. False where nothing else is said: that is always right.
+  var vanishesWithoutAdvantage: Bool { get }
 }
 
 /// A loss whose tokens depend on themselves alone.
@@ -50,6 +54,9 @@ extension TokenPolicyLoss {
 }
 
 extension PolicyLoss {
+  /// False: nothing is known about the loss.
+  public var vanishesWithoutAdvantage: Bool { false }
+
   /// True when a token's coefficient needs all log-probs of its response: these are scored first, and the logits made
   /// again for the backward pass.
   public var requiresSequence: Bool { !(self is any TokenPolicyLoss) }

@@ -6,8 +6,11 @@ public struct PolicyMetrics: Sendable, Equatable {
   public private(set) var tokens = 0
   /// Weighted, as trained on.
   public private(set) var loss = 0.0
-  /// The largest ratio; NaN if one was NaN.
-  public private(set) var ratioMax = 0.0
+  /// The largest ratio; NaN if one was NaN, 1 if none is known.
+  public var ratioMax: Double { tokens == unseenTokens ? 1 : largestRatio }
+  /// How many of the tokens did not go through the model.
+  public private(set) var unseenTokens = 0
+  private var largestRatio = 0.0
   private var ratioSum = 0.0
   private var k3Sum = 0.0
   private var klSum = 0.0
@@ -24,7 +27,7 @@ public struct PolicyMetrics: Sendable, Equatable {
     tokens += 1
     loss += token.loss
     // Not max(): a NaN must show.
-    if !(ratio <= ratioMax) { ratioMax = ratio }
+    if !(ratio <= largestRatio) { largestRatio = ratio }
     ratioSum += ratio
     k3Sum += ratio - 1 - difference
     klSum += token.kl
@@ -37,19 +40,34 @@ public struct PolicyMetrics: Sendable, Equatable {
     }
   }
 
+  /// Counts a token of a response that was left out of the update, since its loss is 0 whatever its log-prob is now.
+  ///
+  /// Its ratio is not known, so it has no part in the ratios, the clipped shares and the KL to the old policy. Its
+  /// entropy is estimated by -log-prob, whose mean over draws is the entropy.
+  public mutating func addUnseen(oldLogProb: Float) {
+    tokens += 1
+    unseenTokens += 1
+    entropySum -= Double(oldLogProb)
+  }
+
+  /// Counts a part of the loss that is no token's own, weight included.
+  public mutating func add(loss more: Double) { loss += more }
+
   private func mean(_ sum: Double) -> Double { sum / Double(max(tokens, 1)) }
-  /// The mean of new over old probability.
-  public var ratioMean: Double { mean(ratioSum) }
+  /// A mean over the tokens that went through the model.
+  private func seenMean(_ sum: Double) -> Double { sum / Double(max(tokens - unseenTokens, 1)) }
+  /// The mean of new over old probability; 1 if none is known.
+  public var ratioMean: Double { tokens == unseenTokens ? 1 : seenMean(ratioSum) }
   /// The share of tokens that the upper bound stopped.
-  public var clipFractionHigh: Double { mean(Double(clips.high)) }
+  public var clipFractionHigh: Double { seenMean(Double(clips.high)) }
   /// The share of tokens that the lower bound stopped.
-  public var clipFractionLow: Double { mean(Double(clips.low)) }
+  public var clipFractionLow: Double { seenMean(Double(clips.low)) }
   /// The share of tokens that the dual clip stopped.
-  public var clipFractionDual: Double { mean(Double(clips.dual)) }
+  public var clipFractionDual: Double { seenMean(Double(clips.dual)) }
   /// The share of tokens that a bound stopped.
   public var clipFraction: Double { clipFractionHigh + clipFractionLow + clipFractionDual }
   /// KL(old || new) from the old policy's tokens, by the never negative k3.
-  public var approxKL3: Double { mean(k3Sum) }
+  public var approxKL3: Double { seenMean(k3Sum) }
   /// KL to the reference, by the configured estimator.
   public var refKL: Double { mean(klSum) }
   /// The mean entropy, in nats.
@@ -57,7 +75,8 @@ public struct PolicyMetrics: Sendable, Equatable {
 
   /// Whether all sums are the same.
   public static func == (a: PolicyMetrics, b: PolicyMetrics) -> Bool {
-    a.tokens == b.tokens && a.loss == b.loss && a.ratioMax == b.ratioMax && a.ratioSum == b.ratioSum
+    a.tokens == b.tokens && a.unseenTokens == b.unseenTokens && a.loss == b.loss
+      && a.largestRatio == b.largestRatio && a.ratioSum == b.ratioSum
       && a.k3Sum == b.k3Sum && a.klSum == b.klSum
       && a.entropySum == b.entropySum && a.clips == b.clips
   }

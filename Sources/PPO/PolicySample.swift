@@ -10,8 +10,10 @@ public struct PolicySample: Sendable, Equatable {
   public var responseMask: [Bool]
   /// Log-probs stored when the tokens were drawn, of the temperature-scaled (and filtered) distribution.
   public var oldLogProbs: [Float]
-  /// Log-probs of the reference policy, or of the teacher in distillation.
+  /// Log-probs of the reference policy.
   public var refLogProbs: [Float]?
+  /// Log-probs of the teacher of an on-policy distillation.
+  public var teacherLogProbs: [Float]?
   /// Log-probs another sampler reported, when they may differ from `oldLogProbs` (imported rollouts).
   public var samplerLogProbs: [Float]?
   /// The critic's values at the time of sampling.
@@ -21,7 +23,7 @@ public struct PolicySample: Sendable, Equatable {
   /// Reward of the greedy answer to the same prompt (ReMax).
   public var greedyReward: Double?
 
-  /// A sample whose arrays are as long as `responseMask`; `greedyReward` can be set afterwards.
+  /// A sample whose arrays are as long as `responseMask`; `greedyReward` and `teacherLogProbs` can be set afterwards.
   public init(
     group: Int, reward: Double, responseMask: [Bool], oldLogProbs: [Float], refLogProbs: [Float]? = nil,
     samplerLogProbs: [Float]? = nil, values: [Float]? = nil, tokenRewards: [Double]? = nil
@@ -47,6 +49,19 @@ public struct PolicySample: Sendable, Equatable {
 
   /// T_i: tokens the policy sampled.
   public var tokenCount: Int { responseMask.reduce(0) { $0 + ($1 ? 1 : 0) } }
+
+  /// The runs of tokens that the policy sampled without a break: tool output stands between them.
+  public var turns: [Range<Int>] {
+    var turns: [Range<Int>] = []
+    for t in responseMask.indices where responseMask[t] {
+      if let last = turns.last, last.upperBound == t {
+        turns[turns.count - 1] = last.lowerBound..<t + 1
+      } else {
+        turns.append(t..<t + 1)
+      }
+    }
+    return turns
+  }
 
   /// R_i = reward + sum of token rewards over the policy's tokens.
   public var totalReward: Double {

@@ -109,7 +109,7 @@ public struct Evaluation: Sendable {
     var verdicts: [String: Int] = [:]
     for verdict in Verdict.allCases { verdicts[verdict.rawValue] = episodes.count { $0.verdict == verdict } }
     report["verdicts"] = verdicts
-    report["libraries"] = libraries(episodes)
+    report.merge(libraryReport()) { $1 }
     report.merge(atK()) { $1 }
     return report
   }
@@ -131,34 +131,6 @@ public struct Evaluation: Sendable {
             answers: classes(ofProblem: place), correct: problems[place].episodes.map { $0.verdict == .correct }, k: k)
         }) ?? NSNull(),
     ]
-  }
-
-  /// How many responses import each library.
-  private func libraries(_ episodes: [Episode]) -> [String: Int] {
-    var counts: [String: Int] = [:]
-    for episode in episodes {
-      var found = Set<String>()
-      for call in episode.calls {
-        for line in call.code.split(separator: "\n") {
-          found.formUnion(Self.imports(line))
-        }
-      }
-      for library in found { counts[library, default: 0] += 1 }
-    }
-    return counts
-  }
-
-  /// The packages that are imported by `import a.b, c as d` and `from a.b import c`.
-  static func imports(_ line: Substring) -> [String] {
-    let words = line.split(separator: " ", maxSplits: 1)
-    guard words.count == 2 else { return [] }
-    let names: [Substring]
-    switch words[0] {
-    case "from": names = [words[1]]
-    case "import": names = words[1].split(separator: ",")
-    default: return []
-    }
-    return names.compactMap { $0.split(whereSeparator: { " .\t\r;".contains($0) }).first.map(String.init) }
   }
 
   private func mean(_ values: [Double]) -> Double? {

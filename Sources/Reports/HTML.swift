@@ -46,7 +46,8 @@ package enum HTML {
   }
 
   /// A scatter plot of labelled points with the intervals of their heights.
-  static func scatter(_ points: [Point], xTitle: String, yTitle: String) -> String {
+  /// - Parameter isJoined: whether a line goes from each point to the next.
+  static func scatter(_ points: [Point], xTitle: String, yTitle: String, isJoined: Bool = false) -> String {
     guard !points.isEmpty else { return "" }
     let frame = Frame(
       width: 760, height: 380, left: 52, right: 130, top: 14, bottom: 42,
@@ -54,6 +55,10 @@ package enum HTML {
       y: Scale(
         points.reduce(.infinity) { min($0, $1.low ?? $1.y) }, points.reduce(-.infinity) { max($0, $1.high ?? $1.y) }))
     var marks = ""
+    if isJoined, points.count > 1 {
+      let path = points.map { "\(frame.x($0.x)) \(frame.y($0.y))" }.joined(separator: "L")
+      marks += "<path d=\"M\(path)\" fill=\"none\" stroke=\"var(--soft)\" stroke-width=\"1.2\"/>"
+    }
     for (index, point) in points.enumerated() {
       let (x, y) = (frame.x(point.x), frame.y(point.y))
       let colour = "var(--c\(index % 8))"

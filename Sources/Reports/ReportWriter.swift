@@ -51,6 +51,7 @@ public enum ReportWriter {
     /// (step, value) by key, in the order of `plotted`.
     var series: [(key: String, points: [(x: Double, y: Double)])]
     var evaluation: Summary.Row?
+    var rounds: RoundTable?
     var episodes: [Episode]
     var configuration: String?
   }
@@ -88,7 +89,8 @@ public enum ReportWriter {
     let episodes = examples(folder)
     guard !series.isEmpty || evaluation != nil || !episodes.isEmpty else { return nil }
     return Stage(
-      name: name, folder: folder, series: series, evaluation: evaluation, episodes: episodes,
+      name: name, folder: folder, series: series, evaluation: evaluation, rounds: rounds(folder + "/eval.json"),
+      episodes: episodes,
       configuration: try? String(contentsOfFile: folder + "/config.yaml", encoding: .utf8))
   }
 
@@ -126,6 +128,12 @@ public enum ReportWriter {
     return Summary.Row(
       stage: stage, model: model, accuracy: accuracy, interval: interval, problems: object["problems"] as? Int ?? 0,
       figure: { number($0.rawValue) })
+  }
+
+  /// The rounds of hints of `eval.json`; nil: there were none.
+  private static func rounds(_ path: String) -> RoundTable? {
+    struct File: Decodable { var rounds: RoundTable? }
+    return FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(File.self, from: $0) }?.rounds
   }
 
   /// A few of the latest episodes: right ones, wrong ones, and ones with hints.
@@ -206,6 +214,7 @@ public enum ReportWriter {
   private static func section(_ stage: Stage, decode: (([Int32]) -> String)?) -> String {
     var text = "<h2>\(HTML.escape(stage.name))</h2>\n"
     if let row = stage.evaluation { text += HTML.table([Summary.headings, row.cells]) }
+    if let rounds = stage.rounds { text += rounds.html }
     if !stage.series.isEmpty {
       text += "<div class=\"plots\">\n"
       for series in stage.series { text += HTML.line(series.points, title: series.key) }

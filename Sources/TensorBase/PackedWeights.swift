@@ -21,6 +21,22 @@ public struct PackedWeights: @unchecked Sendable {
 
   package var panelCount: Int { (outputs + 15) / 16 }
 
+  /// Copies a row of the weight, as the table of embeddings is read.
+  package func copyRow(_ row: Int, into target: UnsafeMutablePointer<Float>) {
+    let panel = storage + row / 16 * inputs * format.stepBytes
+    let lane = row % 16
+    switch format {
+    case .float32:
+      for k in 0..<inputs { target[k] = panel.load(fromByteOffset: k * 64 + lane * 4, as: Float.self) }
+    case .bfloat16:
+      // Word i of a step holds number i in its lower half and number i + 8 in its upper half.
+      for k in 0..<inputs {
+        let word = panel.load(fromByteOffset: k * 32 + lane % 8 * 4, as: UInt32.self)
+        target[k] = Float(bitPattern: lane < 8 ? word &<< 16 : word & 0xffff_0000)
+      }
+    }
+  }
+
   /// Bytes of the panels.
   public var byteCount: Int { panelCount * inputs * format.stepBytes }
 }

@@ -90,9 +90,15 @@ struct RowPositions {
 func embed(_ x: UnsafeMutablePointer<Float>, tokens: [Int32], model: LanguageModel) {
   let C = model.configuration.hiddenSize
   let V = model.configuration.vocabularySize
-  let table = model.pointer("model.embed_tokens.weight")
+  let name = "model.embed_tokens.weight"
+  let panels = model.panels?[name]
+  let table = model.pointer(name)
   for (row, token) in tokens.enumerated() {
     precondition(token >= 0 && token < V, "token \(token) in row \(row) is outside of the vocabulary of \(V)")
-    (x + row * C).update(from: table + Int(token) * C, count: C)
+    if let panels {
+      panels.copyRow(Int(token), into: x + row * C)
+    } else {
+      (x + row * C).update(from: table + Int(token) * C, count: C)
+    }
   }
 }

@@ -15,6 +15,10 @@ final class HeadChunk {
   private var places: [Int] = []
   private(set) var logProbs: [Float] = []
   private(set) var statistics: [RowStatistics] = []
+  /// The likeliest tokens of each target's row, its teacher's where it has one; empty where no target asks.
+  private(set) var views: [TopLogProbs] = []
+  /// The KL of each target to its teacher, nil without one; empty where no target has a teacher.
+  private(set) var pulls: [TeacherPull?] = []
 
   init(_ pass: TrainingPass, capacity: Int) {
     self.pass = pass
@@ -50,28 +54,68 @@ final class HeadChunk {
         }
       }
     }
+    look()
   }
+
+  /// Finds `views` and `pulls`.
+  private func look() {
+    (views, pulls) = ([], [])
+    let (targets, statistics, rows) = (self.targets, self.statistics, logits.pointer)
+    let V = pass.model.configuration.vocabularySize
+    guard targets.contains(where: { $0.likeliest > 0 || $0.teacher != nil }) else { return }
+    views = [TopLogProbs](repeating: .none, count: targets.count)
+    views.withUnsafeMutableBufferPointer { views in
+      pass.pool.run(targets.count) { index in
+        let (target, row) = (targets[index], rows + index * V)
+        let count = target.kept?.count ?? V
+        let bound = min(count, target.kept == nil ? target.likeliestBelow ?? V : V)
+        let places =
+          target.teacher?.view.places ?? TopLogProbs.largest(min(target.likeliest, bound), of: row, count: bound)
+        views[index] = TopLogProbs(at: places, of: row, count: count, statistics[index])
+      }
+    }
+    guard targets.contains(where: { $0.teacher != nil }) else { return }
+    pulls = zip(targets, views).map { target, view in
+      target.teacher.map {
+        TeacherPull(
+          divergence: BucketDivergence(view, $0.view), places: view.places, coefficient: $0.coefficient)
+      }
+    }
+  }
+
+  /// Whether a teacher has a say in the gradient of target `index`.
+  private func isPulled(_ index: Int) -> Bool { !pulls.isEmpty && (pulls[index]?.coefficient ?? 0) != 0 }
 
   /// Adds to dHidden [N, C] and the head's gradient. Once after `score`: the logits are overwritten by their gradients.
   func backpropagate(_ coefficients: [TargetCoefficients], dHidden: UnsafeMutablePointer<Float>) {
     let (C, V) = (pass.model.configuration.hiddenSize, pass.model.configuration.vocabularySize)
     precondition(pass.gradients != nil, "backpropagate: no gradients")
     // A target without influence adds nothing to any chain: leave its row out.
-    let active = targets.indices.filter { coefficients[$0].logProb != 0 || coefficients[$0].entropy != 0 }
+    let active = targets.indices.filter {
+      coefficients[$0].logProb != 0 || coefficients[$0].entropy != 0 || isPulled($0)
+    }
     guard !active.isEmpty else { return }
     for (place, index) in active.enumerated() where place != index {
       (logits.pointer + place * V).update(from: logits.pointer + index * V, count: V)
       (inputs.pointer + place * C).update(from: inputs.pointer + index * C, count: C)
     }
     let (targets, places, statistics, rows) = (self.targets, self.places, self.statistics, logits.pointer)
+    let pulls = self.pulls
     pass.pool.run(active.count) { place in
       let index = active[place]
       let target = targets[index]
       let row = rows + place * V
-      logProbBackward(
-        row, logits: row, count: target.kept?.count ?? V, target: places[index], statistics: statistics[index],
-        cLogProb: coefficients[index].logProb, cEntropy: coefficients[index].entropy,
-        temperature: target.divisor)
+      let count = target.kept?.count ?? V
+      if let pull = pulls.isEmpty ? nil : pulls[index] {
+        pull.backward(
+          row, count: count, target: places[index], statistics: statistics[index], coefficients: coefficients[index],
+          temperature: target.divisor)
+      } else {
+        logProbBackward(
+          row, logits: row, count: count, target: places[index], statistics: statistics[index],
+          cLogProb: coefficients[index].logProb, cEntropy: coefficients[index].entropy,
+          temperature: target.divisor)
+      }
       target.restore(row, vocabulary: V)
     }
     let dLogits = Rows(rows, count: active.count, width: V)

@@ -8,20 +8,31 @@ public final class LanguageModel: @unchecked Sendable {
   public let configuration: ModelConfiguration
   /// Where each parameter lies in `weights`.
   public let table: ParameterTable
-  /// `table.count` floats. After a change, call `weightsChanged` on the passes that use them.
-  public let weights: FloatBuffer
+  /// `table.count` floats. After a change, call `weightsChanged` on the passes that use them. A model that was loaded
+  /// for sampling alone has none.
+  public var weights: FloatBuffer {
+    precondition(panels == nil, "weights: the model was loaded for sampling alone")
+    return memory
+  }
+  /// Matrices that only a sampler reads; in `memory` they are zeros, which take no room.
+  let panels: SamplingPanels?
+  private let memory: FloatBuffer
   /// The part of `weights` that is trained, without a copy: all of it, or the adapters and the value head.
   public let trainableWeights: FloatBuffer
   private let rotary = Mutex<RotaryTable?>(nil)
 
   /// A model whose weights are all zero until they are initialised or read.
-  public init(configuration: ModelConfiguration) {
+  public convenience init(configuration: ModelConfiguration) { self.init(configuration: configuration, panels: nil) }
+
+  /// The same with matrices that are held as `panels`, not in the flat buffer: a model that can only sample.
+  package init(configuration: ModelConfiguration, panels: SamplingPanels?) {
     precondition(
       configuration.problem == nil, "\(configuration.problem.map { "\($0.key): \($0.message)" } ?? "")")
     self.configuration = configuration
     self.table = ParameterTable(configuration)
-    self.weights = FloatBuffer(count: table.count)
-    trainableWeights = FloatBuffer(sharing: weights, table.trainable)
+    self.panels = panels
+    memory = FloatBuffer(count: table.count)
+    trainableWeights = FloatBuffer(sharing: memory, table.trainable)
   }
 
   /// The model without adapters and, unless asked for, without a value head. It shares the weights, which lie at the
@@ -33,11 +44,21 @@ public final class LanguageModel: @unchecked Sendable {
     return LanguageModel(configuration: plain, sharing: weights)
   }
 
+  /// The same weights with the stop tokens of `other`, and a context no longer than its own: what they write, `other`
+  /// can read.
+  public func standingIn(for other: ModelConfiguration) -> LanguageModel {
+    var own = configuration
+    (own.stopTokens, own.beginToken) = (other.stopTokens, other.beginToken)
+    own.contextLength = min(own.contextLength, other.contextLength)
+    return LanguageModel(configuration: own, sharing: weights)
+  }
+
   private init(configuration: ModelConfiguration, sharing weights: FloatBuffer) {
     self.configuration = configuration
     self.table = ParameterTable(configuration)
-    self.weights = FloatBuffer(sharing: weights, 0..<table.count)
-    trainableWeights = FloatBuffer(sharing: self.weights, table.trainable)
+    panels = nil
+    memory = FloatBuffer(sharing: weights, 0..<table.count)
+    trainableWeights = FloatBuffer(sharing: memory, table.trainable)
   }
 
   /// Random weights: normal with deviation 0.02, those projections that add to the residual stream scaled by 1 / sqrt(2
@@ -74,14 +95,14 @@ public final class LanguageModel: @unchecked Sendable {
   }
 
   /// The address of a parameter that the configuration says is there.
-  func pointer(_ name: String) -> UnsafeMutablePointer<Float> {
+  package func pointer(_ name: String) -> UnsafeMutablePointer<Float> {
     guard let parameter = table[name] else { preconditionFailure("no parameter \(name)") }
-    return weights.pointer + parameter.range.lowerBound
+    return memory.pointer + parameter.range.lowerBound
   }
 
   func layerPointers(_ layer: Int) -> LayerPointers {
     LayerPointers(configuration, layer: layer) { name in
-      self.table[name].map { self.weights.pointer + $0.range.lowerBound }
+      self.table[name].map { self.memory.pointer + $0.range.lowerBound }
     }
   }
 }

@@ -91,15 +91,7 @@ extension LanguageModel {
   /// - Parameter takesWeights: this model's weights are moved, not copied; it is of no use afterwards.
   /// - Throws: `MartletError` when LAPACK fails, and configuration for a rank that a matrix does not have.
   public func adapted(_ adapters: LowRankAdapters, seed: UInt64, takesWeights: Bool = false) throws -> LanguageModel {
-    precondition(configuration.adapters == nil && adapters.rank > 0, "adapted: \(adapters)")
-    var configuration = configuration
-    configuration.adapters = adapters
-    let model = LanguageModel(configuration: configuration)
-    if takesWeights {
-      weights.move(into: model.weights)
-    } else {
-      model.weights.pointer.update(from: weights.pointer, count: table.count)
-    }
+    let model = withZeroAdapters(adapters, takesWeights: takesWeights)
     for layer in 0..<configuration.layerCount {
       for projection in adapters.targets {
         let name = ParameterTable.adapterName(layer, projection, "A")
@@ -122,6 +114,22 @@ extension LanguageModel {
             b: model.pointer(ParameterTable.adapterName(layer, projection, "B")))
         }
       }
+    }
+    return model
+  }
+
+  /// The same model with adapters beside its matrices, A and B all zero until they are filled in.
+  ///
+  /// - Parameter takesWeights: as in ``adapted(_:seed:takesWeights:)``.
+  public func withZeroAdapters(_ adapters: LowRankAdapters, takesWeights: Bool = false) -> LanguageModel {
+    precondition(configuration.adapters == nil && adapters.rank > 0, "withZeroAdapters: \(adapters)")
+    var configuration = configuration
+    configuration.adapters = adapters
+    let model = LanguageModel(configuration: configuration)
+    if takesWeights {
+      weights.move(into: model.weights)
+    } else {
+      model.weights.pointer.update(from: weights.pointer, count: table.count)
     }
     return model
   }

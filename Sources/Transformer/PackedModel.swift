@@ -77,6 +77,8 @@ final class PackedModel {
     self.pool = pool
     self.mode = mode
     precondition(configuration.adapters == nil || mode != .blas, "PackedModel: adapters need packed panels")
+    precondition(
+      model.panels == nil || narrows && mode != .blas, "PackedModel: the model was loaded for sampling alone")
     layers = (0..<configuration.layerCount).map(model.layerPointers)
     headName = configuration.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"
     head = model.pointer(headName)
@@ -149,6 +151,9 @@ final class PackedModel {
     var used = 0
     func make(_ projection: Projection, _ bias: UnsafePointer<Float>? = nil) -> Linear {
       let (outputs, inputs) = projection.shape(model.configuration)
+      if let panels = model.panels?["model.layers.\(index).\(projection.path).weight"] {
+        return Linear(packed: panels, weight: p[projection], bias: bias, outputs: outputs, inputs: inputs)
+      }
       var memory: UnsafeMutablePointer<Float>?
       if let scratch {
         memory = scratch.pointer + used
@@ -185,10 +190,11 @@ final class PackedModel {
         continue
       }
       let C = model.configuration.hiddenSize
-      let block = HeadBlock(
-        outputs: range,
-        linear: linear(
-          head + range.lowerBound * C, bias: nil, outputs: range.count, inputs: C, memory: headScratch?.pointer))
+      let rows = head + range.lowerBound * C
+      let linear =
+        model.panels?[headName].map { Linear(packed: $0, weight: rows, bias: nil, outputs: range.count, inputs: C) }
+        ?? linear(rows, bias: nil, outputs: range.count, inputs: C, memory: headScratch?.pointer)
+      let block = HeadBlock(outputs: range, linear: linear)
       headBlocks[index] = block
       body(block)
     }

@@ -73,6 +73,26 @@ public struct Target: Sendable, Equatable {
   /// The ids that a top-p or top-k filter kept, ascending, `token` among them; the distribution is that over these ids
   /// alone. nil: all ids.
   public var kept: [Int32]?
+  /// How many of the row's likeliest tokens to report; 0: none.
+  public var likeliest = 0
+  /// Ids from here on are no such tokens; nil: all may be.
+  public var likeliestBelow: Int?
+  /// What a teacher says of the row; nil: there is none.
+  public var teacher: Teacher?
+
+  /// A teacher's view of a row, on the way to a loss with the reverse KL to it.
+  public struct Teacher: Sendable, Equatable {
+    /// The teacher's likeliest tokens of this row.
+    public var view: TopLogProbs
+    /// dLoss / dKL.
+    public var coefficient: Float
+
+    /// A view and its weight in the loss.
+    public init(_ view: TopLogProbs, coefficient: Float) {
+      self.view = view
+      self.coefficient = coefficient
+    }
+  }
 
   /// A target of the plain distribution, or of a tempered and filtered one.
   public init(row: Int, token: Int32, temperature: Float = 1, kept: [Int32]? = nil) {
@@ -89,6 +109,10 @@ public struct TargetScores: Sendable, Equatable {
   public var logProbs: [Float]
   /// Entropies of the distributions.
   public var entropies: [Float]
+  /// The likeliest tokens of each target's row; empty where no target asks for them.
+  public var likeliest: [TopLogProbs] = []
+  /// The reverse KL of each target to its teacher, 0 without one; empty where no target has a teacher.
+  public var divergences: [Double] = []
 
   /// Scores, one of each kind a target.
   public init(logProbs: [Float] = [], entropies: [Float] = []) {

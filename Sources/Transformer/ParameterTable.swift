@@ -82,7 +82,15 @@ public struct ParameterTable: Sendable {
   /// The parameters that are trained, in order.
   public var trainableParameters: [Parameter] { parameters.filter { trainable.contains($0.range.lowerBound) } }
 
-  static func adapterName(_ layer: Int, _ projection: Projection, _ factor: String) -> String {
+  /// The factors A and B of all adapters, in order.
+  public var adapterParameters: [Parameter] { parameters.filter { Self.isAdapter($0.name) } }
+
+  /// Whether a parameter of that name is a factor of an adapter.
+  package static func isAdapter(_ name: String) -> Bool {
+    name.hasSuffix(".lora_A.weight") || name.hasSuffix(".lora_B.weight")
+  }
+
+  package static func adapterName(_ layer: Int, _ projection: Projection, _ factor: String) -> String {
     "model.layers.\(layer).\(projection.path).lora_\(factor).weight"
   }
 

@@ -22,7 +22,7 @@ public enum Projection: String, Codable, Sendable, CaseIterable {
   }
 
   /// As in `model.layers.0.<path>.weight`.
-  var path: String {
+  package var path: String {
     switch self {
     case .query, .key, .value, .output: "self_attn." + rawValue
     case .gate, .up, .down: "mlp." + rawValue

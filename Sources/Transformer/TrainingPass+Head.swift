@@ -45,6 +45,7 @@ extension TrainingPass {
     defer { timer?.begin(.other) }
     var scores = TargetScores(
       logProbs: [Float](repeating: 0, count: targets.count), entropies: [Float](repeating: 0, count: targets.count))
+    scores.makeRoomForViews(targets)
     let V = model.configuration.vocabularySize
     let size = Self.chunkSize(targets: targets.count, vocabulary: V)
     let chunk = headChunk(capacity: size)
@@ -55,6 +56,7 @@ extension TrainingPass {
         scores.logProbs[index] = chunk.logProbs[offset]
         scores.entropies[index] = chunk.statistics[offset].entropy
       }
+      scores.takeViews(of: chunk, range)
       body(range, scores, chunk)
     }
     return scores

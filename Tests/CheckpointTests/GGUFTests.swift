@@ -137,13 +137,80 @@ struct GGUFTests {
     }
   }
 
-  @Test func otherTypesAreNamed() throws {
+  /// Types that are not read, and numbers that stand for none, with what to take instead.
+  @Test(arguments: [(16, "IQ2_XXS"), (34, "TQ1_0"), (9, "Q8_1"), (26, "I32"), (77, "number 77")])
+  func otherTypesAreNamed(_ number: UInt8, _ type: String) throws {
     var bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/llama-q8.gguf")))
     let name = try #require(bytes.range(of: Data("blk.0.attn_q.weight".utf8))).upperBound
-    bytes[name + 4 + 16] = 12  // Q4_K
+    bytes[name + 4 + 16] = number
     let scratch = try Scratch()
-    let path = scratch("q4.gguf")
+    let path = scratch("other.gguf")
     try bytes.write(to: URL(filePath: path))
-    Samples.failure(.data, mentions: "blk.0.attn_q.weight", "type 12", "Q8_0") { _ = try GGUFModel.read(path) }
+    Samples.failure(.data, mentions: "blk.0.attn_q.weight", "type \(type)", "Q8_0, Q2_K") {
+      _ = try GGUFModel.read(path)
+    }
+  }
+
+  /// Every quantised type, to the bit as gguf-py: numbers as models have them, then the edges of the scales (zero,
+  /// subnormal, largest, infinite, NaN). `tools/fixtures/gguf_blocks.py`
+  @Test(arguments: NumberFormat.allCases.filter(\.isQuantised))
+  func blocksAreReadToTheBit(_ format: NumberFormat) throws {
+    let file = try GGUFFile(try Samples.fixture("gguf/blocks.gguf"))
+    let stored = try #require(file.tensors[format.rawValue])
+    let wanted = try #require(file.tensors[format.rawValue + ".numbers"])
+    #expect(stored.format == format && stored.shape == wanted.shape && stored.count == 18 * format.block.numbers)
+    func numbers(_ tensor: StoredTensor) throws -> [Float] {
+      try [Float](unsafeUninitializedCapacity: tensor.count) { buffer, filled in
+        try tensor.read(0..<tensor.count, into: buffer.baseAddress!)
+        filled = tensor.count
+      }
+    }
+    let (read, expected) = (try numbers(stored), try numbers(wanted))
+    #expect(zip(read, expected).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN })
+    #expect(expected.contains { $0.isNaN } && expected.contains { $0.isInfinite } && Set(expected).count > 100)
+    // From the middle, block by block.
+    let block = format.block.numbers
+    try withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { part in
+      for first in stride(from: 0, to: 9 * block, by: block) {
+        try stored.read(first..<first + block, into: part.baseAddress!)
+        #expect(zip(part, expected[first...]).allSatisfy { $0.bitPattern == $1.bitPattern })
+      }
+    }
+  }
+
+  /// A model whose matrices have all the quantised types in turn.
+  @Test func aModelOfManyTypesIsRead() throws {
+    struct Mixed: Decodable { let weights: [String: String] }
+    let json = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/mixed.json")))
+    let wanted = try JSONDecoder().decode(Mixed.self, from: json).weights
+    let path = try Samples.fixture("gguf/mixed.gguf")
+    let model = try ModelSource.load(path).model
+    #expect(Set(model.table.parameters.map(\.name)) == Set(wanted.keys) && model.configuration.tiedHead)
+    for parameter in model.table.parameters {
+      let hash = sha256Hex(of: UnsafeRawBufferPointer(model.weights[parameter.range]))
+      #expect(hash == wanted[parameter.name], "\(parameter.name)")
+    }
+    let types = Set(try GGUFFile(path).tensors.values.map(\.format))
+    #expect(types == Set(NumberFormat.allCases.filter { $0.isQuantised || $0 == .float32 }))
+    // Cut in the middle of a block, and in the last one.
+    let bytes = try Data(contentsOf: URL(filePath: path))
+    let scratch = try Scratch()
+    for count in [bytes.count / 2 + 1, bytes.count - 33] {
+      try bytes.prefix(count).write(to: URL(filePath: scratch("cut.gguf")))
+      Samples.failure(.data, mentions: "cut.gguf") { _ = try GGUFModel.read(scratch("cut.gguf")) }
+    }
+  }
+
+  /// Rows that are no whole number of blocks of their type.
+  @Test func rowsBesideTheBlocksAreRefused() throws {
+    var bytes = try Data(contentsOf: URL(filePath: try Samples.fixture("gguf/llama-q8.gguf")))
+    let name = try #require(bytes.range(of: Data("blk.0.attn_q.weight".utf8))).upperBound
+    bytes[name + 4 + 16] = 12  // Q4_K, whose blocks have 256 numbers; rows here have 32
+    let scratch = try Scratch()
+    let path = scratch("rows.gguf")
+    try bytes.write(to: URL(filePath: path))
+    Samples.failure(.data, mentions: "blk.0.attn_q.weight", "rows of 32", "Q4_K blocks of 256") {
+      _ = try GGUFModel.read(path)
+    }
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Tensor
 import Testing
 import Transformer
 
@@ -191,5 +192,137 @@ struct ModelFileTests {
     wide.layerCount = 1 << 30
     try write(wide)
     Samples.failure(.data, mentions: "no model that can be built") { _ = try ModelFile.read(scratch("model.h5")) }
+  }
+
+  /// A model whose tables bfloat16 holds, special numbers included, and whose other matrices it does not.
+  static func mixed(tied: Bool, valueHead: Bool = false, vocabularySize: Int = 29) -> LanguageModel {
+    var configuration = Samples.configuration(.qwen2, tied: tied, valueHead: valueHead)
+    configuration.vocabularySize = vocabularySize
+    let model = Samples.model(configuration)
+    for parameter in model.table.parameters where isShort(parameter.name) {
+      for index in parameter.range {
+        model.weights[index] = Float(bitPattern: model.weights[index].bitPattern & 0xffff_0000)
+      }
+    }
+    return model
+  }
+
+  static func isShort(_ name: String) -> Bool { !name.contains("mlp.") && !name.contains("value_head") }
+
+  /// Each parameter is stored as bfloat16 where that holds all of its numbers, and nothing is lost.
+  @Test func storageIsExactAndAsShortAsItCanBe() throws {
+    let scratch = try Scratch()
+    let model = Self.mixed(tied: false)
+    model.weights[3] = Float(bitPattern: 0xffa1_0000)  // a NaN whose quiet bit is not set
+    let hash = try ModelFile.write(model, files: Samples.files, to: scratch("exact.h5"))
+    #expect(hash == weightsHash(model))
+    #expect(try ModelFile.write(model, files: Samples.files, to: scratch("wide.h5"), type: .float32) == hash)
+    for (name, isExact) in [("exact.h5", true), ("wide.h5", false)] {
+      let summary = try ModelFile.inspect(scratch(name))
+      #expect(summary.weightsHash == hash)
+      for parameter in summary.parameters {
+        #expect(parameter.type == (isExact && Self.isShort(parameter.name) ? "bf16" : "f32"), "\(parameter.name)")
+      }
+      let short = summary.parameters.filter { $0.type == "bf16" }.reduce(0) { $0 + $1.count }
+      #expect(summary.countByType["bf16", default: 0] == short && (short > 0) == isExact)
+      #expect(Samples.bits(try ModelFile.read(scratch(name)).model.weights) == Samples.bits(model.weights))
+    }
+    // One number that it does not hold is enough.
+    model.weights[model.table.parameters[0].range.upperBound - 1] = 1.001
+    try ModelFile.write(model, files: Samples.files, to: scratch("exact.h5"))
+    #expect(try ModelFile.inspect(scratch("exact.h5")).parameters[0].type == "f32")
+    #expect(Samples.bits(try ModelFile.read(scratch("exact.h5")).model.weights) == Samples.bits(model.weights))
+  }
+
+  /// Every byte of every weight counts, whoever reads it and even if nobody keeps it.
+  @Test func aChangedWeightIsRefused() throws {
+    let scratch = try Scratch()
+    let model = Self.mixed(tied: true, valueHead: true, vocabularySize: 5000)
+    try ModelFile.write(model, files: Samples.files, to: scratch("model.h5"))
+    let whole = try Data(contentsOf: URL(filePath: scratch("model.h5")))
+    let tensors = try ModelFile.tensors(HDF5Reader(scratch("model.h5")), model.configuration)
+    #expect(tensors[0].count > tensors[0].partCount)
+    for tensor in tensors {
+      for place in [0, tensor.format.byteCount(tensor.count) - 1] {
+        var changed = whole
+        changed[tensor.offset + place] ^= 4
+        try changed.write(to: URL(filePath: scratch("changed.h5")))
+        for use in [WeightUse.any, .sampling] {
+          Samples.failure(.data, mentions: "changed.h5", "/parts_hash") {
+            _ = try ModelFile.read(scratch("changed.h5"), valueHead: false, for: use)
+          }
+        }
+        Samples.failure(.data, mentions: "changed.h5", "/weights_hash") {
+          _ = try ModelFile.inspect(scratch("changed.h5"))
+        }
+      }
+    }
+  }
+
+  /// Files of before: fp32 throughout, and one hash over all.
+  @Test func filesWithoutAHashOfTheirPartsAreRead() throws {
+    let scratch = try Scratch()
+    let model = Self.mixed(tied: true, valueHead: true)
+    let entries =
+      try ModelFile.header(model.configuration, Samples.files)
+      + model.table.parameters.map {
+        HDF5Entry(
+          path: "/parameters/" + $0.name,
+          content: .floats(model.weights.pointer + $0.range.lowerBound, shape: $0.shape, type: .float32))
+      } + [HDF5Entry(path: "/weights_hash", content: .weightsHash)]
+    let path = scratch("old.h5")
+    try withExtendedLifetime(model) {
+      _ = try HDF5Writer(entries: entries).write(to: path) {
+        $0.hasPrefix("/parameters/") ? String($0.dropFirst("/parameters/".count)) : nil
+      }
+    }
+    for use in [WeightUse.any, .sampling] {
+      #expect(Samples.bits(try ModelFile.read(path, for: use).model.weights) == Samples.bits(model.weights))
+    }
+    let bytes = try Data(contentsOf: URL(filePath: path))
+    for tensor in try ModelFile.tensors(HDF5Reader(path), model.configuration) {
+      var changed = bytes
+      changed[tensor.offset + 1] ^= 1
+      try changed.write(to: URL(filePath: scratch("changed.h5")))
+      Samples.failure(.data, mentions: "changed.h5", "/weights_hash") {
+        _ = try ModelFile.read(scratch("changed.h5"), valueHead: false)
+      }
+    }
+  }
+
+  /// What is loaded for sampling alone samples the same bits: panels of both widths, a tied table and one of its own.
+  @Test(arguments: [true, false]) func aModelForSamplingGivesTheSameBits(tied: Bool) throws {
+    let scratch = try Scratch()
+    let model = LanguageModel(configuration: Self.mixed(tied: tied, vocabularySize: 9400).configuration)
+    model.initialize(seed: 7)
+    for parameter in model.table.parameters where Self.isShort(parameter.name) {
+      for index in parameter.range {
+        model.weights[index] = Float(bitPattern: model.weights[index].bitPattern & 0xffff_0000)
+      }
+    }
+    try ModelFile.write(model, files: Samples.files, to: scratch("model.h5"))
+    try HuggingFaceFolder.write(model, files: Samples.files, to: scratch("folder"), type: .bfloat16)
+    for path in [scratch("model.h5"), scratch("folder")] {
+      let wanted = try Self.logits(ModelSource.load(path).model)
+      for threads in [1, 3] {
+        let pool = WorkerPool(threadCount: threads)
+        let sampling = try ModelSource.load(path, valueHead: false, for: .sampling, pool: pool).model
+        #expect(Self.logits(sampling) == wanted)
+      }
+      #expect(Set(wanted).count > 1000)
+    }
+  }
+
+  /// The bits of the logits behind ten tokens from all over the vocabulary.
+  private static func logits(_ model: LanguageModel) -> [UInt32] {
+    let pool = WorkerPool(threadCount: 1)
+    let pass = SamplingPass(model: model, pool: pool, slotCount: 1, capacity: 16)
+    let size = model.configuration.vocabularySize
+    let rows = (0..<10).map {
+      SamplingPass.Row(slot: 0, token: Int32($0 * (size - 1) / 9), position: $0, wantsLogits: true)
+    }
+    var bits: [UInt32] = []
+    pass.run(rows) { _, logits in bits += UnsafeBufferPointer(start: logits, count: size).map(\.bitPattern) }
+    return bits
   }
 }

@@ -203,7 +203,7 @@ struct FullDiskTests {
     try ModelFile.write(
       Samples.model(Samples.configuration(.qwen2)), files: ModelFiles(), to: disk.scratch("model.h5"))
     Samples.failure(.io, mentions: "model.h5", "bytes are free") {
-      try ModelFile.write(model, files: ModelFiles(), to: disk.scratch("model.h5"))
+      try ModelFile.write(model, files: ModelFiles(), to: disk.scratch("model.h5"), type: .float32)
     }
     Samples.failure(.io, mentions: "step-00000001", "bytes are free") {
       _ = try StepCheckpoint.write(

@@ -17,9 +17,9 @@ import Testing
   @Test func everyBlockStandsInItsFile() throws {
     let document = try Self.text("docs/extending.md")
     let lines = document.split(separator: "\n", omittingEmptySubsequences: false)
-    #expect(lines.count <= 101 && lines.allSatisfy { $0.count <= 100 })
+    #expect(lines.count <= 125 && lines.allSatisfy { $0.count <= 100 })
     let blocks = document.matches(of: /<!-- (\S+) -->\n```\w+\n((?:.*\n)*?)```\n/)
-    #expect(blocks.count == 5 && document.matches(of: /(?m)^```/).count == 10, "a block without its file")
+    #expect(blocks.count == 6 && document.matches(of: /(?m)^```/).count == 12, "a block without its file")
     for block in blocks {
       let (name, code) = (String(block.1), String(block.2))
       #expect(code.count > 100, "\(name)")

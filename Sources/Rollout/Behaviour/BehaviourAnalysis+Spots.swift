@@ -52,6 +52,9 @@ extension BehaviourAnalysis {
     "don't need to", "do not need to", "no need to", "needn't", "no doubt", "without doubt", "without a doubt",
     "not doubt", "don't doubt", "not necessary to", "don't have to", "not need to",
   ]
+  /// Whether a sentence doubts something.
+  static func isDoubt(_ sentence: ProseSentence) -> Bool { sentence.says(doubts) && !sentence.says(denials) }
+
   private static let byCode = ["python", "code", "program", "script"]
   private static let instruments = ["with ", "using ", "use ", "in ", "run ", "write ", "can check", "to check"]
 
@@ -62,7 +65,7 @@ extension BehaviourAnalysis {
     let result = BehaviourTrace.lastLine(block.output)
     let again = next.map { BehaviourTrace.lastLine($0) == result } ?? false
     let doubt = sentences.firstIndex { sentence in
-      guard sentence.says(doubts), !sentence.says(denials) else { return false }
+      guard isDoubt(sentence) else { return false }
       return !(sentence.says(byCode) && sentence.says(instruments)) || again
     }
     let byHand = delayed(sentences, codeFollows: next != nil).first { stretch in

@@ -21,6 +21,10 @@ public struct BehaviourAnalysis: Sendable, Equatable {
   /// What is wrong at a spot.
   public enum SpotKind: String, Codable, Sendable {
     case delayed, distrust, prompt
+    /// At test time: the sentence before it hesitates.
+    case hesitation
+    /// At test time: the response would end here.
+    case end
   }
 
   /// Where the interpreter is not used well.

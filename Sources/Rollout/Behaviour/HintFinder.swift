@@ -1,5 +1,8 @@
 /// Hint engineering (CoRT, arXiv:2510.20342, section 3): where to cut a response, and what to put there.
 public struct HintFinder: Sendable {
+  private static let simplifies = "It looks tedious, and we can use python code to simplify the reasoning."
+  private static let stepByStep = "Okay, let's try to solve this problem step by step using multiple python code calls."
+
   /// A sentence to insert.
   public struct Hint: Codable, Sendable, Equatable {
     /// What the hint is against.
@@ -14,20 +17,29 @@ public struct HintFinder: Sendable {
   }
 
   /// Inserted where arithmetic by hand begins. The opening of a call follows it.
-  public var delayed = "It looks tedious, and we can use python code to simplify the reasoning."
+  public var delayed = Self.simplifies
   /// Inserted where Python is doubted. The model continues freely.
   public var distrust = "We don't need to doubt the accuracy of python calculations."
   /// The prompt-hint variant's first sentence.
-  public var prompt = "Okay, let's try to solve this problem step by step using multiple python code calls."
+  public var prompt = Self.stepByStep
+  /// Inserted at test time where the model hesitates; by default as `delayed`. The opening of a call follows it.
+  public var hesitation = Self.simplifies
+  /// Inserted at test time before the end of the response; by default as `prompt`. The model continues freely.
+  public var end = Self.stepByStep
   /// How a call is opened.
   public var tools = ToolFormats.python
 
   /// CoRT's sentences.
   public init() {}
 
-  /// The first spot of the response, of either kind, as a hint; `nil`: nothing to improve.
-  public func hint(_ analysis: BehaviourAnalysis, of segments: [TraceSegment]) -> Hint? {
-    let spots = (analysis.delayed + analysis.distrust).sorted { $0.offset < $1.offset }
+  /// The first spot of the response as a hint; `nil`: nothing to improve.
+  /// - Parameter kinds: the kinds of spot that count.
+  public func hint(
+    _ analysis: BehaviourAnalysis, of segments: [TraceSegment],
+    against kinds: Set<BehaviourAnalysis.SpotKind> = [.delayed, .distrust]
+  ) -> Hint? {
+    let spots = (analysis.delayed + analysis.distrust).filter { kinds.contains($0.kind) }
+      .sorted { $0.offset < $1.offset }
     return spots.first.map { hint($0, of: segments) }
   }
 
@@ -57,6 +69,8 @@ public struct HintFinder: Sendable {
     case .delayed: space + delayed + "\n" + tools.reading.callOpening
     case .distrust: space + distrust
     case .prompt: space + prompt
+    case .hesitation: space + hesitation + (tools == .none ? "" : "\n" + tools.reading.callOpening)
+    case .end: space + end
     }
   }
 }

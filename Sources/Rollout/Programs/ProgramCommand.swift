@@ -6,7 +6,7 @@ public struct ProgramCommand: Sendable, Equatable {
   /// Where it is named, for messages: `reward.command`, `tools: sql`.
   public var key: String
   /// The program and its arguments. `python3` is the Python of `interpreter.python`, another name without a slash is
-  /// looked up in PATH.
+  /// looked up in PATH. `@tasks/NAME` is a task that comes with the program.
   public var words: [String]
   /// Seconds that one request may take; the first one includes the program's start.
   public var timeLimit: Double
@@ -27,13 +27,21 @@ public struct ProgramCommand: Sendable, Equatable {
     return FileManager.default.fileExists(atPath: words[place])
   }
 
+  /// Whether a word names a task that comes with the program.
+  package static func isShipped(_ word: String) -> Bool { word.hasPrefix("@tasks/") }
+
+  /// The file that such a word names.
+  private static func shipped(_ word: String) throws -> String { try PythonRuntime.source(String(word.dropFirst())) }
+
   /// The files that a command names: what a run depends on besides its keys.
   package static func files(_ words: [String]) -> [String] {
-    words.indices.filter { place in
+    words.indices.compactMap { place in
+      if isShipped(words[place]) { return try? shipped(words[place]) }
       var isFolder: ObjCBool = false
-      guard isPath(words, place) else { return false }
-      return FileManager.default.fileExists(atPath: words[place], isDirectory: &isFolder) && !isFolder.boolValue
-    }.map { words[$0] }
+      guard isPath(words, place) else { return nil }
+      let isThere = FileManager.default.fileExists(atPath: words[place], isDirectory: &isFolder)
+      return isThere && !isFolder.boolValue ? words[place] : nil
+    }
   }
 
   /// The words with the program's own path first and every other path absolute: the program runs in another folder.
@@ -42,8 +50,11 @@ public struct ProgramCommand: Sendable, Equatable {
     guard let first = words.first, !first.isEmpty else {
       throw MartletError(.configuration, "\(key): names no program; write its words as a list: [python3, reward.py]")
     }
-    return [try executable(first, python)]
-      + words.indices.dropFirst().map { Self.isPath(words, $0) ? Self.absolute(words[$0]) : words[$0] }
+    let rest = try words.indices.dropFirst().map { place in
+      if Self.isShipped(words[place]) { return try Self.shipped(words[place]) }
+      return Self.isPath(words, place) ? Self.absolute(words[place]) : words[place]
+    }
+    return [try executable(first, python)] + rest
   }
 
   private func executable(_ name: String, _ python: String?) throws -> String {

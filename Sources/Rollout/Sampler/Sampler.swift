@@ -27,6 +27,15 @@ public struct SampleRequest: Sendable {
   }
 }
 
+extension SampleRequest {
+  /// A response that goes on from `prefix`, which holds what is kept of `episode`.
+  package init(continuing episode: Episode, from prefix: Prefix) {
+    self.init(
+      problem: Problem(id: episode.id, problem: episode.problem, gold: episode.gold ?? ""), sample: episode.sample,
+      promptTokens: Array(episode.tokens[..<episode.promptCount]), prefix: prefix)
+  }
+}
+
 /// Samples many trajectories at once, with an interpreter for each that calls it.
 ///
 /// Every trajectory holds one of the cache's slots. Each step reads one token of every trajectory that is decoding and
@@ -117,7 +126,12 @@ public final class Sampler {
 
   /// The most tokens that a request's episode may have.
   func limit(_ request: SampleRequest, _ settings: SamplerSettings) -> Int {
-    min(model.configuration.contextLength, request.promptTokens.count + settings.maxTokens)
+    limit(promptCount: request.promptTokens.count, settings)
+  }
+
+  /// The most tokens that an episode with a prompt of so many may have.
+  package func limit(promptCount: Int, _ settings: SamplerSettings) -> Int {
+    min(model.configuration.contextLength, promptCount + settings.maxTokens)
   }
 
   private func check(_ requests: [SampleRequest], _ settings: SamplerSettings) throws {

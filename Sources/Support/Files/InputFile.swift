@@ -31,7 +31,7 @@ package final class InputFile {
 
   /// Fills `target` with the bytes from `offset` on.
   /// - Throws: `MartletError` (io) where the file ends before.
-  package func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+  package func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) throws(MartletError) {
     var done = 0
     while done < target.count {
       let count = pread(descriptor, target.baseAddress! + done, min(target.count - done, 1 << 30), offset + done)

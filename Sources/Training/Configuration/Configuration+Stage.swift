@@ -28,10 +28,13 @@ extension Configuration {
         + (stage == .rl ? "rollout steps" : "optimizer steps"))
     guard stage == .rl else { return }
     try require(
+      dataWeights.isEmpty || (dataWeights.count == data.count && Set(data).count == data.count), "data_weights",
+      "\(dataWeights.count) weights for \(data.count) files; give one for each file of data, and each file once")
+    try require(
       loss.kind != .sft, "loss.kind", "sft uses no rewards; give an rl loss, or use stage sft or rft")
     try require(
-      loss.advantage != .distillation || refModel != nil, "ref_model",
-      "is missing; loss.advantage distillation needs a teacher, else the model would be its own")
+      !loss.advantage.requiresTeacher || teacher != nil, "teacher",
+      "is missing; loss.advantage distillation reads no rewards, so without a teacher there is nothing to learn from")
     try require(
       !replays || loss.advantage != .remax, "loss.advantage",
       "remax needs the reward of each problem's greedy answer, which a file of episodes does not hold; "

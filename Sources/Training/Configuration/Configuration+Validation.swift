@@ -29,8 +29,8 @@ extension Configuration {
     try require(saveEvery >= 0, .saveEvery, "\(saveEvery) is not a number of steps")
     try require(keepLast >= 0, .keepLast, "\(keepLast) is not a number of checkpoints")
     try require(
-      evalEvery >= 0 && (evalEvery == 0 || !evalData.isEmpty), .evalEvery,
-      "\(evalEvery) is not a number of steps, or eval_data names no problems")
+      evalEvery >= 0 && (evalEvery == 0 || evaluates), .evalEvery,
+      "\(evalEvery) is not a number of steps, or there are no problems of eval_data or task.eval_count")
     try require(keepEvery >= 0, .keepEvery, "\(keepEvery) is not a number of steps")
   }
 
@@ -45,7 +45,12 @@ extension Configuration {
       "knapsack needs samples_per_prompt and knapsack_maximum of at least 2")
     try require(promptsPerStep >= 1, .promptsPerStep, "\(promptsPerStep) must be at least 1")
     try require(samplesPerPrompt >= 1, .samplesPerPrompt, "\(samplesPerPrompt) must be at least 1")
-    let responses = Double(promptsPerStep) * Double(samplesPerPrompt) * Double(max(1, groups.refill))
+    try require(
+      !groups.cleanSuccesses || (samplesPerPrompt >= 2 && !groups.knapsack), .groups,
+      "clean_successes needs samples_per_prompt of at least 2, and no knapsack, which chooses the number of samples "
+        + "itself")
+    let sampled = Double(samplesPerPrompt) * (groups.cleanSuccesses ? 2 : 1)
+    let responses = Double(promptsPerStep) * sampled * Double(max(1, groups.refill))
     try require(
       groups.refill >= 0 && responses <= 0x1p31, .promptsPerStep,
       "times samples_per_prompt, times groups.refill, are \(responses) responses a step; give smaller numbers")
@@ -78,8 +83,18 @@ extension Configuration {
 
   private func checkData() throws {
     try require(
+      dataWeights.allSatisfy { $0 > 0 && $0 <= 1e9 }, .dataWeights, "weights must be above 0, and at most 1e9")
+    let band = groups.rateBand
+    try require(
+      band.count == 2 && band[0] >= 0 && band[0] <= band[1] && band[1] <= 1, .groups,
+      "rate_band must be two rates, the lower and the upper, from 0 to 1")
+    try require(
       hint.count >= 1 && hint.rounds >= 1 && hint.maxTokens >= 0, .hint,
       "count and rounds must be at least 1, max_tokens 0 (any) or more")
+    try require((0...1000).contains(testHints.rounds), .testHints, "rounds must be from 0 (none) to 1000")
+    try require(
+      testHints.rounds == 0 || !(testHints.hesitation.isEmpty && testHints.end.isEmpty), .testHints,
+      "hesitation and end are both empty, so no hint has a place; give one of them")
     try require(
       rejection.perProblem >= 1 && rejection.maxTokens >= 0, .rejection,
       "per_problem must be at least 1, max_tokens 0 (any) or more")
@@ -97,6 +112,12 @@ extension Configuration {
     try require(
       (0...1e6).contains(grader.timeLimit) && grader.timeLimit > 0, .grader,
       "time_limit \(grader.timeLimit) must be a number of seconds above 0 and up to 1000000")
+    try require(
+      (1...1_000_000).contains(task.count) && (0...1_000_000).contains(task.evalCount), .task,
+      "count \(task.count) must be from 1 to 1000000, eval_count \(task.evalCount) from 0")
+    try require(
+      (0...1e6).contains(task.timeLimit) && task.timeLimit > 0, .task,
+      "time_limit \(task.timeLimit) must be a number of seconds above 0 and up to 1000000")
     try require(model == nil || newModel == nil, .newModel, "give either model or new_model")
   }
 }

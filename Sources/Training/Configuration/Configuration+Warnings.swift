@@ -1,4 +1,5 @@
 import PPO
+import Reports
 import Rollout
 
 extension Configuration {
@@ -10,11 +11,16 @@ extension Configuration {
     if stage != .sft {
       let equal = sampling.temperature == 0 ? "temperature 0" : sampling.topK == 1 ? "top_k 1" : nil
       if let equal, samplesPerPrompt > 1 {
-        let learns = !loss.advantage.comparesGroup && loss.advantage != .remax
+        let learns = teacher != nil || (!loss.advantage.comparesGroup && loss.advantage != .remax)
         let what = stage == .rl && !learns ? ", so a step has nothing to learn from" : ""
         found.append("sampling: with \(equal) all \(samplesPerPrompt) samples of a prompt are equal\(what)")
       }
     }
+    warn(
+      teacher != nil && teacher == model,
+      stage == .rft
+        ? "teacher: is the model itself, so its own responses are learnt; leave teacher out"
+        : "teacher: is the model itself, so it has nothing to teach; name another")
     if [.sft, .rft, .rl].contains(stage) { found += trainingWarnings(stage) }
     if stage == .rl { found += reinforcementWarnings() }
     return found
@@ -40,15 +46,12 @@ extension Configuration {
     func warn(_ isSo: Bool, _ text: @autoclosure () -> String) { if isSo { found.append(text()) } }
     let responses = promptsPerStep * samplesPerPrompt
     warn(
-      samplesPerPrompt == 1 && loss.advantage.comparesGroup && !replays,
+      samplesPerPrompt == 1 && loss.advantage.comparesGroup && !replays && teacher == nil,
       "samples_per_prompt: 1, but loss.advantage \(loss.advantage.rawValue) compares the samples of a prompt with each "
         + "other; give 2 or more")
     warn(
       samplesPerPrompt == 1 && sampling.temperature == 0 && loss.advantage == .remax,
       "sampling.temperature: 0, so each sample is its own greedy baseline and nothing is learnt")
-    warn(
-      loss.advantage == .distillation && refModel == model,
-      "ref_model: is the model itself, so distillation has nothing to learn; name another")
     warn(
       updateBatch > responses && !groups.knapsack && !replays,
       "update_batch: \(updateBatch), but a step samples \(responses) responses (prompts_per_step x "
@@ -65,12 +68,36 @@ extension Configuration {
     warn(
       reward.accuracy == 0 && reward.codePenalty == 0 && reward.formatReward == 0
         && (reward.overlongBuffer == 0 || reward.overlongFactor == 0)
-        && (reward.command.isEmpty || reward.commandWeight == 0) && loss.advantage != .distillation && !replays,
+        && (reward.command.isEmpty || reward.commandWeight == 0) && teacher == nil && !replays,
       "reward: every part is 0, so all responses are worth the same and nothing is learnt")
     warn(
       evalEvery > steps && steps > 0,
       "eval_every: \(evalEvery) of \(steps) steps, so nothing is evaluated before the end; give fewer")
     return found
+  }
+}
+
+extension Configuration {
+  /// Why the responses of a run's first step teach nothing; nil: they do. Said before the step's update, since steps
+  /// like it would go on for hours.
+  func warning(firstStep episodes: [Episode], folder: String) -> String? {
+    guard teacher == nil else { return nil }
+    let diagnosis = Diagnosis(episodes) { _ in "" }
+    let isEqual =
+      loss.advantage.comparesGroup
+      ? diagnosis.groups > 0 && diagnosis.withoutSignal == diagnosis.groups
+      : diagnosis.rewards.map { $0.lowest == $0.highest } ?? false
+    guard isEqual || diagnosis.rewards == nil else { return nil }
+    let rates = diagnosis.rates
+    let what =
+      diagnosis.rewards == nil
+      ? "no response could be scored"
+      : loss.advantage.comparesGroup
+        ? "all \(diagnosis.groups) groups have equal rewards "
+          + "(problems never right \(rates.never), always \(rates.always))"
+        : "all \(diagnosis.responses) responses have the same reward"
+    return "the first step has nothing to learn from: \(what). "
+      + diagnosis.advice.prefix(2).map { "\($0). " }.joined() + "train diagnose \(folder)/config.yaml shows more"
   }
 }
 

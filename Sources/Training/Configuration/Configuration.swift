@@ -18,12 +18,19 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var run = ""
   /// Where weights come from: a model file, a run or step folder, a Hugging Face folder.
   public var model: String?
+  /// A LoRA adapter over `model`: a folder of PEFT, or a step or run with `lora`.
+  public var adapter: String?
   /// Random weights to start from instead of `model`.
   public var newModel: NewModel?
   /// The reference of the KL term; nil: `model` as it was at the start.
   public var refModel: String?
+  /// A model that teaches: rl distils it on the policy's own responses, rft trains on its responses; nil: none.
+  public var teacher: String?
   /// Problems (hint, rft, rl, eval) or training examples (sft); several files are read one after another.
   public var data: [String] = []
+  /// How often the problems of each file of `data` come in `rl`, beside each other; empty: every problem comes equally
+  /// often.
+  public var dataWeights: [Double] = []
   /// Problems that a training stage evaluates its model on when it is done.
   public var evalData: [String] = []
   /// Optimizer steps (sft), rollout steps (rl), optimizer steps on what was kept (rft).
@@ -78,10 +85,14 @@ public struct Configuration: Codable, Sendable, Equatable {
   public var reward = RewardSettings()
   /// The section `grader`: who says whether a response is right.
   public var grader = Grading()
+  /// The section `task`: problems that a program gives, after those of `data`.
+  public var task = ProblemTask()
   /// A file of tools that the model may call by name, in the format `tool_call`.
   public var tools: String?
   /// The section `hint`, for the stage of that name.
   public var hint = Hint()
+  /// The section `test_hints`: hints that an evaluation puts into responses.
+  public var testHints = TestHints()
   /// The section `rejection`: what `rft` keeps.
   public var rejection = Rejection()
   /// Group filters of `rl`.
@@ -141,8 +152,29 @@ public struct Configuration: Codable, Sendable, Equatable {
   /// Hint engineering.
   public struct Hint: Codable, Sendable, Equatable {
     /// Where hints are put.
-    public enum Mode: String, Codable, Sendable, CaseIterable { case engineered, prompt }
-    /// `engineered`: at delayed computation and result distrust; `prompt`: at the start of every response.
+    public enum Mode: String, Codable, Sendable, CaseIterable {
+      /// At delayed computation and at result distrust.
+      case engineered
+      /// Only at delayed computation.
+      case delayed
+      /// Only at result distrust.
+      case distrust
+      /// At the start of every response.
+      case prompt
+      /// Nowhere: the model's own right responses, as a control.
+      case unhinted = "none"
+
+      /// The spots where a response is cut.
+      var spots: Set<BehaviourAnalysis.SpotKind> {
+        switch self {
+        case .engineered: [.delayed, .distrust]
+        case .delayed: [.delayed]
+        case .distrust: [.distrust]
+        case .prompt, .unhinted: []
+        }
+      }
+    }
+    /// Where hints are put.
     public var mode = Mode.engineered
     /// How many examples to make.
     public var count = 30
@@ -171,6 +203,21 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// Hints at test time.
+  public struct TestHints: Codable, Sendable, Equatable {
+    /// The most hints that a response gets, one in each round; 0: none.
+    public var rounds = 0
+    /// The sentence behind one that hesitates; empty: none there.
+    public var hesitation = HintFinder().hesitation
+    /// The sentence before the end of the response; empty: none there.
+    public var end = HintFinder().end
+
+    /// The section with its defaults.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable { case rounds, hesitation, end }
+  }
+
   /// Who says whether a response is right.
   public struct Grading: Codable, Sendable, Equatable {
     /// A program that does, in place of the comparison with the gold answer; empty: none.
@@ -187,6 +234,27 @@ public struct Configuration: Codable, Sendable, Equatable {
     }
   }
 
+  /// Problems of a program.
+  public struct ProblemTask: Codable, Sendable, Equatable {
+    /// A program that gives problems and may score the responses; empty: none.
+    public var command: [String] = []
+    /// How many problems it is asked for, from index 0.
+    public var count = 100
+    /// How many more are held out, as `eval_data` is.
+    public var evalCount = 0
+    /// Seconds that one request may take.
+    public var timeLimit = 60.0
+
+    /// The section with its defaults.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+      case command, count
+      case evalCount = "eval_count"
+      case timeLimit = "time_limit"
+    }
+  }
+
   /// Rejection fine-tuning's filter.
   public struct Rejection: Codable, Sendable, Equatable {
     /// Which responses are kept.
@@ -195,6 +263,8 @@ public struct Configuration: Codable, Sendable, Equatable {
       case efficient
       /// Correct alone: the control.
       case correct
+      /// Every response that came to its end, right or wrong.
+      case finished = "none"
     }
     /// Which responses are kept.
     public var filter = Filter.efficient
@@ -223,6 +293,13 @@ public struct Configuration: Codable, Sendable, Equatable {
     public var refill = 0
     /// Takes cut-off answers out of the loss (DAPO's overlong filter).
     public var maskTruncated = false
+    /// Takes responses with a void turn out of the loss: one without a complete call and without an answer (SimpleTIR).
+    public var maskVoid = false
+    /// Samples twice `samples_per_prompt` and learns from half of them: of the right ones those with the fewest failed
+    /// calls (GRPO-RoC).
+    public var cleanSuccesses = false
+    /// Problems whose success rate was outside when they were last sampled are seldom drawn.
+    public var rateBand = [0.0, 1]
     /// Splits a step's samples by each problem's success rate: problems that are solved sometimes get more (Knapsack
     /// RL).
     public var knapsack = false
@@ -232,9 +309,17 @@ public struct Configuration: Codable, Sendable, Equatable {
     /// The section with its defaults.
     public init() {}
 
+    /// Whether a rate can be outside.
+    var hasBand: Bool { rateBand != [0, 1] }
+    /// `rateBand`, once it is validated.
+    var band: ClosedRange<Double> { rateBand[0]...rateBand[1] }
+
     enum CodingKeys: String, CodingKey, CaseIterable {
       case refill
       case maskTruncated = "mask_truncated"
+      case maskVoid = "mask_void"
+      case cleanSuccesses = "clean_successes"
+      case rateBand = "rate_band"
       case knapsack
       case knapsackMaximum = "knapsack_maximum"
     }
@@ -242,10 +327,11 @@ public struct Configuration: Codable, Sendable, Equatable {
 
   /// The names of the keys in a configuration file.
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case stage, run, model
+    case stage, run, model, adapter
     case newModel = "new_model"
     case refModel = "ref_model"
-    case data
+    case teacher, data
+    case dataWeights = "data_weights"
     case evalData = "eval_data"
     case steps, seed
     case saveMinutes = "save_minutes"
@@ -262,8 +348,9 @@ public struct Configuration: Codable, Sendable, Equatable {
     case updateBatch = "update_batch"
     case microBatchTokens = "micro_batch_tokens"
     case sharePrompts = "share_prompts"
-    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, tools, hint, rejection
+    case slots, recompute, optimizer, sampling, loss, prompt, interpreter, reward, grader, task, tools, hint, rejection
     case groups
+    case testHints = "test_hints"
   }
 }
 

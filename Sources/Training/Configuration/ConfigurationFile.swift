@@ -222,7 +222,9 @@ extension Configuration {
     var all = Configuration()
     all.stage = .sft
     all.model = ""
+    all.adapter = ""
     all.refModel = ""
+    all.teacher = ""
     var shape = ModelConfiguration(
       architecture: .llama, hiddenSize: 2, intermediateSize: 2, layerCount: 1, heads: .init(1), vocabularySize: 1)
     shape.beginToken = 0

@@ -17,6 +17,7 @@ extension KeyUse {
   private static let tools = Need("sampling.tools other than none, and max_calls above 0") {
     $0.sampling.tools != .none && $0.sampling.maxCalls > 0
   }
+  private static let task = Need("task.command") { !$0.task.command.isEmpty }
   private static let draws = Need("sampling.temperature above 0") { $0.sampling.temperature > 0 }
   private static let kl = Need("loss.kl other than none, and kl_coef above 0") {
     $0.loss.kl != .none && $0.loss.klCoef > 0
@@ -25,12 +26,15 @@ extension KeyUse {
     $0.loss.advantage != .distillation
   }
   private static let penalties = Need("loss.advantage other than pass_k, which is never negative") {
-    $0.loss.advantage != .passK
+    $0.loss.advantage != .passK || ($0.teacher != nil && $0.loss.teacherTopK == 0)
   }
   private static let automaticHints = Need("hints that the program places, without hint.edits") {
     $0.hint.edits == nil
   }
-  private static let engineered = Need("hint.mode engineered") { $0.hint.mode == .engineered }
+  private static let cuts = Need("hint.mode engineered, delayed or distrust") { !$0.hint.mode.spots.isEmpty }
+  private static func cuts(_ kind: BehaviourAnalysis.SpotKind) -> Need {
+    Need("hint.mode engineered or \(kind.rawValue)") { $0.hint.mode.spots.contains(kind) }
+  }
   private static let sampledTraces = Need("traces that are sampled, without hint.episodes") {
     $0.hint.episodes == nil
   }
@@ -45,6 +49,11 @@ extension KeyUse {
     Need("loss.advantage " + kinds.map(\.rawValue).joined(separator: " or ")) { kinds.contains($0.loss.advantage) }
   }
 
+  private static let teacher = Need("a teacher") { $0.teacher != nil }
+  /// With `teacher_top_k` the teacher's term is no advantage, and distillation has no other.
+  private static let policy = Need("loss.advantage other than distillation, or loss.teacher_top_k 0") {
+    $0.loss.advantage != .distillation || $0.loss.teacherTopK == 0
+  }
   private static let clipped = kinds(.grpo, .ppo, .gspo, .gspoToken, .cispo, .gmpo, .dppo)
   private static let uncapped = Need("cispo_cap 0: a cap replaces the clip") {
     $0.loss.kind != .cispo || $0.loss.cispoCap == 0
@@ -55,7 +64,13 @@ extension KeyUse {
 
   private static let general: [KeyUse] = [
     KeyUse("stage", "run", "model", "seed", in: all),
+    KeyUse("adapter", in: all, needs: [Need("model, whose adapter it is") { $0.model != nil }]),
     KeyUse("data", in: all, also: [.hint: [sampledTraces]]),
+    KeyUse(
+      "data_weights", in: [.rl],
+      needs: [
+        Need("two or more files in data, and no task.command") { $0.data.count > 1 && $0.task.command.isEmpty }
+      ]),
     KeyUse("new_model", in: [.sft, .rl]),
     KeyUse(
       "new_model.shape.value_head", in: [.sft, .rl],
@@ -67,10 +82,13 @@ extension KeyUse {
     KeyUse(
       "ref_model", in: [.rl],
       needs: [
-        Need("a KL term (loss.kl, kl_coef above 0) or loss.advantage distillation") { $0.loss.requiresReference }
+        Need("a KL term (loss.kl, kl_coef above 0)") { $0.loss.requiresReference }
       ]),
+    KeyUse(
+      "teacher", in: [.rft, .rl],
+      also: [.rl: [Need("loss.teacher_coef above 0") { $0.loss.teacherCoef > 0 }]]),
     KeyUse("eval_data", in: [.sft, .rft, .rl, .eval]),
-    KeyUse("eval_every", in: [.rl], needs: [Need("eval_data") { !$0.evalData.isEmpty }]),
+    KeyUse("eval_every", in: [.rl], needs: [Need("eval_data or task.eval_count") { $0.evaluates }]),
     KeyUse("steps", "save_minutes", "save_every", in: training),
     KeyUse(
       "keep_last", "keep_every", in: training,
@@ -94,6 +112,9 @@ extension KeyUse {
   private static let sectionsOfTraining: [KeyUse] = [
     KeyUse("lora.rank", in: training),
     KeyUse("lora", in: training, needs: [adapters]),
+    KeyUse(
+      "lora.init", in: training,
+      needs: [adapters, Need("no adapter: a given one is trained as it is") { $0.adapter == nil }]),
     KeyUse("optimizer", in: training),
     KeyUse("optimizer.state", "optimizer.betas", "optimizer.eps", in: training, needs: [adamw]),
     KeyUse(
@@ -108,6 +129,9 @@ extension KeyUse {
     KeyUse(
       "sampling.max_calls", in: [.sft] + sampling,
       needs: [Need("sampling.tools other than none") { $0.sampling.tools != .none }], also: evaluates),
+    KeyUse("test_hints.rounds", in: [.eval]),
+    KeyUse(
+      "test_hints", in: [.eval], needs: [Need("test_hints.rounds above 0") { $0.testHints.rounds > 0 }]),
     KeyUse("prompt", in: all),
     KeyUse("prompt.instruction", "prompt.hint", "prompt.overlong", in: [.sft] + sampling, also: evaluatesOrTraces),
     KeyUse("interpreter", in: [.sft] + sampling, needs: [tools], also: evaluates),
@@ -133,6 +157,9 @@ extension KeyUse {
     KeyUse(
       "grader.time_limit", in: [.sft] + sampling, needs: [Need("grader.command") { !$0.grader.command.isEmpty }],
       also: evaluates),
+    KeyUse("task.command", in: sampling, also: [.hint: [sampledTraces]]),
+    KeyUse("task.count", "task.time_limit", in: sampling, needs: [task], also: [.hint: [sampledTraces]]),
+    KeyUse("task.eval_count", in: [.rft, .rl], needs: [task]),
     KeyUse(
       "tools", in: [.sft] + sampling,
       needs: [
@@ -145,7 +172,9 @@ extension KeyUse {
     KeyUse("hint.mode", "hint.max_tokens", "hint.edits", in: [.hint]),
     KeyUse("hint.episodes", in: [.hint], needs: [Need("hint.edits, whose episodes it names") { $0.hint.edits != nil }]),
     KeyUse("hint.count", in: [.hint], needs: [automaticHints]),
-    KeyUse("hint.rounds", "hint.delayed", "hint.distrust", in: [.hint], needs: [automaticHints, engineered]),
+    KeyUse("hint.rounds", in: [.hint], needs: [automaticHints, cuts]),
+    KeyUse("hint.delayed", in: [.hint], needs: [automaticHints, cuts(.delayed)]),
+    KeyUse("hint.distrust", in: [.hint], needs: [automaticHints, cuts(.distrust)]),
     KeyUse(
       "hint.prompt", in: [.hint],
       needs: [
@@ -161,25 +190,32 @@ extension KeyUse {
       also: [
         .sft: [Need("stage rl; sft has one loss") { $0.loss.kind == .sft }],
         .rft: [Need("stage rl; rft has one loss") { $0.loss.kind == .sft }],
+        .rl: [Need(policy.text) { $0.loss.kind == .dro || policy.holds($0) }],
       ]),
     KeyUse("loss.aggregation", in: training),
     KeyUse(
       "loss.aggregation_length", in: training,
       needs: [Need("loss.aggregation seq_mean_token_sum_norm") { $0.loss.aggregation == .seqMeanTokenSumNorm }]),
-    KeyUse("loss.advantage", "loss.advantage_clip", "loss.kl", "loss.entropy_coef", in: [.rl]),
+    KeyUse("loss.advantage", "loss.kl", "loss.entropy_coef", in: [.rl]),
+    KeyUse("loss.advantage_clip", in: [.rl], needs: [policy]),
+    KeyUse("loss.observation_coef", in: [.rl], needs: [tools]),
+    KeyUse("loss.teacher_coef", "loss.teacher_top_k", in: [.rl], needs: [teacher]),
+    KeyUse(
+      "loss.teacher_turn_cap", in: [.rl],
+      needs: [teacher, Need("tools, whose output parts a response into turns") { tools.holds($0) || $0.replays }]),
     KeyUse("loss.advantage_eps", in: [.rl], needs: [advantages(.grpo, .grpoBatch, .maxRL, .passK)]),
-    KeyUse("loss.clip_high", in: [.rl], needs: [clipped, uncapped]),
+    KeyUse("loss.clip_high", in: [.rl], needs: [policy, clipped, uncapped]),
     KeyUse(
       "loss.clip_low", in: [.rl],
       needs: [
-        clipped, uncapped,
+        policy, clipped, uncapped,
         Need(penalties.text) { $0.loss.kind == .cispo || penalties.holds($0) },
       ]),
-    KeyUse("loss.dual_clip", in: [.rl], needs: [kinds(.grpo, .ppo), penalties]),
-    KeyUse("loss.cispo_cap", in: [.rl], needs: [kinds(.cispo)]),
-    KeyUse("loss.difference_clamp", in: [.rl], needs: [kinds(.grpo, .ppo, .cispo)]),
-    KeyUse("loss.sapo_positive", in: [.rl], needs: [kinds(.sapo)]),
-    KeyUse("loss.sapo_negative", in: [.rl], needs: [kinds(.sapo), penalties]),
+    KeyUse("loss.dual_clip", in: [.rl], needs: [policy, kinds(.grpo, .ppo), penalties]),
+    KeyUse("loss.cispo_cap", in: [.rl], needs: [policy, kinds(.cispo)]),
+    KeyUse("loss.difference_clamp", in: [.rl], needs: [policy, kinds(.grpo, .ppo, .cispo)]),
+    KeyUse("loss.sapo_positive", in: [.rl], needs: [policy, kinds(.sapo)]),
+    KeyUse("loss.sapo_negative", in: [.rl], needs: [policy, kinds(.sapo), penalties]),
     KeyUse("loss.dro_beta", in: [.rl], needs: [kinds(.dro)]),
     KeyUse("loss.kl_coef", in: [.rl], needs: [Need("loss.kl other than none") { $0.loss.kl != .none }]),
     KeyUse(

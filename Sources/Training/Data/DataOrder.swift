@@ -6,6 +6,8 @@ import Tensor
 struct DataOrder: Sendable {
   let count: Int
   let seed: UInt64
+  /// Keys an order of its own for each of several files; nil: there is one order.
+  var file: Int?
 
   /// The items of places `start..<start + length` in the endless order.
   func items(from start: Int, count length: Int) -> [Int] {
@@ -24,7 +26,8 @@ struct DataOrder: Sendable {
   }
 
   private func permutation(_ epoch: Int) -> [Int] {
-    var random = CounterRandom(seed: seed, path: [stableHash("data order"), UInt64(epoch)])
+    let path = [stableHash("data order"), UInt64(epoch)] + (file.map { [UInt64($0)] } ?? [])
+    var random = CounterRandom(seed: seed, path: path)
     var order = Array(0..<count)
     for place in stride(from: count - 1, to: 0, by: -1) { order.swapAt(place, random.integer(0...place)) }
     return order

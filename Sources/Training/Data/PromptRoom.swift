@@ -56,6 +56,11 @@ struct PromptRoom {
     }
   }
 
+  /// Tokens of the longest prompt that can be asked, with a response of `responses` tokens.
+  func longestSequence(_ problems: [PlacedProblem], responses: Int) throws -> Int {
+    min(contextLength, (try counts(problems).filter { $0 < contextLength }.max() ?? 0) + responses)
+  }
+
   /// The problems that cannot be asked, each with the reason.
   func find(_ problems: [PlacedProblem], counts: [Int]) -> [Overlong] {
     zip(problems, counts).compactMap { placed, count in

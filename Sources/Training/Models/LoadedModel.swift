@@ -8,7 +8,7 @@ import Transformer
 /// A model with its tokenizer, the files that it came with, and its special tokens.
 public struct LoadedModel {
   /// The weights.
-  public private(set) var model: LanguageModel
+  public internal(set) var model: LanguageModel
   /// Its tokenizer.
   public let tokenizer: Tokenizer
   /// The texts that travel with the weights: tokenizer, templates, configurations.
@@ -30,9 +30,17 @@ public struct LoadedModel {
     return tokens.starts(with: beginTokens) ? tokens : beginTokens + tokens
   }
 
-  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder.
-  public static func load(_ path: String, valueHead: Bool? = nil) throws -> LoadedModel {
-    let stored = try ModelSource.load(path, valueHead: valueHead)
+  /// Loads `path`: a model file, a run or step folder, a Hugging Face folder, a GGUF file.
+  /// - Parameters:
+  ///   - adapter: a folder that holds an adapter, which is merged into the weights.
+  ///   - valueHead: true adds a zero value head where there is none, false drops one, nil changes nothing.
+  ///   - use: what the weights are for.
+  ///   - pool: the threads that read.
+  public static func load(
+    _ path: String, adapter: String? = nil, valueHead: Bool? = nil, for use: WeightUse = .any,
+    pool: WorkerPool = WorkerPool()
+  ) throws -> LoadedModel {
+    let stored = try ModelSource.load(path, adapter: adapter, valueHead: valueHead, for: use, pool: pool)
     return try LoadedModel(stored: stored, path: path)
   }
 
@@ -57,11 +65,30 @@ public struct LoadedModel {
     }
   }
 
-  /// This model with adapters to train. Its weights move there.
-  func adapted(_ adapters: LowRankAdapters, seed: UInt64) throws -> LoadedModel {
-    var adapted = self
-    adapted.model = try model.adapted(adapters, seed: seed, takesWeights: true)
-    return adapted
+  /// The model that a stage trains: with adapters beside its weights where `lora.rank` asks for them.
+  static func makeTrainable(
+    _ configuration: Configuration, valueHead: Bool?, pool: WorkerPool
+  ) throws -> LoadedModel {
+    let lora = configuration.lora
+    guard lora.rank > 0 else { return try make(configuration, valueHead: valueHead, pool: pool) }
+    var base = configuration
+    base.adapter = nil
+    var loaded = try make(base, valueHead: valueHead, pool: pool)
+    if let path = configuration.adapter {
+      let stored = try StoredAdapter.load(path)
+      let found = stored.adapters
+      guard found.rank == lora.rank, found.alpha == lora.alpha, Set(found.targets) == Set(lora.targets) else {
+        let targets = found.targets.map(\.rawValue).joined(separator: ", ")
+        throw MartletError(
+          .configuration,
+          "lora: the adapter \(path) has another shape; give lora: {rank: \(found.rank), alpha: "
+            + "\(shortNumber(found.alpha)), targets: [\(targets)]}, or merge it first with train import --base")
+      }
+      loaded.model = try stored.added(to: loaded.model)
+    } else {
+      loaded.model = try loaded.model.adapted(lora, seed: configuration.seed, takesWeights: true)
+    }
+    return loaded
   }
 
   /// SHA-256 of everything that this model's samples depend on: shape, tokenizer and weights, whatever file they came
@@ -76,9 +103,12 @@ public struct LoadedModel {
     return hash.hexDigest()
   }
 
-  /// The model that `configuration` starts from: stored weights, or random ones keyed by its seed.
+  /// The model that `configuration` starts from: stored weights with the adapter merged, or random ones keyed by its
+  /// seed.
   static func make(_ configuration: Configuration, valueHead: Bool?, pool: WorkerPool) throws -> LoadedModel {
-    if let path = configuration.model { return try load(path, valueHead: valueHead) }
+    if let path = configuration.model {
+      return try load(path, adapter: configuration.adapter, valueHead: valueHead, pool: pool)
+    }
     let loaded = try new(configuration, valueHead: valueHead)
     loaded.model.initialize(seed: configuration.seed, pool: pool)
     return loaded

@@ -33,12 +33,14 @@ public enum Scorer {
 
   /// Scores every line of `input`. A model without a tokenizer of its own scores tokens and episodes; only texts need
   /// one.
-  /// - Parameter temperature: overrides that of an episode.
+  /// - Parameters:
+  ///   - adapter: a folder that holds an adapter for the model.
+  ///   - temperature: overrides that of an episode.
   /// - Throws: `MartletError` (data) with file and line.
   public static func score(
-    model path: String, input: String, output: String, temperature: Float?, pool: WorkerPool
+    model path: String, adapter: String? = nil, input: String, output: String, temperature: Float?, pool: WorkerPool
   ) throws {
-    let stored = try ModelSource.load(path, valueHead: false)
+    let stored = try ModelSource.load(path, adapter: adapter, valueHead: false, pool: pool)
     let shape = stored.model.configuration
     let pass = TrainingPass(model: stored.model, gradients: nil, matmul: .mixed, pool: pool)
     var loaded: LoadedModel?

@@ -98,6 +98,7 @@ extension Ablation {
     { return .busy }
     try claim(run, folder, context)
     do {
+      try adoptStages(of: run, context: context)
       _ = try PipelineFile.run(run.request, in: folder, context: context.with(resume: true))
       try Mark(identity: run.identity, isFinished: true).write(run.folder)
       return .finished

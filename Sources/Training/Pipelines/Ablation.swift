@@ -4,9 +4,10 @@ import Support
 
 /// The cases and seeds of one file. Each case with each seed is a pipeline run of its own, and a table compares them.
 ///
-/// A case changes values of named stages. A case that changes nothing, or the same as another, is refused. A finished
-/// run counts only for the configuration, data and models that it was made with. Several processes may work on one
-/// ablation at the same time.
+/// A case changes values of named stages. A case that changes nothing that the compared row depends on, or the same as
+/// another, is refused. A finished run counts only for the configuration, data and models that it was made with. A run
+/// makes the stages that the row depends on, and takes over those that another run has made with the same seed, values
+/// and files. Several processes may work on one ablation at the same time.
 public struct Ablation {
   struct File: Codable {
     var run: String
@@ -38,8 +39,11 @@ public struct Ablation {
     var seed: UInt64
     /// Its folder.
     var folder: String
+    /// The stages that the row depends on.
     var request: PipelineRequest
     var identity: ConfigurationTree
+    /// By stage, the hash of everything that its result depends on.
+    var stageKeys: [String: String]
   }
 
   let path: String
@@ -55,7 +59,8 @@ public struct Ablation {
   ///   evaluates, seeds that change nothing, or whatever is wrong with a stage.
   public init(_ path: String, overrides: [String] = []) throws {
     self.path = path
-    file = try Self.read(path, overrides: overrides)
+    let file = try Self.read(path, overrides: overrides)
+    self.file = file
     let root = RunFolder.path(file.run)
     let base = try PipelineRequest(file.pipeline, run: Self.nowhere)
     var cases: [Resolved] = []
@@ -63,7 +68,7 @@ public struct Ablation {
     for item in file.cases {
       do {
         let request = try Self.request(item, of: file, base)
-        let effect = Self.effect(base.parts, request.parts)
+        let effect = Self.effect(base.parts.needed(by: file.row), request.parts)
         cases.append(Resolved(name: item.name, set: item.set, effect: effect))
         requests.append(request)
       } catch let error as MartletError {
@@ -75,14 +80,16 @@ public struct Ablation {
     var hashes: [String: String] = [:]
     var runs: [Run] = []
     for (item, request) in zip(cases, requests) {
-      let seeded = try file.seeds.map { try request.with(seed: $0, path: path) }
+      let seeded = try file.seeds.map { try request.with(seed: $0, path: path).needed(by: file.row) }
       try Self.refuseEqual(zip(file.seeds.map { "seed \($0)" }, seeded).map { ($0, $1) }, path: "\(path): \(item.name)")
       for (seed, request) in zip(file.seeds, seeded) {
         let folder = "\(root)/\(item.name)/seed-\(seed)"
+        let identity = try Self.identity(request.parts, &hashes)
         runs.append(
           Run(
-            name: item.name, seed: seed, folder: folder, request: try request.with(run: folder, path: path),
-            identity: try Self.identity(request.parts, &hashes)))
+            name: item.name, seed: seed, folder: folder,
+            request: try request.with(run: folder, path: path).needed(by: file.row), identity: identity,
+            stageKeys: Self.stageKeys(request.parts, identity)))
       }
     }
     self.runs = runs
@@ -117,21 +124,26 @@ public struct Ablation {
   }
 
   private static func request(_ item: Case, of file: File, _ base: PipelineRequest) throws -> PipelineRequest {
+    guard base.parts.stages.contains(where: { $0.name == file.row && $0.kind == .eval }) else {
+      let names = base.parts.stages.filter { $0.kind == .eval }.map(\.name)
+      throw MartletError(
+        .configuration,
+        "row: \(file.row) is no eval stage of \(file.pipeline); there are \(names.joined(separator: ", "))")
+    }
     var request = base
     for override in item.set {
       let keys = try ConfigurationFile.parse(override).keys
       if keys == ["seed"] || keys == ["defaults", "seed"] || keys == ["run"] {
         throw MartletError(.configuration, "\(override): \(keys.last ?? "") belongs to the ablation, not to a case")
       }
-      request = try request.setting(override, path: file.pipeline)
+      let changed = try request.setting(override, path: file.pipeline)
+      guard !changed.needed(by: file.row).isEqual(to: request.needed(by: file.row)) else {
+        throw MartletError(
+          .configuration, "\(override): changes no stage that \(file.row) depends on, so it would compare equal runs")
+      }
+      request = changed
     }
-    guard request.parts.stages.contains(where: { $0.name == file.row && $0.kind == .eval }) else {
-      let names = request.parts.stages.filter { $0.kind == .eval }.map(\.name)
-      throw MartletError(
-        .configuration,
-        "row: \(file.row) is no eval stage of \(file.pipeline); there are \(names.joined(separator: ", "))")
-    }
-    return request
+    return request.needed(by: file.row)
   }
 
   private static func refuseEqual(_ requests: [(name: String, request: PipelineRequest)], path: String) throws {

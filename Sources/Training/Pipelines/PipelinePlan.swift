@@ -55,6 +55,10 @@ public struct PipelinePlan: Sendable {
       }
       starts[stage.configuration.run] = (configuration.model, configuration.newModel)
       if let reference = configuration.refModel, let start = starts[reference] { configuration.refModel = start.model }
+      if let teacher = configuration.teacher, let start = starts[teacher] {
+        // One of random weights has no file yet: taken to be as large as the model.
+        configuration.teacher = start.model ?? configuration.model
+      }
       planned.append((stage.configuration.run, stage.kind, configuration))
       let makers = planned.filter { maker in configuration.data.contains { PortablePath.contains(maker.run, $0) } }
       let longest = makers.compactMap { (try? PlanLengths($0.configuration, kind: $0.kind))??.longest }.max()

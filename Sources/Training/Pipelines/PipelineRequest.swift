@@ -7,7 +7,7 @@ import Support
 public struct PipelineRequest {
   /// The file with its stages by name, and with what was `--set`.
   let tree: ConfigurationTree
-  let parts: PipelineFile.Parts
+  private(set) var parts: PipelineFile.Parts
   /// The pipeline's folder.
   package var folder: String { parts.root }
   /// The file without what was `--set`; nil: there is only the run's own.
@@ -64,6 +64,13 @@ public struct PipelineRequest {
           + "stages.NAME.key=value")
     }
     return changed
+  }
+
+  /// This request without the stages and problems that the stage `row` does not depend on, and without a table.
+  func needed(by row: String) -> PipelineRequest {
+    var request = self
+    request.parts = parts.needed(by: row)
+    return request
   }
 
   /// This request with one value changed.

@@ -127,6 +127,10 @@ enum PipelineTree {
     }
     let root = parts.root
     func inside(_ text: String) -> String { text.hasPrefix("@") ? root + "/" + text.dropFirst() : text }
+    guard tree["defaults"]?["adapter"] == nil else {
+      throw MartletError(
+        .configuration, "\(path): defaults.adapter: belongs to one model; give it to the stage that has this model")
+    }
     var shared = SharedDefaults(tree["defaults"]?.mapTexts(inside))
     for name in stageNames(tree) {
       let place = "\(path): stages.\(name)"

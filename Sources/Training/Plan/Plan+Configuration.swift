@@ -15,6 +15,8 @@ extension Plan {
     let configuration: Configuration
     /// The kind of stage that its data is read for.
     let kind: StageKind
+    /// The shape of the model at work, where that is not the stage's own.
+    var shape: ModelConfiguration?
   }
 
   /// The plan of one stage, from its configuration alone: nothing is allocated, and only the model's header is read.
@@ -31,10 +33,10 @@ extension Plan {
     speed: MachineSpeed? = nil, readsData: Bool = true, longest: Int? = nil
   ) throws -> Plan {
     let shape = try shape(of: configuration)
-    let phases = phases(of: configuration, kind: kind)
+    let phases = try phases(of: configuration, kind: kind)
     let found = try phases.map { readsData ? try lengths($0) : (nil, nil) }
     let plans = try zip(phases, found).map { phase, found in
-      var input = try input(phase, stage: kind, shape: shape, threads: threads, lengths: found.0)
+      var input = try input(phase, stage: kind, shape: phase.shape ?? shape, threads: threads, lengths: found.0)
       if let longest, phase.kind == .sft, input.rows == nil { input.maxSequenceTokens = longest }
       return Plan(input, speed: speed)
     }
@@ -45,6 +47,8 @@ extension Plan {
     plan.stage = kind
     plan.recomputes = plans.contains(where: \.recomputes)
     plan.samplingSecondsPerStep = plans.compactMap(\.samplingSecondsPerStep).first
+    // Each round may write a whole response again.
+    if kind == .eval { plan.samplingSecondsPerStep? *= Double(1 + configuration.testHints.rounds) }
     plan.updateSecondsPerStep = plans.compactMap(\.updateSecondsPerStep).first
     if phases.count > 1 {
       plan.notes.append("of \(phases.map(\.name).joined(separator: ", ")), \(phases[largest].name) takes most")
@@ -67,7 +71,7 @@ extension Plan {
     return plan
   }
 
-  private static func phases(of configuration: Configuration, kind: StageKind) -> [Phase] {
+  private static func phases(of configuration: Configuration, kind: StageKind) throws -> [Phase] {
     func phase(_ name: String, trains: Bool, samples: Bool, _ kind: StageKind, data: [String]? = nil) -> Phase {
       var own = configuration
       if let data { own.data = data }
@@ -81,9 +85,9 @@ extension Plan {
     case .rl: return [phase("training", trains: true, samples: true, .rl)] + evaluation
     case .hint: return [phase("sampling", trains: false, samples: true, .hint)]
     case .rft:
-      return [
-        phase("sampling", trains: false, samples: true, .rft), phase("training", trains: true, samples: false, .rft),
-      ] + evaluation
+      var sampling = phase("sampling", trains: false, samples: true, .rft)
+      sampling.shape = try configuration.teacher.map { try ModelSource.header($0).configuration }
+      return [sampling, phase("training", trains: true, samples: false, .rft)] + evaluation
     case .eval:
       let data = configuration.data + configuration.evalData
       return [phase("evaluation", trains: false, samples: true, .eval, data: data)]
@@ -98,7 +102,8 @@ extension Plan {
     if phase.trains, configuration.lora.rank > 0 { shape.adapters = configuration.lora }
     if stage == .rl, phase.trains, configuration.loss.advantage.requiresValues { shape.valueHead = true }
     let prompts = try prompts(phase)
-    let responses = phase.samples ? prompts * configuration.samplesPerPrompt : configuration.updateBatch
+    let samples = stage == .rl && phase.trains ? configuration.sampledPerPrompt : configuration.samplesPerPrompt
+    let responses = phase.samples ? prompts * samples : configuration.updateBatch
     var input = PlanInput(
       model: shape, trains: phase.trains, samples: phase.samples,
       maxSequenceTokens: min(shape.contextLength, configuration.sampling.maxTokens + promptAllowance))
@@ -106,9 +111,14 @@ extension Plan {
     input.gradientShards = configuration.gradientShards
     input.microBatchTokens = configuration.microBatchTokens
     input.slots = configuration.slots
-    (input.promptsPerStep, input.samplesPerPrompt) = (max(1, prompts), configuration.samplesPerPrompt)
+    (input.promptsPerStep, input.samplesPerPrompt) = (max(1, prompts), samples)
+    if samples != configuration.samplesPerPrompt { input.learntResponses = prompts * configuration.samplesPerPrompt }
     (input.updateBatch, input.responses) = (configuration.updateBatch, max(1, responses))
     input.hasReferenceModel = stage == .rl && phase.trains && configuration.loss.requiresReference
+    if stage == .rl, phase.trains {
+      input.reference = try configuration.refModel.map { try ModelSource.header($0).configuration }
+      input.teacher = try configuration.teacher.map { try ModelSource.header($0).configuration }
+    }
     input.recompute = configuration.recompute
     input.threads = threads
     if let lengths {

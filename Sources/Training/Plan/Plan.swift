@@ -33,10 +33,16 @@ public struct PlanInput: Sendable {
   public var updateBatch = 1
   /// Responses sampled in one step: 0 for fine-tuning on given data.
   public var responses = 0
+  /// How many of them are learnt from; nil: all.
+  public var learntResponses: Int?
   /// Whether a frozen reference scores the samples.
   public var hasReferenceModel = false
+  /// The reference's shape; nil: the model's.
+  public var reference: ModelConfiguration?
   /// Whether the reference's weights are the policy's own, without adapters.
   public var referenceSharesWeights = false
+  /// The shape of the teacher that scores the samples; nil: there is none.
+  public var teacher: ModelConfiguration?
   /// Whether layers are run again in the backward pass.
   public var recompute = Recomputation.auto
   /// Worker threads.
@@ -121,8 +127,13 @@ public struct Plan: Codable, Sendable, Equatable {
     let each = scale.forwardOperations(contextLength: input.maxSequenceTokens / 2) + scale.headOperations
     if input.samples { samplingSecondsPerStep = Double(input.responses) * tokens * each / flops }
     if input.trains {
-      let rows = Double(input.responses > 0 ? input.responses : input.updateBatch) * tokens
-      updateSecondsPerStep = rows * each * Double(3 + (input.hasReferenceModel ? 1 : 0) + (recomputes ? 1 : 0)) / flops
+      let learnt = input.learntResponses ?? input.responses
+      let rows = Double(learnt > 0 ? learnt : input.updateBatch) * tokens
+      let scoring = Self.scorers(input).reduce(0) { sum, scorer in
+        let own = ModelScale(scorer.shape)
+        return sum + own.forwardOperations(contextLength: input.maxSequenceTokens / 2) + own.headOperations
+      }
+      updateSecondsPerStep = rows * (each * Double(3 + (recomputes ? 1 : 0)) + scoring) / flops
     }
   }
 
@@ -156,12 +167,20 @@ public struct Plan: Codable, Sendable, Equatable {
       add("key and value caches", cached * input.maxSequenceTokens * scale.cacheBytesPerToken)
       add("scratch of sampling", scale.samplingBytes)
     }
-    if input.hasReferenceModel {
-      if !input.referenceSharesWeights { add("reference weights", scale.weightBytes) }
-      add("scratch of reference scoring", scale.trainingBytes(rows: rows, targets: targets, gradients: false))
+    for scorer in scorers(input) {
+      let own = ModelScale(scorer.shape)
+      if scorer.hasWeights { add("\(scorer.name) weights", own.weightBytes) }
+      add("scratch of \(scorer.name) scoring", own.trainingBytes(rows: rows, targets: targets, gradients: false))
     }
     add("the program itself", programBytes)
     return parts
+  }
+
+  /// The frozen models that score the samples.
+  private static func scorers(_ input: PlanInput) -> [(name: String, shape: ModelConfiguration, hasWeights: Bool)] {
+    (input.hasReferenceModel
+      ? [("reference", input.reference ?? input.model, !input.referenceSharesWeights)] : [])
+      + (input.teacher.map { [("teacher", $0, true)] } ?? [])
   }
 
   /// Code, libraries with their buffers, a tokenizer, worker threads. Saving adds a few slices.
@@ -189,7 +208,8 @@ public struct Plan: Codable, Sendable, Equatable {
           + "tokens, which then is a micro-batch of its own")
     }
     if input.trains, input.samples, input.responses > 0, input.updateBatch > 0 {
-      let updates = (input.responses + input.updateBatch - 1) / input.updateBatch
+      let learnt = input.learntResponses ?? input.responses
+      let updates = (learnt + input.updateBatch - 1) / input.updateBatch
       notes.append(
         "\(input.promptsPerStep) prompts x \(input.samplesPerPrompt) samples = \(input.responses) responses a step, "
           + "\(updates) optimizer update\(updates == 1 ? "" : "s")")
@@ -215,6 +235,9 @@ public struct Plan: Codable, Sendable, Equatable {
     }
     if input.hasReferenceModel, size("reference weights") + size("scratch of reference scoring") >= excess {
       return "set loss.kl to none, so that no reference model is needed"
+    }
+    if input.teacher != nil, size("teacher weights") + size("scratch of teacher scoring") >= excess {
+      return "name a smaller teacher"
     }
     if input.optimizer == .adamw, input.optimizerState == .float32, size("optimizer moments") / 256 * 191 >= excess {
       return "set optimizer.state to 8bit"

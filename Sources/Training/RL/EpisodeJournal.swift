@@ -7,7 +7,7 @@ import Support
 final class EpisodeJournal {
   /// Which trajectory of the run, and a hash of what it depends on: other weights, another prompt, hint, setting or
   /// interpreter make another trajectory, whatever the files are called.
-  private struct Key: Codable, Hashable {
+  struct Key: Codable, Hashable {
     var step: Int
     var id: String
     var sample: Int

@@ -7,19 +7,25 @@ final class EpisodeSource {
   private let engine: RolloutEngine
   private let problems: [Problem]
   private let configuration: Configuration
-  private let order: DataOrder
+  private let order: ProblemOrder
   let journal: EpisodeJournal
   /// The problems of the last step, with distinct ids.
   private var lastProblems: [Problem] = []
+  /// Where the next step begins in the endless order, and how many places of the last one were passed over.
+  private(set) var nextPlace = 0
+  private(set) var passedOver = 0
+  /// The ids of the last step's problems in the data, by their distinct ids.
+  private var dataIDs: [String: String] = [:]
 
+  /// - Parameter files: the file of each problem, from 0.
   init(
-    _ engine: RolloutEngine, problems: [Problem], journal: EpisodeJournal, configuration: Configuration
+    _ engine: RolloutEngine, problems: [Problem], files: [Int], journal: EpisodeJournal, configuration: Configuration
   ) {
     self.engine = engine
     self.problems = problems
     self.journal = journal
     self.configuration = configuration
-    order = DataOrder(count: problems.count, seed: configuration.seed)
+    order = ProblemOrder(files: files, weights: configuration.dataWeights, seed: configuration.seed)
   }
 
   /// How many optimizer steps a rollout step has when no group is dropped.
@@ -28,14 +34,15 @@ final class EpisodeSource {
     return (responses + configuration.updateBatch - 1) / configuration.updateBatch
   }
 
-  /// How many places of the endless order of problems belong to a step, whether it needs them or not.
+  /// How many problems a step may take. As many places of the endless order belong to it at least, whether it needs
+  /// them or not.
   var span: Int { configuration.promptsPerStep * max(1, configuration.groups.refill) }
 
   /// All judged episodes of a step, and those to learn from. With dynamic sampling, groups without a signal are
   /// replaced by groups of the next problems, until there are enough or the budget is spent.
   /// - Parameters:
   ///   - place: the step's first place in the endless order of problems.
-  ///   - rates: success rates by problem, for the knapsack's budgets.
+  ///   - rates: success rates by problem, for the band and the knapsack's budgets.
   func episodes(step: Int, from place: Int, rates: [String: Double]) throws -> (all: [Episode], kept: [Episode]) {
     let wanted = configuration.promptsPerStep
     var all: [Episode] = []
@@ -43,11 +50,16 @@ final class EpisodeSource {
     var groups = 0
     var taken = 0
     lastProblems = []
+    dataIDs = [:]
+    var draw = ProblemDraw(
+      problems, order: order, band: configuration.groups.band, seed: configuration.seed, rates: rates, place: place)
     // A problem that comes twice in a step (a small file) gets another id, which keys other draws.
     var ids = DistinctIds(separator: "#")
     while groups < wanted, taken < span {
-      let chosen = order.items(from: place + taken, count: min(wanted - groups, span - taken)).map {
-        ids.distinct(problems[$0])
+      let chosen = draw.next(min(wanted - groups, span - taken)).map { problem in
+        let named = ids.distinct(problem)
+        dataIDs[named.id] = problem.id
+        return named
       }
       taken += chosen.count
       lastProblems += chosen
@@ -56,11 +68,13 @@ final class EpisodeSource {
         // The verdicts tell, since the reward may give a right answer any weight, or none.
         let hasSignal = groupHasSignal(group.map { $0.isScorable ? ($0.verdict == .correct ? 1 : 0) : .nan })
         guard configuration.groups.refill == 0 || hasSignal else { continue }
-        kept += group
+        kept += configuration.cleanSuccesses?.kept(group) ?? group
         groups += 1
       }
       if configuration.groups.refill == 0 { break }
     }
+    nextPlace = max(place + span, draw.place)
+    passedOver = draw.passedOver
     return (all, kept)
   }
 
@@ -82,9 +96,19 @@ final class EpisodeSource {
     }
   }
 
+  /// `rates` with those that the last step's episodes show. With a band they stand under the ids of the data, though a
+  /// problem that came twice in the step had another id.
+  func measured(_ episodes: [Episode], _ rates: [String: Double]) -> [String: Double] {
+    var episodes = episodes
+    if configuration.groups.hasBand {
+      for index in episodes.indices { episodes[index].id = dataIDs[episodes[index].id] ?? episodes[index].id }
+    }
+    return rates.merging(Self.successRates(episodes)) { $1 }
+  }
+
   /// How many samples each problem gets: the same for all, or by the knapsack.
   private func budgets(_ chosen: [Problem], _ rates: [String: Double]) -> [Int] {
-    let count = configuration.samplesPerPrompt
+    let count = configuration.sampledPerPrompt
     guard configuration.groups.knapsack else { return chosen.map { _ in count } }
     return KnapsackBudget(maximum: configuration.groups.knapsackMaximum).allocate(
       chosen.map { rates[$0.id] }, samplesPerPrompt: count)

@@ -8,12 +8,16 @@ import Transformer
 package struct UpdateResult {
   var metrics = PolicyMetrics()
   var valueLoss = 0.0
+  /// The mean cross-entropy of what tools returned; nil: it is not learnt.
+  var observationLoss: Double?
   var gradientNorm = 0.0
   var learningRate = 0.0
   /// How many tokens went through the model.
   var tokens = 0
-  /// For each sample, the log-probs of its masked tokens in order, before the update.
-  var logProbs: [[Float]] = []
+  /// For each sample, the log-probs of its masked tokens in order, before the update; nil: it was left out.
+  var logProbs: [[Float]?] = []
+  /// How many samples did not go through the model, since nothing of their loss reaches a weight.
+  var skipped: Int { logProbs.count { $0 == nil } }
 }
 
 /// Computes gradients of update batches and steps the optimizer.
@@ -40,6 +44,8 @@ package final class Learner {
   var onMicroBatch: (Int) -> Void = { _ in }
   /// As in `TrainingPass`.
   package var timer: PartTimer? { didSet { pass.timer = timer } }
+  /// Whether samples without influence are left out of an update: the gradients are the same. False in tests alone.
+  var skipsSilent = true
   private let cluster: any Cluster
   private let spareBuffers = SpareBuffers()
 
@@ -66,16 +72,23 @@ package final class Learner {
   package func update(_ samples: [LearningSample], weights: [Double], totalSteps: Int) throws -> UpdateResult {
     precondition(samples.count == weights.count, "\(samples.count) samples, but \(weights.count) weights")
     var result = UpdateResult()
-    result.logProbs = [[Float]](repeating: [], count: samples.count)
     gradients.zero()
-    let lengths = samples.map(\.tokens.count)
-    let shared = sharesPrompts ? Self.sharedCounts(samples) : nil
+    let chosen = samples.indices.filter { !skipsSilent || !isSilent(samples[$0]) }
+    let (active, activeWeights) = (chosen.map { samples[$0] }, chosen.map { weights[$0] })
+    result.logProbs = active.map { _ in [] }
+    let observation = loss.makeObservationLoss(tokens: active.reduce(0) { $0 + $1.observations.count })
+    result.observationLoss = observation.map { _ in 0 }
+    let lengths = active.map(\.tokens.count)
+    let shared = sharesPrompts ? Self.sharedCounts(active) : nil
     let trees = cluster.ranks.map { rank in
       var tree = GradientTree(count: gradients.count, spare: spareBuffers)
       for shard in cluster.parts(of: rank, count: gradientShards) {
-        let range = samples.count * shard / gradientShards..<samples.count * (shard + 1) / gradientShards
-        for batch in Self.microBatches(lengths, shared: shared, range, budget: microBatchTokens) {
-          accumulate(batch, samples, weights, &result)
+        // A shard is a range of all samples, so leaving some out moves none to another shard.
+        let bounds = [shard, shard + 1].map { part in
+          chosen.firstIndex { $0 >= samples.count * part / gradientShards } ?? chosen.count
+        }
+        for batch in Self.microBatches(lengths, shared: shared, bounds[0]..<bounds[1], budget: microBatchTokens) {
+          accumulate(batch, active, activeWeights, observation, &result)
           onMicroBatch(batch.count)
         }
         pass.finishGradients()
@@ -84,6 +97,7 @@ package final class Learner {
       return tree
     }
     if gradientShards > 1 { cluster.sum(trees, into: gradients) }
+    record(chosen, of: samples, in: &result)
     timer?.begin(.checkpoint)
     try beforeUpdate()
     timer?.begin(.optimizer)
@@ -94,46 +108,14 @@ package final class Learner {
     return result
   }
 
-  /// How many leading tokens each sample shares with the sample before it.
-  static func sharedCounts(_ samples: [LearningSample]) -> [Int] {
-    samples.indices.map { index in
-      guard index > 0 else { return 0 }
-      let (before, own) = (samples[index - 1], samples[index])
-      return PackedTokens.sharedCount((before.tokens, before.prefixLength), (own.tokens, own.prefixLength))
-    }
-  }
-
-  /// Groups of neighbouring samples with at most `budget` rows when packed. A longer sample stands alone.
-  /// - Parameter shared: how many rows each sample shares with the one before it; nil: none.
-  static func microBatches(_ lengths: [Int], shared: [Int]? = nil, _ range: Range<Int>, budget: Int) -> [Range<Int>] {
-    var batches: [Range<Int>] = []
-    var start = range.lowerBound
-    var tokens = 0
-    for index in range {
-      let size = lengths[index] - (index > start ? shared?[index] ?? 0 : 0)
-      if index > start, tokens + size > budget {
-        batches.append(start..<index)
-        start = index
-        tokens = lengths[index]
-        continue
-      }
-      tokens += size
-    }
-    if start < range.upperBound { batches.append(start..<range.upperBound) }
-    return batches
-  }
-
-  /// Packs the tokens of neighbouring samples for the model.
-  private static func pack(_ samples: ArraySlice<LearningSample>, sharing: Bool) -> PackedTokens {
-    PackedTokens(samples.map(\.tokens), prefixLengths: samples.map { sharing ? $0.prefixLength : 0 })
-  }
-
   /// Runs forward and backward of one micro-batch, and adds to the gradients.
   private func accumulate(
-    _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
+    _ batch: Range<Int>, _ samples: [LearningSample], _ weights: [Double], _ observation: ObservationLoss?,
+    _ result: inout UpdateResult
   ) {
     let packed = Self.pack(samples[batch], sharing: sharesPrompts)
-    let targets = MicroBatchTargets(samples, batch, packed)
+    var targets = MicroBatchTargets(samples, batch, packed, observation: observation)
+    targets.addTeachers(samples, weights)
     pass.forward(packed)
     result.tokens += packed.tokens.count
     var metrics = result.metrics
@@ -146,6 +128,7 @@ package final class Learner {
       scores = pass.scoreAndBackpropagate(targets.all) { range, logProbs, entropies in
         range.map { index in
           let place = targets.places[index]
+          if let known = place.coefficients { return known }
           let sample = samples[place.sample]
           let token = objective.token(
             logProb: logProbs[index], entropy: entropies[index], oldLogProb: sample.policy.oldLogProbs[place.token],
@@ -158,8 +141,17 @@ package final class Learner {
         }
       }
     }
+    for (target, divergence) in zip(targets.all, scores.divergences) {
+      metrics.add(loss: Double(target.teacher?.coefficient ?? 0) * divergence)
+    }
     result.metrics = metrics
-    for (index, place) in targets.places.enumerated() { result.logProbs[place.sample].append(scores.logProbs[index]) }
+    for (index, place) in targets.places.enumerated() {
+      if let observation, place.coefficients != nil {
+        result.observationLoss? += observation.crossEntropy(logProb: scores.logProbs[index])
+      } else {
+        result.logProbs[place.sample]?.append(scores.logProbs[index])
+      }
+    }
     if model.configuration.valueHead { fitValues(targets, samples, weights, &result) }
     pass.backward()
   }
@@ -168,7 +160,9 @@ package final class Learner {
   private func fitValues(
     _ targets: MicroBatchTargets, _ samples: [LearningSample], _ weights: [Double], _ result: inout UpdateResult
   ) {
-    let fitted = targets.places.indices.filter { samples[targets.places[$0].sample].returns != nil }
+    let fitted = targets.places.indices.filter {
+      samples[targets.places[$0].sample].returns != nil && targets.places[$0].coefficients == nil
+    }
     guard !fitted.isEmpty else { return }
     let rows = fitted.map { targets.all[$0].row }
     let values = pass.values(rows: rows)
@@ -186,26 +180,37 @@ package final class Learner {
     pass.backpropagateValues(rows: rows, dValues: slopes)
   }
 
-  /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now.
+  /// Log-probs (and values, with a value head) of each sample's masked tokens under the model as it is now. Samples
+  /// without such tokens do not go through the model.
+  /// - Parameter likeliest: how many of the likeliest tokens at each of these places to find, among the ids below a
+  ///   number.
   static func score(
-    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false
-  ) -> (logProbs: [[Float]], values: [[Float]]) {
+    _ samples: [LearningSample], pass: TrainingPass, microBatchTokens: Int, values wanted: Bool = false,
+    likeliest: (count: Int, below: Int) = (0, 0)
+  ) -> (logProbs: [[Float]], values: [[Float]], likeliest: [[TopLogProbs]]) {
     var logProbs = [[Float]](repeating: [], count: samples.count)
     var values = [[Float]](repeating: [], count: samples.count)
+    var views = [[TopLogProbs]](repeating: [], count: samples.count)
+    let chosen = samples.indices.filter { samples[$0].policy.tokenCount > 0 }
+    let active = chosen.map { samples[$0] }
     // Sharing prompts changes no bit of a forward pass.
-    let (lengths, shared) = (samples.map(\.tokens.count), sharedCounts(samples))
-    for batch in microBatches(lengths, shared: shared, samples.indices, budget: microBatchTokens) {
-      let packed = pack(samples[batch], sharing: true)
-      let targets = MicroBatchTargets(samples, batch, packed)
+    let (lengths, shared) = (active.map(\.tokens.count), sharedCounts(active))
+    for batch in microBatches(lengths, shared: shared, active.indices, budget: microBatchTokens) {
+      let packed = pack(active[batch], sharing: true)
+      var targets = MicroBatchTargets(active, batch, packed)
+      if likeliest.count > 0 { targets.ask(for: likeliest.count, below: likeliest.below) }
       pass.forward(packed)
       let scores = pass.score(targets.all)
-      for (index, place) in targets.places.enumerated() { logProbs[place.sample].append(scores.logProbs[index]) }
+      for (index, place) in targets.places.enumerated() {
+        logProbs[chosen[place.sample]].append(scores.logProbs[index])
+      }
+      for (place, view) in zip(targets.places, scores.likeliest) { views[chosen[place.sample]].append(view) }
       if wanted {
         let found = pass.values(rows: targets.all.map(\.row))
-        for (index, place) in targets.places.enumerated() { values[place.sample].append(found[index]) }
+        for (index, place) in targets.places.enumerated() { values[chosen[place.sample]].append(found[index]) }
       }
     }
-    return (logProbs, values)
+    return (logProbs, values, views)
   }
 }
 
@@ -215,19 +220,40 @@ struct MicroBatchTargets {
   struct Place {
     let sample: Int
     let token: Int
+    /// The coefficients of a tool's token, which are known beforehand; nil: the policy's loss makes them.
+    let coefficients: TargetCoefficients?
   }
 
   var all: [Target] = []
   var places: [Place] = []
 
-  init(_ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens) {
+  /// - Parameter observation: what tools returned is a target too; nil: it is not.
+  init(
+    _ samples: [LearningSample], _ batch: Range<Int>, _ packed: PackedTokens, observation: ObservationLoss? = nil
+  ) {
+    let known = observation.map { TargetCoefficients(logProb: Float($0.dLogProb)) }
     for (sequence, index) in batch.enumerated() {
-      for (place, target) in samples[index].targets {
+      for (place, target) in samples[index].targets(observations: observation != nil) {
         var target = target
         target.row = packed.row(sequence, target.row)
         all.append(target)
-        places.append(Place(sample: index, token: place))
+        let isDrawn = samples[index].policy.responseMask[place]
+        places.append(Place(sample: index, token: place, coefficients: isDrawn ? nil : known))
       }
+    }
+  }
+
+  /// Asks for the `count` likeliest tokens at each target's place, of the ids below `below`.
+  mutating func ask(for count: Int, below: Int) {
+    for index in all.indices { (all[index].likeliest, all[index].likeliestBelow) = (count, below) }
+  }
+
+  /// Adds the KL to the teacher, with the weights of the samples' tokens.
+  mutating func addTeachers(_ samples: [LearningSample], _ weights: [Double]) {
+    for (index, place) in places.enumerated() {
+      guard let teacher = samples[place.sample].teacher, teacher.weights[place.token] != 0 else { continue }
+      let coefficient = weights[place.sample] * teacher.weights[place.token]
+      all[index].teacher = Target.Teacher(teacher.views[place.token], coefficient: Float(coefficient))
     }
   }
 
@@ -253,6 +279,10 @@ struct MicroBatchTargets {
         sample.policy, logProbs: logProbs, entropies: entropies, advantages: sample.advantages, weight: weights[index],
         corrections: sample.corrections)
       for place in places[start..<end] {
+        if let known = place.coefficients {
+          result.append(known)
+          continue
+        }
         let token = tokens[place.token]
         metrics.add(
           token, logProb: logProbs[place.token], entropy: entropies[place.token],

@@ -12,6 +12,8 @@ package struct LearningSample {
   package var policy: PolicySample
   /// For each response token.
   package var advantages: [Double]
+  /// Indices in the response of the tools' tokens, which `loss.observation_coef` learns to predict.
+  var observations: [Int] = []
   /// Importance weights for log-probs of another sampler; nil: 1 everywhere.
   var corrections: [Double]?
   /// What the value head is fitted to; nil without a critic.
@@ -19,6 +21,8 @@ package struct LearningSample {
   var temperature: Float = 1
   /// For each response token, the ids that top-k or top-p kept when it was drawn; nil: nothing was filtered.
   var kept: [[Int32]?]?
+  /// For each response token, the teacher's likeliest tokens, and the weight of the KL to it; nil: no such term.
+  var teacher: (views: [TopLogProbs], weights: [Double])?
 
   /// - Precondition: the arrays have one entry for each token from `responseStart` on.
   package init(
@@ -35,24 +39,41 @@ package struct LearningSample {
     self.kept = kept
   }
 
+  /// Whether its reward or its teacher say anything about it.
+  var isLearntFrom: Bool {
+    advantages.contains { $0 != 0 } || (teacher != nil && policy.tokenCount > 0)
+  }
+
   /// How many leading tokens neighbours may share: the prompt without its last token, whose row gives the first draw.
   var prefixLength: Int { max(0, responseStart - 1) }
 
   /// What the log-prob head is asked for: each masked token's index in the response, with its target. Rows count from
   /// the sequence's first token.
-  var targets: [(place: Int, target: Target)] {
-    policy.responseMask.indices.filter { policy.responseMask[$0] }.map { t in
+  var targets: [(place: Int, target: Target)] { targets(observations: false) }
+
+  /// The same, in order, with the tools' tokens where `observations` asks for them.
+  func targets(observations wanted: Bool) -> [(place: Int, target: Target)] {
+    var places = policy.responseMask.indices.filter { policy.responseMask[$0] }
+    if wanted, !observations.isEmpty { places = (places + observations).sorted() }
+    return places.map { t in
       let position = responseStart + t
+      // What a tool returned was not drawn: no temperature and no filter.
+      let isDrawn = policy.responseMask[t]
       return (
-        t, Target(row: position - 1, token: tokens[position], temperature: temperature, kept: kept?[t])
+        t,
+        Target(
+          row: position - 1, token: tokens[position], temperature: isDrawn ? temperature : 1,
+          kept: isDrawn ? kept?[t] : nil)
       )
     }
   }
 
   /// `values`, one for each masked token in order, as one for each response token; 0 outside the mask.
-  func spread(_ values: [Float]) -> [Float] {
+  func spread(_ values: [Float]) -> [Float] { spread(values, outside: 0) }
+
+  func spread<Value>(_ values: [Value], outside: Value) -> [Value] {
     var next = values.makeIterator()
-    return policy.responseMask.map { $0 ? next.next() ?? 0 : 0 }
+    return policy.responseMask.map { $0 ? next.next() ?? outside : outside }
   }
 }
 
@@ -61,7 +82,8 @@ extension LearningSample {
   /// - Parameter group: the number that all samples of its prompt share.
   init(_ episode: Episode, group: Int) {
     let start = episode.promptCount
-    let mask = episode.authorsByToken[start...].map { $0 == .model }
+    let authors = Array(episode.authorsByToken[start...])
+    let mask = authors.map { $0 == .model }
     self.init(
       tokens: episode.tokens, responseStart: start,
       policy: PolicySample(
@@ -69,6 +91,10 @@ extension LearningSample {
         oldLogProbs: episode.logProbs[start...].map { $0 ?? 0 }),
       advantages: [Double](repeating: 0, count: mask.count), temperature: episode.sampling?.temperature ?? 1,
       kept: episode.kept.map { Array($0[start...]) })
+    // Where the sandbox failed, its words say nothing about the code.
+    if !episode.calls.contains(where: { $0.status == .sandboxError }) {
+      observations = authors.indices.filter { authors[$0] == .tool }
+    }
   }
 
   /// One sample for each episode. Episodes of one problem form a group; groups are numbered as they first occur.

@@ -13,6 +13,17 @@ struct RolloutBatch {
   let isOnPolicy: Bool
   /// The mean KL that was taken off the rewards; nil: the loss takes none.
   var rewardKL: Double?
+
+  /// The mean of log-prob - teacher's log-prob over the drawn tokens of the loss; nil without a teacher.
+  var teacherKL: Double? {
+    let policies = samples.map(\.policy).filter { $0.teacherLogProbs != nil }
+    let differences = policies.flatMap { policy -> [Double] in
+      policy.responseMask.indices.filter { policy.responseMask[$0] }.map {
+        Double(policy.oldLogProbs[$0]) - Double(policy.teacherLogProbs?[$0] ?? 0)
+      }
+    }
+    return policies.isEmpty ? nil : differences.reduce(0, +) / Double(max(1, differences.count))
+  }
 }
 
 /// From judged episodes to optimizer steps: log-probs of the reference, advantages over the whole rollout batch, then
@@ -20,6 +31,7 @@ struct RolloutBatch {
 struct PolicyUpdate {
   let run: TrainingRun
   let reference: ReferenceModel?
+  let teacher: Teacher?
 
   private var loss: LossSettings { run.configuration.loss }
 
@@ -28,6 +40,9 @@ struct PolicyUpdate {
     reference =
       run.configuration.loss.requiresReference
       ? try ReferenceModel(run.configuration, current: run.loaded, context: run.context) : nil
+    teacher = try run.configuration.teacher.map {
+      try Teacher($0, of: run.loaded, run.configuration, context: run.context)
+    }
   }
 
   /// Gives the episodes all that the loss reads: masks, old and reference log-probs, values, advantages.
@@ -36,22 +51,21 @@ struct PolicyUpdate {
   ///     of another sampler may be corrected for: see `loss.correction`.
   ///   - greedyRewards: the reward of the greedy answer by problem id (ReMax). NaN: nothing could score it, and its
   ///     group leaves the loss.
-  ///   - maskTruncated: whether responses that were cut off leave the loss.
-  func batch(
-    _ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:], maskTruncated: Bool = false
-  ) -> RolloutBatch {
+  func batch(_ episodes: [Episode], isOnPolicy: Bool, greedyRewards: [String: Double] = [:]) -> RolloutBatch {
     var samples = LearningSample.samples(episodes)
     for (index, episode) in episodes.enumerated() {
       let baseline = greedyRewards[episode.id]
       samples[index].policy.greedyReward = baseline
-      if baseline?.isNaN == true || (maskTruncated && episode.finish == .length) {
-        samples[index].policy.leaveLoss()
-      }
+      if baseline?.isNaN == true || isMasked(episode) { samples[index].policy.leaveLoss() }
     }
     if !isOnPolicy, loss.correction.kind != .none { correctForSampler(&samples) }
     if let reference {
       run.context.onEvent(.phase("reference log-probs"))
       reference.addLogProbs(to: &samples)
+    }
+    if let teacher {
+      run.context.onEvent(.phase("the teacher's log-probs"))
+      teacher.addViews(to: &samples, loss.teacherTerm)
     }
     if loss.advantage.requiresValues { addValues(to: &samples) }
     let rewardKL = loss.klInReward ? takeKLOffRewards(&samples) : nil
@@ -72,6 +86,15 @@ struct PolicyUpdate {
       if batch.isOnPolicy, start == 0 { try checkLogProbs(result, samples, batch.episodes) }
       return result
     }
+  }
+
+  /// Whether `groups` takes the response out of the loss.
+  private func isMasked(_ episode: Episode) -> Bool {
+    let configuration = run.configuration
+    if configuration.groups.maskTruncated, episode.finish == .length { return true }
+    return configuration.groups.maskVoid
+      && episode.hasVoidTurn(
+        run.loaded.tokenizer, tools: configuration.sampling.tools, endAnswers: !configuration.grader.command.isEmpty)
   }
 
   /// The stored log-probs are another sampler's. The policy's own take their place; both together give the importance
@@ -123,8 +146,9 @@ struct PolicyUpdate {
   private func checkLogProbs(_ result: UpdateResult, _ samples: [LearningSample], _ episodes: [Episode]) throws {
     guard run.configuration.matmul != .blas else { return }
     for (index, sample) in samples.enumerated() {
+      guard let found = result.logProbs[index] else { continue }  // it did not go through the model
       for (place, (token, _)) in sample.targets.enumerated() {
-        let now = result.logProbs[index][place]
+        let now = found[place]
         let drawn = sample.policy.oldLogProbs[token]
         guard now.bitPattern == drawn.bitPattern else {
           let episode = episodes[index]
@@ -139,14 +163,15 @@ struct PolicyUpdate {
   }
 }
 
-/// The frozen model of the KL term, or the teacher of a distillation.
+/// The frozen model of the KL term.
 final class ReferenceModel {
   private let pass: TrainingPass
   private let microBatchTokens: Int
 
   /// Whether the reference needs no weights of its own: it is the policy without its adapters, which began at zero.
   static func sharesWeights(_ configuration: Configuration) -> Bool {
-    configuration.refModel == nil && configuration.lora.rank > 0 && configuration.lora.start == .orthogonal
+    configuration.refModel == nil && configuration.adapter == nil && configuration.lora.rank > 0
+      && configuration.lora.start == .orthogonal
   }
 
   /// - Parameter current: the policy as it is now. Its weights are copied where no file holds them: without `ref_model`
@@ -156,8 +181,10 @@ final class ReferenceModel {
     let model: LanguageModel
     if Self.sharesWeights(configuration), current.model.configuration.adapters != nil {
       model = current.model.base(valueHead: false)
-    } else if let path = configuration.refModel ?? configuration.model {
+    } else if let path = configuration.refModel {
       model = try LoadedModel.load(path, valueHead: false).model
+    } else if configuration.model != nil {
+      model = try LoadedModel.make(configuration, valueHead: false, pool: context.pool).model
     } else {
       let plain = current.model.merged(pool: context.pool)
       var shape = plain.configuration

@@ -18,8 +18,10 @@ public struct ProgramReward: Codable, Sendable, Equatable {
 
 /// What the programs of a configuration say of an episode.
 struct Judgement: Codable, Equatable {
-  /// Of `grader.command`; nil: there is none.
+  /// Of `grader.command` or of the task; nil: the built-in verdict stands.
   var verdict: Verdict?
+  /// Of `task.command`; nil: the problem is not of the task, or the task does not score.
+  var score: TaskScore?
   /// Of `reward.command`; nil: there is none, or the episode cannot be scored.
   var reward: ProgramReward?
 }
@@ -38,7 +40,8 @@ extension Configuration {
   /// - Throws: `MartletError` (configuration) for a program that is not there, or a manifest that cannot be read.
   public func requirePrograms() throws {
     let manifest = try tools.map { try ToolManifest(path: $0) }
-    for command in [rewardProgram, graderProgram] + (manifest?.tools.map(\.command) ?? []) {
+    let programs = [rewardProgram, graderProgram, taskCommand]
+    for command in programs + (manifest?.tools.map(\.command) ?? []) {
       _ = try command?.resolved(python: interpreter.python)
     }
   }
@@ -52,19 +55,23 @@ extension Episode {
   }
 }
 
-/// Asks `grader.command` and `reward.command` about episodes. What they are asked and what they may answer is
-/// described in docs/programs.md.
+/// Asks `task.command`, `grader.command` and `reward.command` about episodes. What they are asked and what they may
+/// answer is described in docs/programs.md.
 final class ProgramJudge {
   private let grader: ProgramWorker?
   private let reward: ProgramWorker?
+  private let scorer: TaskScorer?
   private let tokenizer: Tokenizer
 
   /// Whether there is a program to ask.
-  var isActive: Bool { grader != nil || reward != nil }
-  /// Whether a program gives the verdicts.
-  var grades: Bool { grader != nil }
+  var isActive: Bool { grader != nil || reward != nil || scorer != nil }
+  /// Whether programs give verdicts: votes are then counted by spelling.
+  var grades: Bool { grader != nil || scorer != nil }
+  /// Whether a program gives the verdict of this episode.
+  func gives(verdictOf episode: Episode) -> Bool { grader != nil || scorer?.scores(episode.id) == true }
 
-  init(_ configuration: Configuration, tokenizer: Tokenizer) {
+  init(_ configuration: Configuration, tokenizer: Tokenizer, scorer: TaskScorer? = nil) {
+    self.scorer = scorer
     let python = configuration.interpreter.python
     grader = configuration.graderProgram.map { ProgramWorker($0, python: python) }
     reward = configuration.rewardProgram.map { ProgramWorker($0, python: python) }
@@ -77,6 +84,11 @@ final class ProgramJudge {
     guard isActive else { return nil }
     var episode = episode
     var judgement = Judgement()
+    if let score = try scorer?.score(episode, response: request(episode)) {
+      judgement.score = score
+      judgement.verdict = score.verdict
+      episode.verdict = score.verdict
+    }
     if let grader {
       judgement.verdict = try ask(grader, episode, Self.verdict)
       episode.verdict = judgement.verdict
@@ -171,8 +183,4 @@ final class ProgramJudge {
     guard found.reward.isFinite else { throw Unreadable(reason: "reward must be there, a finite number") }
     return found
   }
-}
-
-extension JSONValue {
-  fileprivate static func whole(_ number: Int) -> JSONValue { .number(Double(number), literal: "\(number)") }
 }

@@ -26,17 +26,21 @@ struct RLStage {
 
   private init(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     self.configuration = configuration
-    let placed = try Stage.problems(configuration.data, key: "data")
+    let problems = try StageProblems(
+      configuration.data, heldOut: configuration.evalData, configuration, folder: folder, context: context)
     run = try TrainingRun(configuration, folder: folder, context: context)
-    let placedHeldOut =
-      try configuration.evalData.isEmpty ? [] : Stage.problems(configuration.evalData, key: "eval_data")
     engine = try RolloutEngine(
-      run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients)
-    let problems = try engine.admit(placed, folder: folder)
-    heldOut = try engine.admit(placedHeldOut, folder: folder, list: "skipped-eval.jsonl")
+      run.loaded, configuration: configuration, context: context, packedStorage: run.learner.gradients,
+      scorer: problems.scorer)
+    let given = try engine.admit(problems.given, folder: folder)
+    heldOut = try engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl")
     update = try PolicyUpdate(run)
+    if let teacher = update.teacher {
+      let responses = configuration.sampling.maxTokens
+      try teacher.requireContext(of: engine.room.longestSequence(problems.given, responses: responses))
+    }
     rollouts = EpisodeSource(
-      engine, problems: problems,
+      engine, problems: given, files: try Self.files(of: given, problems.given, configuration),
       journal: try EpisodeJournal(
         folder, model: run.loaded.identity(trained: false, pool: context.pool), resume: context.resume),
       configuration: configuration)
@@ -50,16 +54,20 @@ struct RLStage {
     let samplingSeconds = started.secondsSince
 
     let greedy = try configuration.loss.advantage.requiresGreedyReward ? rollouts.greedyRewards(run.state.step) : [:]
-    let batch = update.batch(
-      kept, isOnPolicy: true, greedyRewards: greedy, maskTruncated: configuration.groups.maskTruncated)
+    let batch = update.batch(kept, isOnPolicy: true, greedyRewards: greedy)
     let updates = try update.learn(batch, totalSteps: configuration.steps * EpisodeSource.updates(configuration))
-    run.state.place = place + rollouts.span
+    run.state.place = rollouts.nextPlace
 
     try EpisodeFile.write(episodes, to: run.folder.episodeFile(step: run.state.step + 1))
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(episodes, engine.evaluation(of: episodes))
     metrics.add(updates, of: batch)
-    metrics["groups"] = .int(Set(kept.map(\.id)).count)
+    let groups = Set(kept.map(\.id))
+    metrics["groups"] = .int(groups.count)
+    if configuration.groups.hasBand { metrics["passed_over"] = .int(rollouts.passedOver) }
+    if configuration.groups.cleanSuccesses {
+      metrics["left_out"] = .int(episodes.count { groups.contains($0.id) } - kept.count)
+    }
     if !greedy.isEmpty { metrics["greedy_unscorable"] = .int(greedy.values.count { $0.isNaN }) }
     metrics["sampling_seconds"] = .double(samplingSeconds)
     metrics["seconds"] = .double(started.secondsSince)
@@ -81,8 +89,11 @@ struct RLStage {
       try run.saveNow()
       throw interruption
     }
-    if configuration.groups.knapsack {
-      run.state.successRates = (run.state.successRates ?? [:]).merging(EpisodeSource.successRates(episodes)) { $1 }
+    if run.state.step == 0, let warning = configuration.warning(firstStep: episodes, folder: run.folder.path) {
+      run.context.onEvent(.warning(warning))
+    }
+    if configuration.groups.knapsack || configuration.groups.hasBand {
+      run.state.successRates = rollouts.measured(episodes, run.state.successRates ?? [:])
     }
     return (episodes, kept)
   }
@@ -113,7 +124,7 @@ struct RLStage {
   ) throws {
     let episodes = try EpisodeFile.read(path)
     guard !episodes.isEmpty else { throw MartletError(.data, "\(path): there are no episodes") }
-    guard configuration.loss.advantage == .distillation || episodes.contains(where: { $0.reward?.total != nil }) else {
+    guard configuration.teacher != nil || episodes.contains(where: { $0.reward?.total != nil }) else {
       throw MartletError(
         .data, "\(path): no episode has a reward, so there is nothing to learn; eval --regrade gives rewards")
     }
@@ -126,11 +137,48 @@ struct RLStage {
       }
     }
     let update = try PolicyUpdate(run)
-    let batch = update.batch(episodes, isOnPolicy: false)
+    let kept = try chosen(episodes, path, configuration)
+    try update.teacher?.requireContext(of: kept.map(\.tokens.count).max() ?? 0)
+    let batch = update.batch(kept, isOnPolicy: false)
     var metrics = Metrics(step: run.state.step + 1)
     metrics.add(try update.learn(batch, totalSteps: configuration.steps), of: batch)
+    if configuration.groups.cleanSuccesses { metrics["left_out"] = .int(episodes.count - kept.count) }
     try run.finishStep(metrics)
     try run.finish()
+  }
+}
+
+extension RLStage {
+  /// The file of each problem, by its index in `data`; all 0 where files do not matter.
+  /// - Throws: `MartletError` (data) for a file without a problem, whose weight could not be kept.
+  private static func files(
+    of problems: [Problem], _ placed: [PlacedProblem], _ configuration: Configuration
+  ) throws -> [Int] {
+    guard !configuration.dataWeights.isEmpty else { return problems.map { _ in 0 } }
+    let paths = placed.map { ($0.problem.id, String($0.place[..<($0.place.lastIndex(of: ":") ?? $0.place.endIndex)])) }
+    let path = Dictionary(paths) { first, _ in first }
+    let files = problems.map { problem in configuration.data.firstIndex { $0 == path[problem.id] } ?? 0 }
+    if let empty = configuration.data.indices.first(where: { !files.contains($0) }) {
+      throw MartletError(
+        .data,
+        "\(configuration.data[empty]): there is no problem that can be asked, but data_weights gives it a share; leave "
+          + "the file out")
+    }
+    return files
+  }
+
+  /// The given episodes that are learnt from.
+  /// - Throws: `MartletError` (data) for one without a verdict, where the choice goes by verdicts.
+  private static func chosen(
+    _ episodes: [Episode], _ path: String, _ configuration: Configuration
+  ) throws -> [Episode] {
+    guard let choice = configuration.cleanSuccesses else { return episodes }
+    if let place = episodes.firstIndex(where: { $0.verdict == nil }) {
+      throw MartletError(
+        .data,
+        "\(path):\(place + 1): there is no verdict, which groups.clean_successes goes by; eval --regrade gives one")
+    }
+    return choice.kept(episodes)
   }
 }
 
@@ -158,6 +206,9 @@ extension Metrics {
     self["updates"] = .int(updates.count)
     self["loss"] = mean(\.metrics.loss)
     self["value_loss"] = mean(\.valueLoss)
+    if updates.contains(where: { $0.observationLoss != nil }) {
+      self["observation_loss"] = mean { $0.observationLoss ?? 0 }
+    }
     self["grad_norm"] = mean(\.gradientNorm)
     self["learning_rate"] = mean(\.learningRate)
     self["entropy"] = mean(\.metrics.entropy)
@@ -168,8 +219,11 @@ extension Metrics {
     self["ratio_max"] = .double(updates.map(\.metrics.ratioMax).max() ?? 1)
     self["ratio_first"] = .double(updates.first?.metrics.ratioMax ?? 1)
     if let rewardKL = batch.rewardKL { self["reward_kl"] = .double(rewardKL) }
-    let active = batch.samples.count { sample in sample.advantages.contains { $0 != 0 } }
+    if let teacherKL = batch.teacherKL { self["teacher_kl"] = .double(teacherKL) }
+    let active = batch.samples.count { sample in sample.isLearntFrom }
     self["advantage_share"] = .double(Double(active) / Double(max(1, batch.samples.count)))
+    self["masked"] = .int(batch.samples.count { $0.policy.tokenCount == 0 })
+    self["skipped"] = .int(updates.reduce(0) { $0 + $1.skipped })
     self["trained_tokens"] = .int(updates.reduce(0) { $0 + $1.metrics.tokens })
   }
 }

@@ -55,9 +55,12 @@ extension RewardSettings {
   /// - Parameters:
   ///   - maxTokens: the limit of a response, at which the overlong punishment is largest; at least `overlongBuffer`.
   ///   - reply: what `reward.command` says of the episode; nil: there is no such program.
-  public func reward(for episode: Episode, maxTokens: Int, reply: ProgramReward? = nil) -> Episode.Reward {
+  ///   - score: what `task.command` says of it, in place of 1 for a right answer; nil: it is not asked.
+  public func reward(
+    for episode: Episode, maxTokens: Int, reply: ProgramReward? = nil, score: TaskScore? = nil
+  ) -> Episode.Reward {
     guard episode.isScorable else { return Episode.Reward() }
-    var reward = Episode.Reward(accuracy: episode.verdict == .correct ? accuracy : 0)
+    var reward = Episode.Reward(accuracy: accuracy * (score?.score ?? (episode.verdict == .correct ? 1 : 0)))
     reward.code = codeReward(failures: episode.calls.map(\.failed), penalty: codePenalty, withoutCode: withoutCode)
     if formatReward != 0 { reward.format = episode.finish == .stop && episode.hasBoxedAnswer ? formatReward : 0 }
     if overlongBuffer > 0 {
@@ -67,6 +70,9 @@ extension RewardSettings {
     if let reply {
       reward.command = commandWeight * reply.reward
       reward.parts = reply.parts
+    }
+    if let parts = score?.parts {
+      reward.parts = NamedNumbers(parts.values.merging(reward.parts?.values ?? [:]) { $1 })
     }
     let parts = [reward.accuracy, reward.code, reward.format, reward.length, reward.command]
     reward.total = parts.reduce(0) { $0 + ($1 ?? 0) }

@@ -17,9 +17,12 @@ final class RolloutEngine {
   private let configuration: Configuration
   private let context: StageContext
 
-  /// - Parameter packedStorage: memory for the packed weights, such as that of the gradients.
+  /// - Parameters:
+  ///   - packedStorage: memory for the packed weights, such as that of the gradients.
+  ///   - scorer: scores the responses to problems of a task.
   init(
-    _ loaded: LoadedModel, configuration: Configuration, context: StageContext, packedStorage: FloatBuffer? = nil
+    _ loaded: LoadedModel, configuration: Configuration, context: StageContext, packedStorage: FloatBuffer? = nil,
+    scorer: TaskScorer? = nil
   ) throws {
     self.loaded = loaded
     self.configuration = configuration
@@ -38,12 +41,15 @@ final class RolloutEngine {
       ToolPrograms($0, python: python, outputBytes: configuration.interpreter.outputBytes)
     }
     grader = Grader(python: python)
-    judge = ProgramJudge(configuration, tokenizer: loaded.tokenizer)
+    judge = ProgramJudge(configuration, tokenizer: loaded.tokenizer, scorer: scorer)
     if manifest != nil, try !builder.form.showsTools {
       context.onEvent(
         .warning("tools: the prompt's template does not show tools to the model; describe them in prompt.system"))
     }
   }
+
+  /// Whether programs give verdicts, which are not by value.
+  var isJudgedByPrograms: Bool { judge.grades }
 
   /// How long a prompt may be.
   var room: PromptRoom { PromptRoom(loaded, builder: builder, configuration: configuration) }
@@ -136,7 +142,7 @@ final class RolloutEngine {
     _ episodes: [Episode], known: [Judgement?] = [], onJudgement: (Int, Judgement) -> Void = { _, _ in }
   ) throws -> [Episode] {
     context.onEvent(.phase("grading \(episodes.count) responses"))
-    let graded = try judge.grades ? episodes.map(\.unjudged) : grade(episodes, grader: grader)
+    let graded = try graded(episodes)
     return try graded.indices.map { place in
       var episode = graded[place]
       guard episode.gold != nil else { return episode }
@@ -146,9 +152,19 @@ final class RolloutEngine {
       if let judgement, before == nil { onJudgement(place, judgement) }
       if let verdict = judgement?.verdict { episode.verdict = verdict }
       episode.reward = configuration.reward.reward(
-        for: episode, maxTokens: configuration.sampling.maxTokens, reply: judgement?.reward)
+        for: episode, maxTokens: configuration.sampling.maxTokens, reply: judgement?.reward, score: judgement?.score)
       return episode
     }
+  }
+
+  /// The episodes with the built-in verdicts, except where a program gives them.
+  private func graded(_ episodes: [Episode]) throws -> [Episode] {
+    var graded = episodes.map(\.unjudged)
+    let places = episodes.indices.filter { !judge.gives(verdictOf: episodes[$0]) }
+    for (place, episode) in zip(places, try grade(places.map { episodes[$0] }, grader: grader)) {
+      graded[place] = episode
+    }
+    return graded
   }
 
   /// The figures of judged episodes.

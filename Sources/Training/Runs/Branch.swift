@@ -44,7 +44,7 @@ public struct Branch {
   public func make(_ new: String, overrides: [String]) throws -> (folder: String, stage: StageKind) {
     let before = try configuration()
     let after = try configuration(overrides)
-    let bound = ["model", "new_model", "lora", "optimizer.kind", "optimizer.state"]
+    let bound = ["model", "adapter", "new_model", "lora", "optimizer.kind", "optimizer.state"]
     for change in try ConfigurationTree(encoding: after).changes(from: ConfigurationTree(encoding: before))
     where bound.contains(where: { change.key == $0 || change.key.hasPrefix($0 + ".") }) {
       throw MartletError(
@@ -65,7 +65,7 @@ public struct Branch {
       let stored = try ModelSource.load(stepFolder)
       try ModelFile.write(stored.model, files: stored.files, to: folder.file("start.h5"))
       var configuration = try configuration(overrides)
-      (configuration.model, configuration.newModel) = (folder.file("start.h5"), nil)
+      (configuration.model, configuration.adapter, configuration.newModel) = (folder.file("start.h5"), nil, nil)
       try begin(folder, configuration, from: 1, hasOptimizer: false, files: nil)
     }
     return (RunFolder.path(new), stage)
@@ -137,8 +137,8 @@ public struct Branch {
       try FileManager.default.copyItem(atPath: source + "/" + file, toPath: folder.file(file))
     }
     try MetricsWriter(run: folder.path, resumeAfter: step).close()
-    if FileManager.default.fileExists(atPath: source + "/kept.jsonl") {
-      try FileManager.default.copyItem(atPath: source + "/kept.jsonl", toPath: folder.file("kept.jsonl"))
+    for file in ["kept.jsonl", "task.jsonl"] where FileManager.default.fileExists(atPath: source + "/" + file) {
+      try FileManager.default.copyItem(atPath: source + "/" + file, toPath: folder.file(file))
     }
     for done in 0...step {
       let path = try folder.episodeFile(step: done)

@@ -28,9 +28,11 @@ extension Configuration {
 
   private static let free = [
     "run", "steps", "save_every", "save_minutes", "keep_last", "keep_every", "eval_every", "eval_data", "slots",
-    "ranks", "recompute", "reward.command_time_limit", "grader.time_limit",
+    "ranks", "recompute", "reward.command_time_limit", "grader.time_limit", "task.time_limit",
   ]
-  private static let identity = ["optimizer.kind", "optimizer.state", "reward.command", "grader.command", "tools"]
+  private static let identity = [
+    "optimizer.kind", "optimizer.state", "reward.command", "grader.command", "task", "tools",
+  ]
   private static let recordedInTraining = [
     "optimizer", "loss", "matmul", "gradient_shards", "share_prompts", "micro_batch_tokens", "update_batch",
   ]
@@ -43,8 +45,10 @@ extension Configuration {
     var files: [(key: String, path: String)] = []
     func add(_ key: String, _ path: String?) { if let path { files.append((key, path)) } }
     add("model", model)
+    add("adapter", adapter)
     add("new_model.tokenizer", newModel.map { $0.tokenizer + "/tokenizer.json" })
     add("ref_model", refModel)
+    add("teacher", teacher)
     for path in data { add("data", path) }
     for path in evalData { add("eval_data", path) }
     add("hint.edits", hint.edits)
@@ -52,6 +56,7 @@ extension Configuration {
     for path in rejection.mix { add("rejection.mix", path) }
     for path in ProgramCommand.files(reward.command) { add("reward.command", path) }
     for path in ProgramCommand.files(grader.command) { add("grader.command", path) }
+    for path in ProgramCommand.files(task.command) { add("task.command", path) }
     add("tools", tools)
     for path in toolFiles { add("tools", path) }
     return files
@@ -61,8 +66,10 @@ extension Configuration {
   func mapPaths(_ transform: (String) -> String) -> Configuration {
     var mapped = self
     mapped.model = model.map(transform)
+    mapped.adapter = adapter.map(transform)
     mapped.newModel?.tokenizer = transform(newModel?.tokenizer ?? "")
     mapped.refModel = refModel.map(transform)
+    mapped.teacher = teacher.map(transform)
     mapped.data = data.map(transform)
     mapped.evalData = evalData.map(transform)
     mapped.hint.edits = hint.edits.map(transform)
@@ -70,6 +77,7 @@ extension Configuration {
     mapped.rejection.mix = rejection.mix.map(transform)
     mapped.reward.command = Self.mapPaths(reward.command, transform)
     mapped.grader.command = Self.mapPaths(grader.command, transform)
+    mapped.task.command = Self.mapPaths(task.command, transform)
     mapped.tools = tools.map(transform)
     return mapped
   }
@@ -82,7 +90,8 @@ extension Configuration {
 
   private static func mapPaths(_ words: [String], _ transform: (String) -> String) -> [String] {
     words.indices.map { place in
-      ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
+      if ProgramCommand.isShipped(words[place]) { return words[place] }
+      return ProgramCommand.isPath(words, place) || words[place].contains("/") ? transform(words[place]) : words[place]
     }
   }
 }

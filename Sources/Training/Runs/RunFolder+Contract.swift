@@ -128,14 +128,15 @@ extension RunFolder {
     func plain(_ configuration: Configuration) throws -> ConfigurationTree {
       var plain = configuration
       (plain.run, plain.data, plain.evalData, plain.rejection.mix) = ("", [], [], [])
-      (plain.model, plain.refModel, plain.hint.edits, plain.hint.episodes) = (nil, nil, nil, nil)
+      (plain.model, plain.adapter, plain.refModel, plain.hint.edits, plain.hint.episodes) = (nil, nil, nil, nil, nil)
       plain.newModel?.tokenizer = ""
-      plain.tools = nil
+      (plain.tools, plain.teacher) = (nil, nil)
       func masked(_ words: [String]) -> [String] {
         words.indices.map { ProgramCommand.isPath(words, $0) ? "a file" : words[$0] }
       }
       plain.reward.command = masked(plain.reward.command)
       plain.grader.command = masked(plain.grader.command)
+      plain.task.command = masked(plain.task.command)
       return try ConfigurationTree(encoding: plain)
     }
     let changes = try plain(configuration).changes(from: plain(own))

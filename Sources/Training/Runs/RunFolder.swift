@@ -84,6 +84,17 @@ package final class RunFolder {
   func file(_ name: String) -> String { path + "/" + name }
   var modelFile: String { file("model.h5") }
 
+  /// The journal `journal/NAME`, made anew unless the run is resumed.
+  func journal(_ name: String, resume: Bool) throws -> Journal {
+    do {
+      try FileManager.default.createDirectory(atPath: file("journal"), withIntermediateDirectories: true)
+    } catch {
+      throw MartletError(.io, "\(file("journal")): cannot be made: \(error.localizedDescription)")
+    }
+    if !resume { unlink(file("journal/" + name)) }
+    return try Journal(path: file("journal/" + name))
+  }
+
   /// `episodes/step-00000012.jsonl`
   func episodeFile(step: Int) throws -> String {
     let digits = String(step)

@@ -61,8 +61,7 @@ final class TrainingRun {
       loaded = try LoadedModel(
         stored: StoredModel(model: LanguageModel(configuration: shape), files: files), path: last.folder)
     } else {
-      let made = try LoadedModel.make(configuration, valueHead: valueHead, pool: context.pool)
-      loaded = configuration.lora.rank == 0 ? made : try made.adapted(configuration.lora, seed: configuration.seed)
+      loaded = try LoadedModel.makeTrainable(configuration, valueHead: valueHead, pool: context.pool)
     }
     learner = Learner(model: loaded.model, configuration: decided, pool: context.pool)
     learner.timer = context.timer

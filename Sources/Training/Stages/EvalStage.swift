@@ -10,27 +10,31 @@ enum EvalStage {
     if context.resume, FileManager.default.fileExists(atPath: folder.file("eval.json")) {
       return context.onEvent(.note("\(folder.path) is finished"))
     }
-    guard let path = configuration.model else {
+    guard configuration.model != nil else {
       throw MartletError(.configuration, "model: is missing; name what is to be evaluated")
     }
     try folder.commit(fromStep: 1, context: context)
-    let problems = try Stage.problems(configuration.data + configuration.evalData, key: "data")
+    let problems = try StageProblems(
+      configuration.data + configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
+      context: context, scorer: problems.scorer)
     try evaluate(
-      engine.admit(problems, folder: folder), engine: engine, configuration: configuration, folder: folder,
+      engine.admit(problems.given, folder: folder), engine: engine, configuration: configuration, folder: folder,
       context: context)
   }
 
   /// Evaluates a training stage's final model on `eval_data`. A run that was killed before does it on resume.
   static func runAtEnd(_ configuration: Configuration, folder: RunFolder, context: StageContext) throws {
     guard !FileManager.default.fileExists(atPath: folder.file("eval.json")) else { return }
-    let problems = try Stage.problems(configuration.evalData, key: "eval_data")
+    let problems = try StageProblems(
+      nil, heldOut: configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context,
+      scorer: problems.scorer)
     try evaluate(
-      engine.admit(problems, folder: folder, list: "skipped-eval.jsonl"), engine: engine, configuration: configuration,
-      folder: folder, context: context)
+      engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl"), engine: engine,
+      configuration: configuration, folder: folder, context: context)
   }
 
   private static func evaluate(
@@ -43,8 +47,18 @@ enum EvalStage {
     let episodes = try journal.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "evaluating",
       engine: engine)
-    try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
-    try write(episodes, engine: engine, configuration, folder: folder, context: context)
+    let rounds = try HintRounds(engine, configuration).run(after: episodes) { requests, round in
+      try journal.run(requests, step: 0, what: "hints, round \(round)", engine: engine)
+    }
+    for (number, round) in rounds.dropLast().enumerated() {
+      try EpisodeFile.write(round.episodes, to: folder.episodeFile(named: "eval-round-\(number)"))
+    }
+    let last = rounds.last?.episodes ?? episodes
+    try EpisodeFile.write(last, to: folder.episodeFile(named: "eval"))
+    let table =
+      rounds.count > 1
+      ? RoundTable(rounds.map { (engine.evaluation(of: $0.episodes), $0.hinted) }) : nil
+    try write(last, rounds: table, engine: engine, configuration, folder: folder, context: context)
     journal.remove()
   }
 
@@ -57,25 +71,37 @@ enum EvalStage {
     }
     var configuration = configuration
     configuration.sampling.tools = .none
+    let scorer = try configuration.taskProgram.map { program in
+      let tape = try TaskTape(folder, program, configuration, context)
+      return try tape.scorer(tape.problems())
+    }
     let engine = try RolloutEngine(
-      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context,
+      scorer: scorer ?? nil)
     let episodes = try engine.judged(EpisodeFile.read(path))
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, configuration, folder: folder, context: context)
   }
 
   private static func write(
-    _ episodes: [Episode], engine: RolloutEngine, _ configuration: Configuration, folder: RunFolder,
-    context: StageContext
+    _ episodes: [Episode], rounds: RoundTable? = nil, engine: RolloutEngine, _ configuration: Configuration,
+    folder: RunFolder, context: StageContext
   ) throws {
     // A program's verdicts are not by value: votes are then counted by spelling.
     let looks =
-      try configuration.grader.command.isEmpty
+      try !engine.isJudgedByPrograms
       ? Evaluation.secondLooks(episodes, grader: engine.grader, tokenizer: engine.loaded.tokenizer) : nil
     let evaluation = engine.evaluation(of: episodes, looks: looks)
+    var report = evaluation.report()
+    if let rounds {
+      report["rounds"] = rounds.report
+      try writeFileAtomically(Data(rounds.picture.utf8), to: folder.file("rounds.svg"))
+      context.onEvent(.note(rounds.text))
+    }
     let data = try JSONSerialization.data(
-      withJSONObject: evaluation.report(), options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+      withJSONObject: report, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     try writeFileAtomically(data + Data("\n".utf8), to: folder.file("eval.json"))
     context.onEvent(.evaluated(evaluation, step: nil))
+    if let line = evaluation.libraryLine { context.onEvent(.note("responses that import: \(line)")) }
   }
 }

@@ -34,24 +34,25 @@ struct HintMaker {
   /// Cuts, hints and continues each response until nothing is left to improve or `rounds` cuts were made.
   mutating func improve(_ episodes: [Episode]) throws {
     var open = episodes
-    for _ in 0..<configuration.hint.rounds where configuration.hint.mode == .engineered {
+    let spots = configuration.hint.mode.spots
+    for _ in 0..<configuration.hint.rounds where !spots.isEmpty {
       var requests: [SampleRequest] = []
       var places: [Int] = []
       for (place, episode) in open.enumerated() {
         let segments = episode.segments(engine.loaded.tokenizer)
         let analysis = engine.analysis(episode)
-        guard let hint = finder.hint(analysis, of: segments) else { continue }
+        guard let hint = finder.hint(analysis, of: segments, against: spots) else { continue }
         let prefix = prefix(
           of: episode, cutAt: hint.offset, hint: finder, kind: hint.kind, reason: hint.reason,
           tokenizer: engine.loaded.tokenizer)
-        requests.append(request(episode, prefix))
+        requests.append(SampleRequest(continuing: episode, from: prefix))
         places.append(place)
       }
       if requests.isEmpty { break }
       let continued = try journal.run(requests, step: 0, what: "hinted", engine: engine)
       for (place, episode) in zip(places, continued) { open[place] = episode }
     }
-    for episode in open where !episode.hints.isEmpty { add(episode) }
+    for episode in open where !episode.hints.isEmpty || configuration.hint.mode == .unhinted { add(episode) }
   }
 
   /// Inserts hints at spots that a person chose.
@@ -73,18 +74,12 @@ struct HintMaker {
           of: episode, cutAtToken: edit.token, hint: edit.hint,
           kind: tools.reading.opensCall(edit.hint) ? .delayed : .distrust,
           reason: "chosen by a person", tokenizer: engine.loaded.tokenizer)
-        requests.append(request(episode, prefix))
+        requests.append(SampleRequest(continuing: episode, from: prefix))
       } catch let error as MartletError {
         throw MartletError(error.status, "\(file):\(number + 1): \(error.message)")
       }
     }
     for episode in try journal.run(requests, step: 0, what: "edited", engine: engine) { add(episode) }
-  }
-
-  private func request(_ episode: Episode, _ prefix: Prefix) -> SampleRequest {
-    SampleRequest(
-      problem: Problem(id: episode.id, problem: episode.problem, gold: episode.gold ?? ""), sample: episode.sample,
-      promptTokens: Array(episode.tokens[..<episode.promptCount]), prefix: prefix)
   }
 
   private mutating func add(_ episode: Episode) {
@@ -106,12 +101,12 @@ struct HintMaker {
       correct: episode.verdict == .correct, calls: episode.traceCalls, tokens: episode.modelTokenCount,
       maximumTokens: limit)
     var why = verdict.reasons
-    if settings.mode == .prompt {
+    if settings.mode == .prompt || settings.mode == .unhinted {
       // The prompt hint only makes the model write code at all (CoRT's baseline): right answers with working code
-      // count.
+      // count. Without hints, right answers do.
       why = []
       if episode.verdict != .correct { why.append("the answer is not correct") }
-      if !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
+      if settings.mode == .prompt, !episode.calls.contains(where: { $0.status == .ok }) { why.append("no code ran") }
       if let limit, episode.modelTokenCount > limit {
         why.append("\(episode.modelTokenCount) tokens, more than \(limit)")
       }

@@ -34,20 +34,22 @@ enum HintStage {
     if context.resume, FileManager.default.fileExists(atPath: dataFile) {
       return context.onEvent(.note("\(folder.path) is finished"))
     }
-    let model = try model(of: configuration)
+    try check(configuration)
     try folder.commit(fromStep: 1, context: context)
     var configuration = configuration
     if configuration.hint.mode == .prompt, configuration.prompt.hint == nil {
       configuration.prompt.hint = configuration.hint.prompt
     }
+    let source =
+      try configuration.hint.episodes == nil
+      ? StageProblems(configuration.data, configuration, folder: folder, context: context) : nil
     let engine = try RolloutEngine(
-      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context)
+      LoadedModel.make(configuration, valueHead: false, pool: context.pool), configuration: configuration,
+      context: context, scorer: source?.scorer)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     let journal = try EpisodeJournal(
       folder, model: engine.loaded.identity(pool: context.pool), resume: context.resume)
-    let problems =
-      try configuration.hint.episodes == nil
-      ? engine.admit(Stage.problems(configuration.data, key: "data"), folder: folder) : []
+    let problems = try source.map { try engine.admit($0.given, folder: folder) } ?? []
     var maker = HintMaker(engine, journal: journal, configuration: configuration)
     if let edits = configuration.hint.edits {
       let traces = try configuration.hint.episodes.map { try EpisodeFile.read($0) } ?? maker.traces(of: problems)
@@ -61,9 +63,9 @@ enum HintStage {
     journal.remove()
   }
 
-  /// The model whose responses get the hints.
-  private static func model(of configuration: Configuration) throws -> String {
-    guard let model = configuration.model else {
+  /// There is a model whose responses get the hints, and it can call the interpreter.
+  private static func check(_ configuration: Configuration) throws {
+    guard configuration.model != nil else {
       throw MartletError(.configuration, "model: is missing; hints are put into a model's own responses")
     }
     guard configuration.sampling.tools != .none, configuration.sampling.maxCalls > 0 else {
@@ -72,7 +74,6 @@ enum HintStage {
         "sampling: nothing is executed (tools \(configuration.sampling.tools.rawValue), max_calls "
           + "\(configuration.sampling.maxCalls)), but only responses that call the interpreter are kept")
     }
-    return model
   }
 
   /// Samples traces and places hints in them, batch by batch of problems, until `hint.count` examples are kept.

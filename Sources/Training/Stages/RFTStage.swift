@@ -1,6 +1,7 @@
 import Foundation
 import Rollout
 import Support
+import Tensor
 
 /// Rejection fine-tuning: sample, keep what is right and efficient, fine-tune on it.
 enum RFTStage {
@@ -15,16 +16,24 @@ enum RFTStage {
     try SFTStage.run(training, folder: folder, context: context)
   }
 
+  /// The model that samples: the teacher in the place of the model, where there is one. It is freed before training.
+  static func sampled(_ configuration: Configuration, pool: WorkerPool) throws -> LoadedModel {
+    guard configuration.model != nil else {
+      throw MartletError(.configuration, "model: is missing; rft fine-tunes it, on responses of its own or a teacher's")
+    }
+    guard let teacher = configuration.teacher else {
+      return try LoadedModel.make(configuration, valueHead: false, pool: pool)
+    }
+    return try LoadedModel.taught(LoadedModel.header(configuration), by: teacher)
+  }
+
   private static func sample(
     _ configuration: Configuration, folder: RunFolder, context: StageContext, to keptFile: String
   ) throws {
-    guard let path = configuration.model else {
-      throw MartletError(.configuration, "model: is missing; rft samples from the model it fine-tunes")
-    }
-    let placed = try Stage.problems(configuration.data, key: "data")
+    let source = try StageProblems(configuration.data, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(path, valueHead: false), configuration: configuration, context: context)
-    let problems = try engine.admit(placed, folder: folder)
+      sampled(configuration, pool: context.pool), configuration: configuration, context: context, scorer: source.scorer)
+    let problems = try engine.admit(source.given, folder: folder)
     context.onEvent(.note(EpisodeJournal.costOfKill))
     // Find mistakes in files that are read after the sampling before it begins.
     let mix = configuration.rejection.mix
@@ -79,7 +88,7 @@ enum RFTStage {
     let limit = settings.maxTokens > 0 ? settings.maxTokens : nil
     let correct = episode.verdict == .correct
     guard settings.filter == .efficient else {
-      return correct && episode.modelTokenCount <= limit ?? .max
+      return (correct || settings.filter == .finished) && episode.modelTokenCount <= limit ?? .max
     }
     guard correct else { return false }
     return analysis(episode).verdict(

@@ -23,7 +23,7 @@ public enum Stage {
       case .rl: try RLStage.run(configuration, folder: folder, context: context)
       case .eval: try EvalStage.run(configuration, folder: folder, context: context)
       }
-      if [.sft, .rft, .rl].contains(kind), !configuration.evalData.isEmpty {
+      if [.sft, .rft, .rl].contains(kind), configuration.evaluates {
         try EvalStage.runAtEnd(configuration, folder: folder, context: context)
       }
       // A finished run still takes over some keys, such as the number of checkpoints to keep.
@@ -97,9 +97,17 @@ public enum Stage {
     let room = PromptRoom(loaded, builder: engine.builder, configuration: configuration, remedy: remedy)
     let problems = try room.admit(problems, list: nil, onEvent: context.onEvent)
     let onToken: ((Int, [Int32], Author) -> Void)? = printer == nil ? nil : { printer?.push($1, $2) }
-    return try engine.run(
-      engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling",
-      onToken: onToken)
+    func run(_ requests: [SampleRequest], what: String) throws -> [Episode] {
+      try engine.run(requests, step: 0, what: what, onToken: onToken)
+    }
+    let requests = try engine.requests(problems, samples: 0..<configuration.samplesPerPrompt)
+    if let prefix = requests.first?.prefix { printer?.push(prefix.tokens, .hint) }
+    let episodes = try run(requests, what: "sampling")
+    let rounds = try HintRounds(engine, configuration).run(after: episodes) { requests, round in
+      if let prefix = requests.first?.prefix { printer?.goBack(prefix, round: round) }
+      return try run(requests, what: "hints, round \(round)")
+    }
+    return rounds.last?.episodes ?? episodes
   }
 
   /// The problems of several files with their places. An id that occurs again gets a number.
@@ -150,12 +158,14 @@ struct DistinctIds {
 private struct TokenPrinter {
   private let stops: Set<Int32>
   private let show: (Author, String) -> Void
+  private let tokenizer: Tokenizer
   private var decoder: StreamingDecoder
   private var author = Author.prompt
 
   init(tokenizer: Tokenizer, stops: Set<Int32>, show: @escaping (Author, String) -> Void) {
     self.stops = stops
     self.show = show
+    self.tokenizer = tokenizer
     decoder = StreamingDecoder(tokenizer: tokenizer)
   }
 
@@ -163,6 +173,18 @@ private struct TokenPrinter {
     if author != self.author { finish() }
     self.author = author
     for token in tokens where author != .model || !stops.contains(token) { give(decoder.push(token)) }
+  }
+
+  /// Shows where a response is cut, unless that is its end, and the hint that is put there.
+  mutating func goBack(_ prefix: Prefix, round: Int) {
+    finish()
+    guard let hint = prefix.hints.last else { return }
+    if hint.kind != .end {
+      let kept = tokenizer.decode(Array(prefix.tokens[..<hint.token].suffix(40)))
+      let line = kept.split(separator: "\n").last.map { String($0.suffix(80)) } ?? ""
+      show(.hint, "\n[round \(round), from here on: \(line)]\n")
+    }
+    push(Array(prefix.tokens[hint.token...]), .hint)
   }
 
   mutating func finish() { give(decoder.finish()) }

@@ -32,6 +32,33 @@ import Tokenization
     #expect(sampled.errors.contains("eval.jsonl: 2 responses to 1 problems, 0 correct, 2 cut off"), "\(sampled.errors)")
   }
 
+  /// Of a run's episodes, and of responses that a configuration's stage would sample.
+  @Test func whatCouldBeLearntIsShown() throws {
+    try makeRun()
+    let shown = try run(["diagnose", "demo/tiny"])
+    #expect(shown.status == 0 && shown.output.contains("problems  1, 2 responses"), "\(shown.errors)")
+    #expect(shown.output.contains("advice: no problem was solved") && shown.output.contains("cut off 2 (100 %)"))
+    try program.write(
+      "rl.yaml",
+      "run: ./rl\nstage: rl\nmodel: demo/tiny\ndata: p.jsonl\nsteps: 1\nsampling: {tools: none, max_tokens: 4}\n")
+    let sampled = try run([
+      "diagnose", "rl.yaml", "--samples", "3", "--output", "e.jsonl", "--teaching", "t.jsonl", "--json",
+    ])
+    #expect(sampled.status == 0, "\(sampled.errors)")
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(sampled.output.utf8)) as? [String: Any])
+    #expect(object["responses"] as? Int == 3 && object["problems"] as? Int == 1)
+    #expect(try program.lines("e.jsonl").count == 3 && program.lines("t.jsonl").isEmpty)
+    // The first step draws the same.
+    #expect(try run(["rl", "rl.yaml", "--set", "samples_per_prompt=3", "--set", "prompts_per_step=1"]).status == 0)
+    let drawn = try program.lines("rl/episodes/step-00000001.jsonl").map { $0["tokens"] as? [Int] }
+    #expect(try drawn == program.lines("e.jsonl").map { $0["tokens"] as? [Int] })
+    for extra in [["demo/tiny", "--samples", "3"], ["rl.yaml", "--model", "demo/tiny"]] {
+      #expect(try run(["diagnose"] + extra).status == 64)
+    }
+    #expect(try run(["diagnose", "rl.yaml", "--set", "stage=hint", "--set", "steps=0"]).status == 78)
+  }
+
   /// Wherever a run, a model or episodes are asked for, the name under `checkpoints/` will do.
   @Test func namesResolveEverywhere() throws {
     try makeRun()

@@ -65,7 +65,18 @@ import Testing
     arguments: [
       ("{}", .sft, "steps: is missing"), ("{}", .rft, "steps: "), ("{steps: 0}", .rl, "steps: "),
       ("{steps: 1}", .eval, "steps: eval does not use it"), ("{steps: 1, loss: {kind: sft}}", .rl, "loss.kind: "),
-      ("{steps: 1, loss: {advantage: distillation}}", .rl, "ref_model: "),
+      ("{steps: 1, loss: {advantage: distillation}}", .rl, "teacher: is missing"),
+      ("{steps: 1, ref_model: m, teacher: m, loss: {advantage: distillation}}", .rl, "ref_model: "),
+      ("{steps: 1, teacher: m}", .sft, "teacher: sft does not use it"),
+      ("{steps: 1, teacher: m, loss: {teacher_coef: 0}}", .rl, "teacher: does nothing"),
+      ("{steps: 1, loss: {teacher_top_k: 3}}", .rl, "loss.teacher_top_k: "),
+      ("{steps: 1, teacher: m, loss: {teacher_top_k: -1}}", .rl, "teacher_top_k"),
+      ("{steps: 1, teacher: m, loss: {teacher_turn_cap: 0.5}}", .rl, "teacher_turn_cap"),
+      ("{steps: 1, teacher: m, sampling: {tools: none}, loss: {teacher_turn_cap: 2}}", .rl, "loss.teacher_turn_cap: "),
+      (
+        "{steps: 1, teacher: m, loss: {advantage: distillation, teacher_top_k: 3, clip_high: 0.3}}", .rl,
+        "loss.clip_high: "
+      ),
       ("{steps: 1, loss: {kl: k1, kl_coef: 0, kl_in_reward: true}}", .rl, "kl_in_reward"),
       ("{steps: 1, loss: {kl: k1, kl_coef: -1}}", .rl, "kl_coef"),
       ("{steps: 1, loss: {clip_low: -1}}", .rl, "clip_low"),
@@ -98,7 +109,9 @@ import Testing
     arguments: [
       ("{steps: 1, sampling: {temperature: 0}}", .rl, ["sampling: "]),
       ("{steps: 1, loss: {advantage: remax}, sampling: {temperature: 0}}", .rl, ["nothing to learn"]),
-      ("{steps: 1, model: m, ref_model: m, loss: {advantage: distillation}}", .rl, ["ref_model: is the model itself"]),
+      ("{steps: 1, model: m, teacher: m, loss: {advantage: distillation}}", .rl, ["teacher: is the model itself"]),
+      ("{steps: 1, model: m, teacher: m}", .rft, ["teacher: is the model itself"]),
+      ("{steps: 1, teacher: m, samples_per_prompt: 1, update_batch: 8}", .rl, []),
       ("{steps: 1, samples_per_prompt: 1}", .rl, ["samples_per_prompt: 1", "update_batch: "]),
       ("{steps: 1, sampling: {top_k: 1}}", .rl, ["top_k 1"]),
       ("{samples_per_prompt: 4, sampling: {temperature: 0}}", .eval, ["sampling: "]),

@@ -32,6 +32,7 @@ final class StageBench {
     folder = try ScratchFolder()
     try Self.model(seed: 5, to: file("tiny.h5"))
     try Self.model(seed: 6, to: file("other.h5"))
+    try writeAdapter()
     try folder.write(Self.problems(3...6), "p.jsonl")
     try folder.write(Self.problems(11...13), "held.jsonl")
     let multiplications = ProblemGenerator(seed: 3, split: .training, families: [.multiplication]).problems(count: 6)
@@ -54,6 +55,19 @@ final class StageBench {
     try writeEdits(of: multiplications[0].problem)
   }
 
+  /// A run with adapters of `tiny.h5`.
+  private func writeAdapter() throws {
+    let stored = try ModelFile.read(file("tiny.h5"))
+    let model = try stored.model.adapted(LowRankAdapters(rank: 2), seed: 3)
+    for parameter in model.table.adapterParameters {
+      var random = CounterRandom(seed: 4, path: [stableHash(parameter.name)])
+      for index in parameter.range { model.weights[index] = Float(0.1 * random.normal()) }
+    }
+    try StepCheckpoint.write(
+      run: file("adapter"), step: 1, model: model, files: stored.files, optimizer: nil, state: Data(),
+      keeping: .init(last: 1))
+  }
+
   /// A reward, a grader and a tool.
   private func writePrograms() throws {
     func program(_ name: String, _ reply: String) throws {
@@ -62,6 +76,10 @@ final class StageBench {
     }
     try program("reward.py", "json.dumps({'reward': len(q['response']) % 5})")
     try program("grader.py", "json.dumps({'correct': len(q['response']) % 2 == 0})")
+    try program(
+      "task.py",
+      "json.dumps({'id': 't%d' % q['index'], 'problem': 'What is %d + 1?' % q['index'], 'answer': str(q['index'] + 1)})"
+    )
     try program("tool.py", "json.dumps({'output': 'from the tool'})")
     try folder.write(
       "[{name: double, description: d, parameters: {type: object}, command: [python3, \"@/tool.py\"]}]", "tools.yaml")

@@ -58,20 +58,33 @@ extension KeyUseTests {
     Change("new_model.shape." + key, value, needs: new)
   }
 
+  private static let task = ["task.command=[python3, $task.py]"]
+  /// Little to sample for many problems.
+  private static let few: [StageKind: [String]] = [
+    .hint: ["hint.count=1"], .eval: ["samples_per_prompt=1"], .rft: ["samples_per_prompt=1"],
+  ]
+
   private static let saving = ["steps=4", "save_every=1"]
 
   static let changes: [Change] = general + training + sampling + rewards + losses
 
   private static let general = [
     Change("model", "$other.h5", shows: [.eval: ["sampling.tools=none", "interpreter.packages=[numpy, sympy]"]]),
+    Change(
+      "adapter", "$adapter",
+      shows: [
+        .eval: ["model=$tiny.h5", "sampling.tools=none", "interpreter.packages=[numpy, sympy]"],
+        .rft: ["model=$tiny.h5"], .hint: ["model=$tiny.h5", "hint.mode=prompt"],
+      ]),
     Change("new_model.tokenizer", "nowhere", needs: new),
     shape("architecture", "llama"), shape("hidden_size", "32"), shape("intermediate_size", "48"),
     shape("layer_count", "1"), shape("head_count", "2"), shape("key_value_head_count", "4"), shape("head_width", "8"),
     shape("vocabulary_size", "500"), shape("context_length", "18"), shape("rms_norm_epsilon", "0.1"),
     shape("rope_theta", "10"), shape("rope_scaling", "{rope_type: linear, factor: 2}"), shape("tied_head", "false"),
     shape("stop_tokens", "[4]"), shape("begin_token", "5"),
-    Change("ref_model", "$other.h5", needs: kl),
+    Change("ref_model", "$other.h5", needs: kl), Change("teacher", "$other.h5"),
     Change("data", "$held.jsonl"), Change("eval_data", "$held.jsonl"),
+    Change("data_weights", "[3, 1]", needs: ["data=[$p.jsonl, $held.jsonl]"]),
     Change("steps", "1"), Change("seed", "7"), Change("save_every", "1"), Change("save_minutes", "1e-9"),
     Change("keep_last", "1", shows: [.sft: saving, .rft: saving, .rl: saving]),
     Change(
@@ -141,6 +154,7 @@ extension KeyUseTests {
     interpreter(
       "readable", "[\(TrainProgram.root)/configs/demo]",
       "print(len(open('\(TrainProgram.root)/configs/demo/words.txt').read()))"),
+    Change("test_hints.rounds", "1"), Change("test_hints.end", "Think again.", needs: ["test_hints.rounds=1"]),
     Change("hint.mode", "prompt"), Change("hint.count", "1"), Change("hint.rounds", "1"),
     Change("hint.delayed", "Let us use code."),
     Change("hint.prompt", "Let us use code.", needs: ["hint.mode=prompt"]), Change("hint.max_tokens", "1"),
@@ -168,10 +182,15 @@ extension KeyUseTests {
       "reward.command_time_limit", "1e-9", needs: ["reward.command=[python3, $reward.py]"], shows: everywhere(short)),
     Change("grader.command", "[python3, $grader.py]", shows: everywhere(short)),
     Change("grader.time_limit", "1e-9", needs: ["grader.command=[python3, $grader.py]"], shows: everywhere(short)),
+    Change("task.command", "[python3, $task.py]", shows: few),
+    Change("task.count", "3", needs: task, shows: few), Change("task.eval_count", "2", needs: task, shows: few),
+    Change("task.time_limit", "1e-9", needs: task),
     Change(
       "tools", "$tools.yaml", needs: ["sampling.tools=tool_call"],
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
-    Change("groups.refill", "2"), Change("groups.mask_truncated", "true"),
+    Change("groups.refill", "2"), Change("groups.mask_truncated", "true"), Change("groups.mask_void", "true"),
+    Change("groups.clean_successes", "true"),
+    Change("groups.rate_band", "[0.3, 0.7]", shows: [.rl: many]),
     Change("groups.knapsack", "true", shows: [.rl: many]),
     Change("groups.knapsack_maximum", "3", needs: ["groups.knapsack=true"], shows: [.rl: many]),
   ]
@@ -189,7 +208,12 @@ extension KeyUseTests {
     Change("loss.kl_importance", "true", needs: kl), Change("loss.kl_in_reward", "true", needs: kl),
     Change("loss.kl_target", "0.05", needs: rewardKL),
     Change("loss.kl_horizon", "10", needs: rewardKL + ["loss.kl_target=0.05"]),
-    Change("loss.entropy_coef", "0.1"), Change("loss.aggregation", "seq_mean_token_mean"),
+    Change("loss.teacher_coef", "0.5", needs: ["teacher=$other.h5"]),
+    Change("loss.teacher_top_k", "5", needs: ["teacher=$other.h5"]),
+    Change("loss.teacher_turn_cap", "1.2", needs: ["teacher=$other.h5", tools], shows: [.rl: solving]),
+    Change("loss.entropy_coef", "0.1"),
+    Change("loss.observation_coef", "0.5", needs: [tools], shows: [.rl: solving]),
+    Change("loss.aggregation", "seq_mean_token_mean"),
     Change(
       "loss.aggregation_length", "7",
       needs: ["loss.aggregation=seq_mean_token_sum_norm", "loss.aggregation_length=12"]),

@@ -35,6 +35,7 @@ import Testing
     "ranks": .elsewhere("the gradients are the same for any number: LearnerTests.ranksDoNotMatter"),
     "interpreter.python": .elsewhere("another Python gives the same results; one that is not there fails"),
     "hint.distrust": .elsewhere("a trace that doubts Python is rare: HintFinderTests"),
+    "test_hints.hesitation": .elsewhere("a response that hesitates is rare here: TestTimeHintTests"),
     "new_model.shape.begin_token": .elsewhere("it stands in the model's configuration, and so in exports"),
     "interpreter.readable": .elsewhere("no block of these runs reads a file: InterpreterReadableTests"),
     "loss.correction.kind": .elsewhere("it acts with --replay alone: ReplayTests"),
@@ -122,7 +123,7 @@ import Testing
       + AdvantageKind.allCases.map { "loss.advantage=\($0.rawValue)" })
   func lossKeysActOrAreRefused(setting: String) throws {
     var needs = [setting]
-    if setting.hasSuffix("distillation") { needs.append("ref_model=$other.h5") }
+    if setting.hasSuffix("distillation") { needs.append("teacher=$other.h5") }
     // Rewards above 0, and greedy answers that end early.
     if setting.hasSuffix("max_rl") { needs += ["reward.code_penalty=1", "reward.code_penalty_without_code=true"] }
     // The better one of two, where they differ.

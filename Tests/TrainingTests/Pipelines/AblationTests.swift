@@ -50,6 +50,11 @@ import Testing
           model: "@tune"
           data: held.jsonl
           samples_per_prompt: 2
+        - name: aside
+          stage: eval
+          model: "@tune"
+          data: held.jsonl
+          samples_per_prompt: 1
 
       """)
     // A toy that is right now and then would make it slow: the second stage runs where a test asks for it.
@@ -81,6 +86,11 @@ import Testing
 
   private func ablate(_ arguments: String...) throws -> TrainProgram.Outcome {
     try program.end(program.start(["ablate"] + arguments + ["--threads", "1"]))
+  }
+
+  /// How often `tune` was trained and not only found finished.
+  private func trainings(_ outcome: TrainProgram.Outcome) -> Int {
+    outcome.errors.components(separatedBy: "8 examples, ").count - 1
   }
 
   private func table(_ name: String = "ab") throws -> [[String: Any]] {
@@ -158,6 +168,7 @@ import Testing
     ("{name: b, set: [defaults.optimizer.learning_rate=0.5]}", "no stage takes it"),
     ("{name: b, set: [stages.tine.steps=3]}", "addresses no stage"),
     ("{name: b, set: [stages.tune.stepz=3]}", "unknown key stepz"),
+    ("{name: b, set: [stages.aside.samples_per_prompt=3]}", "changes no stage that measured depends on"),
     ("{name: b, set: [rejection.per_problem=3]}", "no stage has the key"),
     ("{name: b, set: [defaults.seed=3]}", "belongs to the ablation"),
     ("{name: b, set: []}", "come to the same configuration"),
@@ -170,6 +181,30 @@ import Testing
       #expect(outcome.status == 78 && outcome.errors.contains(message), "\(outcome.errors)")
     }
     #expect(!FileManager.default.fileExists(atPath: program.file("ab")))
+  }
+
+  /// Cases that differ in the last stage share the one before it, and come out as if each had made its own.
+  @Test func stagesInCommonAreMadeOnce() throws {
+    let cases = ["{name: base, set: []}", "{name: cold, set: [stages.measured.sampling.temperature=0.5]}"]
+    let file = try ablation(cases)
+    let outcome = try ablate(file)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(trainings(outcome) == 2, "\(outcome.errors)")
+    #expect(outcome.errors.contains("cold/seed-1/tune: taken over from base/seed-1"), "\(outcome.errors)")
+    // What the row does not depend on is not made.
+    #expect(!FileManager.default.fileExists(atPath: program.file("ab/base/seed-0/aside")))
+    let alone = try ablate(ablation(cases, name: "alone"), "--only", "cold")
+    #expect(alone.status == 0 && trainings(alone) == 2, "\(alone.errors)")
+    for seed in 0...1 {
+      let name = "/cold/seed-\(seed)/measured/episodes/eval.jsonl"
+      let shared = try Data(contentsOf: URL(fileURLWithPath: program.file("ab" + name)))
+      #expect(try shared == Data(contentsOf: URL(fileURLWithPath: program.file("alone" + name))))
+    }
+    #expect(try hashes()[2...] == hashes("alone")[0...].suffix(2))
+    // A stage made with other values is not taken over.
+    let other = try ablate(ablation(cases + ["{name: long, set: [stages.tune.steps=3]}"]))
+    #expect(other.status == 0 && trainings(other) == 2, "\(other.errors)")
+    #expect(try Set(hashes()).count == 4)
   }
 
   @Test func equalCasesByOtherWordsAreRefused() throws {

@@ -39,6 +39,21 @@ import Transformer
     #expect(training.reduce(0, +) == scale.trainingBytes(rows: 4096, targets: 4096))
   }
 
+  /// Twice the samples are drawn, and as many as without are learnt from.
+  @Test func cleanSuccessesAreSampledTwice() throws {
+    var configuration = Configuration()
+    configuration.newModel = .init(tokenizer: TrainProgram.root + "/configs/demo", shape: Self.demo)
+    (configuration.promptsPerStep, configuration.samplesPerPrompt, configuration.updateBatch) = (4, 8, 16)
+    let speed = MachineSpeed(gflops: 100, readGigabytes: 10, threads: 2)
+    func plan() throws -> Plan { try Plan.of(configuration, kind: .rl, speed: speed, readsData: false) }
+    let plain = try plan()
+    configuration.groups.cleanSuccesses = true
+    let clean = try plan()
+    #expect(clean.samplingSecondsPerStep == plain.samplingSecondsPerStep.map { $0 * 2 })
+    #expect(clean.updateSecondsPerStep == plain.updateSecondsPerStep)
+    #expect(clean.notes.contains("4 prompts x 16 samples = 64 responses a step, 2 optimizer updates"))
+  }
+
   /// The largest counts that a configuration may have are refused for their memory, not multiplied until they trap.
   @Test func enormousCountsAreRefused() {
     var large = Self.half

@@ -129,10 +129,11 @@ import Transformer
     var configuration = Configuration()
     configuration.gradientShards = shards
     configuration.sharePrompts = false
-    let samples = LearningSample.samples((0..<5).map { episode(sample: $0) })
+    var samples = LearningSample.samples((0..<5).map { episode(sample: $0) })
+    for index in samples.indices { samples[index].advantages = [1, 1, 1, 1, 1] }
     let result = try learner(configuration).update(samples, weights: [1, 1, 1, 1, 1], totalSteps: 1)
     #expect(result.tokens == 35 && result.metrics.tokens == 15)
-    #expect(result.logProbs.map(\.count) == [3, 3, 3, 3, 3])
+    #expect(result.logProbs.map { $0?.count } == [3, 3, 3, 3, 3])
   }
 
   /// The gradient of the value head; it begins at 0, so all values are 0.
@@ -165,10 +166,14 @@ import Transformer
   /// The first update of two sampled episodes, whose stored log-probs are those of the weights but for `change`.
   /// - Returns: the tokens of each that were in the loss.
   @discardableResult
-  private func firstUpdate(maskTruncated: Bool = false, _ change: (inout [Episode]) -> Void) throws -> [Int] {
+  private func firstUpdate(
+    _ groups: Configuration.Groups = .init(), _ change: (inout [Episode]) -> Void
+  ) throws -> [Int] {
     let folder = try ScratchFolder()
+    var configuration = configuration()
+    configuration.groups = groups
     let run = try TrainingRun(
-      configuration(), folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
+      configuration, folder: RunFolder(folder.path + "/run", resume: false), context: StageContext(threads: 2))
     var episodes = [episode(), episode(sample: 1, reward: 0)]
     let found = Learner.score(LearningSample.samples(episodes), pass: run.learner.pass, microBatchTokens: 64).logProbs
     for (index, logProbs) in found.enumerated() {
@@ -176,14 +181,16 @@ import Transformer
     }
     change(&episodes)
     let update = try PolicyUpdate(run)
-    let batch = update.batch(episodes, isOnPolicy: true, maskTruncated: maskTruncated)
+    let batch = update.batch(episodes, isOnPolicy: true)
     _ = try update.learn(batch, totalSteps: 1)
     return batch.samples.map(\.policy.tokenCount)
   }
 
   @Test func cutOffResponsesAreTakenOutWhereAskedFor() throws {
     #expect(try firstUpdate { $0[1].finish = .length } == [3, 3])
-    #expect(try firstUpdate(maskTruncated: true) { $0[1].finish = .length } == [3, 0])
+    var groups = Configuration.Groups()
+    groups.maskTruncated = true
+    #expect(try firstUpdate(groups) { $0[1].finish = .length } == [3, 0])
   }
 
   /// Nothing could score the greedy answer of the first problem: its group leaves the loss, and the other is learnt

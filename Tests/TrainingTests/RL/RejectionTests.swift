@@ -64,6 +64,10 @@ import Testing
     #expect(without.value(.calcShare) == nil)
     #expect(without.value(.execOK) == nil)
     #expect(evaluation.report()["libraries"] as? [String: Int] == ["math": 2])
+    #expect(evaluation.report()["library_share"] as? [String: Double] == ["math": 2.0 / 3])
+    #expect((evaluation.report()["library_share_high"] as? [String: Double])?["math"] == 1)
+    #expect(evaluation.libraryLine?.hasPrefix("math 66.7 % [") == true, "\(evaluation.libraryLine ?? "")")
+    #expect(without.libraryLine == nil)
   }
 
   @Test func aMendedResponseFailedFirstRanLaterAndIsRight() {

@@ -52,6 +52,48 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: program.file("rl-verify")))
   }
 
+  /// Groups of twice the samples, masks, refills and what tools returned: killed and resumed as if left alone.
+  @Test func whatGroupsLearnFromResumesToo() throws {
+    let settings = [
+      "groups.knapsack=false", "groups.clean_successes=true", "groups.mask_void=true", "groups.mask_truncated=true",
+      "groups.refill=2", "loss.observation_coef=0.1", "loss.kl=none", "loss.kl_in_reward=false", "loss.kl_target=0",
+      "loss.kl_coef=0.001",
+    ]
+    let outcome = try program.end(
+      program.start(["verify-resume", makeRun(), "--kills", "8"] + settings.flatMap { ["--set", $0] }))
+    #expect(outcome.status == 0 && outcome.output.contains("killed 8 times"), "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("equal: "))
+  }
+
+  /// Files with weights and a band of success rates, which is in the checkpoint: killed and resumed as if left alone.
+  /// Problems that were all right or all wrong in the first step come less often in the later ones.
+  @Test func ratesAreInTheCheckpoint() throws {
+    let settings = [
+      "groups.knapsack=false", "groups.rate_band=[0.1, 0.9]", "data=[p.jsonl, held.jsonl]", "data_weights=[2, 1]",
+      "loss.kl=none", "loss.kl_in_reward=false", "loss.kl_target=0", "loss.kl_coef=0.001", "steps=4", "save_every=1",
+      "eval_every=0", "prompts_per_step=9",
+    ].flatMap { ["--set", $0] }
+    let config = try makeRun()
+    let outcome = try program.end(program.start(["verify-resume", config, "--kills", "6"] + settings))
+    #expect(outcome.status == 0 && outcome.output.hasPrefix("equal: "), "\(outcome.errors)")
+    let run = try program.end(program.start(["rl", config] + settings))
+    #expect(run.status == 0, "\(run.errors)")
+    let passed = try program.lines("rl/metrics.jsonl").map { $0["passed_over"] as? Int }
+    #expect(passed.first == 0 && passed.dropFirst().contains { $0 ?? 0 > 0 }, "\(passed)")
+    // Six of nine are of the first file.
+    let first = try program.lines("rl/episodes/step-00000001.jsonl").compactMap { $0["id"] as? String }
+    let held = Set(try program.lines("held.jsonl").compactMap { $0["id"] as? String })
+    #expect(held.count == 3 && Set(first).count == 9)
+    #expect(Set(first).count { held.contains(String($0.prefix { $0 != "#" })) } == 3)
+    // A branch takes the rates along: its later steps are those of the run.
+    let forked = try program.run("rl", "--resume", "rl", "--from-step", "2", "--into", "other")
+    #expect(forked.status == 0, "\(forked.errors)")
+    let hashes = try ["rl", "other"].map { run in
+      try program.lines(run + "/metrics.jsonl").map { $0["state_hash"] as? String }
+    }
+    #expect(hashes[0] == hashes[1] && Set(hashes[0]).count == 4)
+  }
+
   /// A step's samples are split by the success rates that the step before found.
   @Test func theKnapsackLooksBack() throws {
     let outcome = try program.run("rl", makeRun(), "--set", "prompts_per_step=6", "--set", "steps=2")
@@ -89,6 +131,17 @@ import Testing
       let isEqual = made.weights[parameter.range].elementsEqual(base.weights[parameter.range])
       #expect(isEqual != isAdapted, "\(parameter.name)")
     }
+  }
+
+  /// The teacher has no state: its views are made anew from its file.
+  @Test func taughtRunsResumeToo() throws {
+    _ = try program.makeModel(contextLength: 256)
+    let more = [
+      "teacher=model.h5", "loss.teacher_coef=0.1", "loss.teacher_top_k=4", "loss.teacher_turn_cap=1.2",
+    ].flatMap { ["--set", $0] }
+    let outcome = try program.end(program.start(["verify-resume", makeRun(), "--kills", "4"] + more))
+    #expect(outcome.status == 0 && outcome.output.contains("killed 4 times"), "\(outcome.errors)")
+    #expect(outcome.output.hasPrefix("equal: "))
   }
 
   /// A run whose moments are in 8 bits goes on with the same codes; another state is refused.
