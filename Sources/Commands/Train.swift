@@ -27,6 +27,7 @@ public struct Train: ParsableCommand {
         name: "Run",
         subcommands: [
           Check.self, PlanCommand.self, Diagnose.self, BranchCommand.self, VerifyResume.self, Problems.self,
+          Augment.self,
         ]),
       CommandGroup(name: "Machine", subcommands: [Doctor.self, Bench.self, PythonCommand.self]),
     ])

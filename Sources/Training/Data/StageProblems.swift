@@ -16,10 +16,11 @@ struct StageProblems {
   /// - Parameters:
   ///   - files: of the given problems; nil: only those held out are wanted.
   ///   - heldOutFiles: of the problems held out.
+  ///   - folder: of the run; nil: there is none, and the task is asked for all.
   /// - Throws: `MartletError`: data for files; configuration that names the task's program and the problem;
   ///   `Interrupted` when asked to stop.
   init(
-    _ files: [String]?, heldOut heldOutFiles: [String] = [], _ configuration: Configuration, folder: RunFolder,
+    _ files: [String]?, heldOut heldOutFiles: [String] = [], _ configuration: Configuration, folder: RunFolder?,
     context: StageContext
   ) throws {
     let tape = try configuration.taskProgram.map { try TaskTape(folder, $0, configuration, context) }
@@ -42,18 +43,19 @@ struct StageProblems {
 /// asks for no problem again.
 struct TaskTape {
   let program: TaskProgram
-  private let folder: RunFolder
+  private let folder: RunFolder?
   private let configuration: Configuration
   private let context: StageContext
 
-  init(_ folder: RunFolder, _ program: TaskProgram, _ configuration: Configuration, _ context: StageContext) throws {
+  init(_ folder: RunFolder?, _ program: TaskProgram, _ configuration: Configuration, _ context: StageContext) throws {
     (self.folder, self.program, self.configuration, self.context) = (folder, program, configuration, context)
   }
 
   /// All problems of the task, by index.
   func problems() throws -> [TaskProblem] {
-    let path = folder.file("task.jsonl")
     let count = configuration.task.count + configuration.task.evalCount
+    guard let folder else { return try ask(count, journal: nil) }
+    let path = folder.file("task.jsonl")
     if exists(path) {
       let problems = try JSONLines.read(path, as: TaskProblem.self)
       guard problems.map(\.index) == Array(0..<count) else {
@@ -62,17 +64,17 @@ struct TaskTape {
       }
       return problems
     }
-    let problems = try ask(count)
+    let journal = try folder.journal("task.log", resume: context.resume)
+    defer { journal.close() }
+    let problems = try ask(count, journal: journal)
     try JSONLines.write(problems, to: path)
     unlink(folder.file("journal/task.log"))
     return problems
   }
 
   /// Asks for the problems that the journal lacks.
-  private func ask(_ count: Int) throws -> [TaskProblem] {
-    let journal = try folder.journal("task.log", resume: context.resume)
-    defer { journal.close() }
-    var problems = try journal.records.map { try JSONDecoder().decode(TaskProblem.self, from: $0) }
+  private func ask(_ count: Int, journal: Journal?) throws -> [TaskProblem] {
+    var problems = try journal?.records.map { try JSONDecoder().decode(TaskProblem.self, from: $0) } ?? []
     let isBegun = !problems.isEmpty
     var ids: [String: Int] = [:]
     for problem in problems { ids[problem.problem.id] = problem.index }
@@ -82,7 +84,7 @@ struct TaskTape {
       if let first = ids.updateValue(made.index, forKey: made.problem.id) {
         throw program.fault("problem \(made.index)", "has the id of problem \(first), \(made.problem.id)")
       }
-      try journal.append(JSONEncoder().encode(made))
+      try journal?.append(JSONEncoder().encode(made))
       problems.append(made)
       context.onEvent(
         .progress(Progress(what: "asking the task", done: problems.count, total: count, unit: "problems", rate: nil)))
@@ -91,7 +93,7 @@ struct TaskTape {
     if !isBegun, let first = problems.first, try program.problem(first.index) != first {
       throw program.inconsistency("problem \(first.index)")
     }
-    try journal.sync()
+    try journal?.sync()
     return problems
   }
 

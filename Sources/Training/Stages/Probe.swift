@@ -1,4 +1,3 @@
-import Foundation
 import Rollout
 import Support
 import Tokenization
@@ -26,21 +25,14 @@ public struct Probe {
     }
     var configuration = given
     if let samples { configuration.samplesPerPrompt = samples }
-    // What a task's program makes lies in a folder that goes away.
-    let aside = NSTemporaryDirectory() + "martlet-diagnose-\(getpid())"
-    defer { try? FileManager.default.removeItem(atPath: aside) }
-    let folder = try RunFolder(aside, resume: false)
-    let source = try StageProblems(
-      configuration.data, heldOut: kind == .eval ? configuration.evalData : [], configuration, folder: folder,
-      context: context)
+    let files = kind == .eval ? configuration.data + configuration.evalData : configuration.data
+    let source = try StageProblems(files, configuration, folder: nil, context: context)
     let loaded =
-      kind == .rft
-      ? try RFTStage.sampled(configuration, pool: context.pool)
-      : try LoadedModel.make(configuration, valueHead: false, pool: context.pool)
-    let engine = try RolloutEngine(
-      loaded, configuration: configuration, context: context, scorer: source.scorer)
-    let asked = kind == .eval ? source.given + source.heldOut : source.given
-    let admitted = try engine.room.admit(asked, list: nil, onEvent: context.onEvent)
+      try kind == .rft
+      ? RFTStage.sampled(configuration, pool: context.pool)
+      : LoadedModel.make(configuration, valueHead: false, pool: context.pool)
+    let engine = try RolloutEngine(loaded, configuration: configuration, context: context, scorer: source.scorer)
+    let admitted = try engine.room.admit(source.given, list: nil, onEvent: context.onEvent)
     let order = kind == .rl ? DataOrder(count: admitted.count, seed: configuration.seed) : nil
     let wanted = count == 0 ? admitted.count : min(count, admitted.count)
     problems = order?.items(from: 0, count: wanted).map { admitted[$0] } ?? Array(admitted.prefix(wanted))

@@ -73,10 +73,12 @@ import Transformer
     #expect(error?.status == .data && error?.message.contains("no episode has a reward") == true)
   }
 
-  /// The last line of metrics of a replay of `episodes`, by hand: each is two tokens of the prompt and then parts of
-  /// text, tools' parts begin with "> ".
+  /// An episode by hand: a prompt and then parts of text, of which a tool's begin with "> ".
+  private typealias Made = (id: String, parts: [String], isRight: Bool, failures: Int)
+
+  /// The metrics of a replay of `episodes`.
   private func replay(
-    _ episodes: [(id: String, parts: [String], isRight: Bool, failures: Int)], _ change: (inout Configuration) -> Void
+    _ episodes: [Made], _ change: (inout Configuration) -> Void
   ) throws -> [String: Any] {
     let base = TrainProgram.root + "/configs/demo/base.h5"
     let tokenizer = try LoadedModel.load(base).tokenizer
@@ -117,7 +119,7 @@ import Transformer
   @Test func voidTurnsLeaveTheLoss() throws {
     let (right, void) = ("So it is \\boxed{4}", "So it is four")
     let call = ["```python\nprint(4)\n```\n", "> ```output\n4\n```\n"]
-    let episodes = [
+    let episodes: [Made] = [
       ("a", [right], true, 0), ("a", [void], false, 0), ("a", call + [right], false, 0), ("a", call + [void], true, 0),
       ("b", [right], true, 0), ("b", [right], true, 0),
     ]
@@ -135,7 +137,7 @@ import Transformer
   /// Of four responses two are kept: of the right ones the one without a failed call, of the wrong ones the first. A
   /// replay of these two alone is the same update.
   @Test func cleanSuccessesAreChosen() throws {
-    let episodes = [
+    let episodes: [Made] = [
       ("a", ["a"], true, 2), ("a", ["b"], false, 3), ("a", ["c"], true, 0), ("a", ["d"], false, 0),
     ]
     let chosen = try replay(episodes) { ($0.groups.cleanSuccesses, $0.samplesPerPrompt) = (true, 2) }
@@ -148,10 +150,10 @@ import Transformer
 
   /// The mean of what the base gives the tools' tokens, from its own log-probs of them.
   @Test func whatToolsReturnedIsLearnt() throws {
-    let episodes = [("a", ["```python\nprint(4)\n```\n", "> ```output\n4\n```\n", "So"], true, 0)]
+    let episodes: [Made] = [("a", ["```python\nprint(4)\n```\n", "> ```output\n4\n```\n", "So"], true, 0)]
     let found = try replay(episodes) { $0.loss.observationCoef = 0.1 }
     let loaded = try LoadedModel.load(TrainProgram.root + "/configs/demo/base.h5")
-    let parts = ["2 + 2?\n"] + [episodes[0].1[0], "```output\n4\n```\n", "So"]
+    let parts = ["2 + 2?\n"] + [episodes[0].parts[0], "```output\n4\n```\n", "So"]
     let tokens = parts.map { loaded.tokenizer.encode($0) }
     let pass = TrainingPass(model: loaded.model, gradients: nil, matmul: .mixed, pool: WorkerPool(threadCount: 1))
     pass.forward(PackedTokens([tokens.flatMap(\.self)]))

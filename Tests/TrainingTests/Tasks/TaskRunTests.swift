@@ -133,6 +133,29 @@ import Testing
     #expect(try program.lines("run/metrics.jsonl").allSatisfy { $0["eval_accuracy"] is Double })
   }
 
+  /// Its second group has ids with a number behind, by which the program does not know it.
+  @Test func aProblemThatComesTwiceInAStepIsScored() throws {
+    try script()
+    try configuration(
+      "rl", "task: {command: [python3, task.py], count: 1}", "steps: 1", "prompts_per_step: 2", "update_batch: 4")
+    let outcome = try program.run("rl", "c.yaml", "--set", "run=./run")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let episodes = try program.lines("run/episodes/step-00000001.jsonl")
+    #expect(Set(episodes.compactMap { $0["id"] as? String }) == ["t0", "t0#2"])
+    for episode in episodes {
+      #expect((episode["reward"] as? [String: Any])?["parts"] as? [String: Double] == ["nonce": 0])
+    }
+  }
+
+  /// `diagnose` asks the task too, and lets it score.
+  @Test func aTaskIsDiagnosed() throws {
+    try script(score: "reply['score'] = 1")
+    try configuration("rl", "task: {command: [python3, task.py], count: 3}", "steps: 1")
+    let outcome = try program.run("diagnose", "c.yaml", "--output", "e.jsonl")
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(try program.lines("e.jsonl").map { $0["verdict"] as? String } == Array(repeating: "correct", count: 6))
+  }
+
   // MARK: - Faults
 
   /// - Parameters: what happens on problem 2, and what the message says.

@@ -1,4 +1,4 @@
-"""Problems of reasoning-gym, scored by its own scorers. Families are taken in turn; a difficulty and options may be set.
+"""Problems of reasoning-gym, scored by its own scorers. Families take turns; difficulty and options may be set.
 
 Usage: reasoning_gym_task.py --families NAME,NAME,... [--seed N] [--level N] [--options JSON]
 
@@ -59,7 +59,8 @@ class ReasoningGym:
         level = "" if self.level is None else "-level%d" % self.level
         answer = entry["answer"]
         return {"id": "reasoning-gym-%s-%d%s-%d" % (name, self.seed, level, number), "problem": entry["question"],
-                "answer": answer if isinstance(answer, str) else None, "source": "reasoning-gym/" + name, "scored": True}
+                "answer": answer if isinstance(answer, str) else None, "source": "reasoning-gym/" + name,
+                "scored": True}
 
     def score(self, index, response):
         _, _, dataset, entry = self.entry(index)

@@ -50,7 +50,8 @@ class Verifiers:
             prompt = task.data.system_prompt + "\n\n" + prompt
         answer = getattr(task.data, "answer", None)
         return {"id": "%s-%s" % (self.name, task.data.id or index), "problem": prompt, "prompt": prompt,
-                "answer": answer if isinstance(answer, str) else None, "source": "verifiers/" + self.name, "scored": True}
+                "answer": answer if isinstance(answer, str) else None, "source": "verifiers/" + self.name,
+                "scored": True}
 
     def score(self, index, response):
         task = self.task(index)
