@@ -26,7 +26,9 @@ struct Import: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
-    if PEFTFolder.isOne(source) { return try write(AdapterFiles.merged(source, base: base?.path())) }
+    if PEFTFolder.isOne(source) {
+      return try write(AdapterFiles.merged(source, base: base?.path()), threads.pool())
+    }
     guard base == nil else { throw MartletError(.usage, "--base goes with a folder of PEFT; \(source) is none") }
     func show(_ share: Double) {
       Console.shared.show(
