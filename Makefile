@@ -93,7 +93,8 @@ tasks: .venv/requirements.txt  ## add to .venv what chemistry, optimisation and 
 	cp requirements-tasks.txt .venv/
 
 # Swift's runtime is linked in: the program then runs where no Swift is. It names files without the builder's folder.
-BUILD = swift build -c release --static-swift-stdlib -Xcc -ffile-prefix-map=$(CURDIR)=. --product train
+RELEASE = swift build -c release --static-swift-stdlib -Xcc -ffile-prefix-map=$(CURDIR)=.
+BUILD = $(RELEASE) --product train
 
 build: deps commit $(SNAPSHOT)  ## build .build/release/train
 	$(BUILD)
@@ -127,9 +128,12 @@ mpi:  ## build the plug-in for mpirun and srun; installs Open MPI unless there i
 	@mkdir -p .build
 	$(MPICC) -O2 -Wall -Wextra -Werror -shared -fPIC Sources/MPIPlugin/mpi.c -o .build/libMartletMPI.so
 
-test-cluster: mpi  ## ranks of real MPI: equal sums, faults, hosts and Slurm as far as this machine can
-	swift build -c release --product cluster-ranks
-	tools/cluster/test
+# What tools/cluster/test tries: mpi, hosts (as root), slurm; on one host with so many ranks.
+PARTS ?= mpi hosts slurm
+RANKS ?= 4
+test-cluster: deps commit mpi  ## try ranks of real MPI, as far as this machine can (PARTS="mpi hosts", RANKS=number)
+	$(RELEASE) --product cluster-ranks
+	RANKS=$(RANKS) tools/cluster/test $(PARTS)
 
 test: deps commit $(SNAPSHOT)  ## build and run every test (FILTER=name: those that match)
 	$(TEST) $(if $(FILTER),--filter '$(FILTER)')

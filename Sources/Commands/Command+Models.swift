@@ -26,9 +26,8 @@ struct Import: ParsableCommand {
   @OptionGroup var threads: Threads
 
   func run() throws {
-    if PEFTFolder.isOne(source) {
-      return try write(AdapterFiles.merged(source, base: base?.path()), threads.pool())
-    }
+    let pool = threads.pool()
+    if PEFTFolder.isOne(source) { return try write(AdapterFiles.merged(source, base: base?.path()), pool) }
     guard base == nil else { throw MartletError(.usage, "--base goes with a folder of PEFT; \(source) is none") }
     func show(_ share: Double) {
       Console.shared.show(
@@ -36,7 +35,6 @@ struct Import: ParsableCommand {
     }
     var ids = 0
     func check(_ files: ModelFiles) throws { ids = try checkTokenizer(files) }
-    let pool = threads.pool()
     let stored =
       try GGUFModel.isNamed(source)
       ? GGUFModel.read(source, pool: pool, progress: show, check: check)

@@ -190,6 +190,19 @@ import Testing
     }
   }
 
+  /// A rank that dies between the last exchange and its farewell.
+  @Test func aRankLostAtTheEndIsNamed() {
+    let loop = Loopback(size: 2)
+    let results = onRanks(2, .impatient(timeout: 1), loop: loop, finishes: false) { cluster in
+      let communicator = cluster.communicator
+      guard communicator.rank == 1 else { return try communicator.finish() }
+      try communicator.barrier()
+      loop.inject(.dead, to: 1)
+      while communicator.fault == nil { usleep(10_000) }
+    }
+    #expect(results[0].error?.message.hasPrefix("rank 1 on \(hostName()) has been silent for ") == true)
+  }
+
   @Test func anErrorIsTheErrorOfAll() {
     let results = onRanks(4, finishes: false) { cluster in
       if cluster.communicator.rank == 3 {

@@ -172,6 +172,7 @@ extension Communicator {
       return false
     }
     wire.leave()
+    for peer in local.peers.values { peer.room.deallocate() }
     condition.withLock {
       shared.isEnded = true
       condition.broadcast()

@@ -164,6 +164,7 @@ public final class Communicator: @unchecked Sendable {
     condition.broadcast()
     condition.unlock()
     try wait { shared.isEnded }
+    if let fault { throw fault.error }
   }
 
   /// Tells the others that this rank cannot go on, so that they end at once and with its status.
@@ -174,7 +175,7 @@ public final class Communicator: @unchecked Sendable {
     let text = "rank \(rank) on \(shared.life.host) ended: \(error.message)"
     shared.ownError = ClusterFault(.error, rank: rank, status: error.status, text)
     condition.broadcast()
-    while shared.fault == nil { condition.wait() }
+    while !shared.isEnded { condition.wait() }
   }
 }
 

@@ -71,24 +71,28 @@ public struct LoadedModel {
   ) throws -> LoadedModel {
     let lora = configuration.lora
     guard lora.rank > 0 else { return try make(configuration, valueHead: valueHead, pool: pool) }
+    // The small file first: what is wrong with it shows before gigabytes are read.
+    let stored = try configuration.adapter.map { try given($0, for: lora) }
     var base = configuration
     base.adapter = nil
     var loaded = try make(base, valueHead: valueHead, pool: pool)
-    if let path = configuration.adapter {
-      let stored = try StoredAdapter.load(path)
-      let found = stored.adapters
-      guard found.rank == lora.rank, found.alpha == lora.alpha, Set(found.targets) == Set(lora.targets) else {
-        let targets = found.targets.map(\.rawValue).joined(separator: ", ")
-        throw MartletError(
-          .configuration,
-          "lora: the adapter \(path) has another shape; give lora: {rank: \(found.rank), alpha: "
-            + "\(shortNumber(found.alpha)), targets: [\(targets)]}, or merge it first with train import --base")
-      }
-      loaded.model = try stored.added(to: loaded.model)
-    } else {
-      loaded.model = try loaded.model.adapted(lora, seed: configuration.seed, takesWeights: true)
-    }
+    loaded.model =
+      try stored?.added(to: loaded.model) ?? loaded.model.adapted(lora, seed: configuration.seed, takesWeights: true)
     return loaded
+  }
+
+  /// The adapter that `lora` goes on with.
+  private static func given(_ path: String, for lora: LowRankAdapters) throws -> StoredAdapter {
+    let stored = try StoredAdapter.load(path)
+    let found = stored.adapters
+    guard found.rank == lora.rank, found.alpha == lora.alpha, Set(found.targets) == Set(lora.targets) else {
+      let targets = found.targets.map(\.rawValue).joined(separator: ", ")
+      throw MartletError(
+        .configuration,
+        "lora: the adapter \(path) has another shape; give lora: {rank: \(found.rank), alpha: "
+          + "\(shortNumber(found.alpha)), targets: [\(targets)]}, or merge it first with train import --base")
+    }
+    return stored
   }
 
   /// SHA-256 of everything that this model's samples depend on: shape, tokenizer and weights, whatever file they came
