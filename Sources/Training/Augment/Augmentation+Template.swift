@@ -50,6 +50,10 @@ extension Augmentation {
       var random = CounterRandom(
         seed: settings.seed, path: [stableHash("augment"), stableHash(template.id), UInt64(number), UInt64(attempt)])
       let (text, code) = template.drawn(&random)
+      guard !isKnown(text) else {
+        refused = "the same numbers again"
+        continue
+      }
       let session = try host.open(key: settings.seed)
       defer { session.close() }
       let result = session.run(code)

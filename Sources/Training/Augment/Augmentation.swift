@@ -128,6 +128,9 @@ public struct Augmentation {
     Decontamination.words(of: text).joined(separator: " ")
   }
 
+  /// Whether a text was among the sources or has come before.
+  func isKnown(_ text: String) -> Bool { seen.contains(Self.spelling(text)) }
+
   /// Whether a proposal may be answered: it is new, and no test set has it.
   mutating func admits(_ proposal: Proposal) -> Bool {
     let spelling = Self.spelling(proposal.text)

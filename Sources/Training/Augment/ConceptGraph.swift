@@ -51,12 +51,12 @@ struct ConceptGraph {
 
   /// The concepts that a response lists: its lines without list marks, in lower case, at most eight.
   static func concepts(in response: String) -> [String] {
-    let lines = response.split(whereSeparator: \.isNewline).map { line in
+    let lines = response.split(whereSeparator: \.isNewline).filter { $0.last != ":" }.map { line in
       var line = line[...]
       while let first = line.first, !first.isLetter { line.removeFirst() }
       while let last = line.last, !last.isLetter && !last.isNumber && last != ")" { line.removeLast() }
       return line.lowercased()
     }
-    return Array(lines.filter { (3...80).contains($0.count) && !$0.contains(":") }.prefix(8))
+    return Array(lines.filter { (3...80).contains($0.count) }.prefix(8))
   }
 }
