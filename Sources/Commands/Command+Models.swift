@@ -27,7 +27,9 @@ struct Import: ParsableCommand {
 
   func run() throws {
     let pool = threads.pool()
-    if PEFTFolder.isOne(source) { return try write(AdapterFiles.merged(source, base: base?.path()), pool) }
+    if PEFTFolder.isOne(source) {
+      return try write(AdapterFiles.merged(source, base: base?.path(), pool: pool), pool)
+    }
     guard base == nil else { throw MartletError(.usage, "--base goes with a folder of PEFT; \(source) is none") }
     func show(_ share: Double) {
       Console.shared.show(

@@ -19,7 +19,8 @@ public final class FloatBuffer: @unchecked Sendable {
 
   /// Allocates `count` zeros. Running out of address space stops the program: whether memory suffices is for `plan` to
   /// say.
-  public init(count: Int) {
+  /// - Parameter isSparse: few and far parts of it will be touched, so pages stay small.
+  public init(count: Int, isSparse: Bool = false) {
     precondition(count >= 0, "FloatBuffer: count \(count) is negative")
     self.count = count
     owner = nil
@@ -32,7 +33,7 @@ public final class FloatBuffer: @unchecked Sendable {
       return
     }
     // Room to start on a huge page, so that big matrices need few address translations.
-    let slack = bytes >= 2 * FloatBuffer.hugePage ? FloatBuffer.hugePage : 0
+    let slack = bytes >= 2 * FloatBuffer.hugePage && !isSparse ? FloatBuffer.hugePage : 0
     let length = bytes + slack
     let base = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     guard let base, base != MAP_FAILED else {

@@ -31,7 +31,7 @@ public final class LanguageModel: @unchecked Sendable {
     self.configuration = configuration
     self.table = ParameterTable(configuration)
     self.panels = panels
-    memory = FloatBuffer(count: table.count)
+    memory = FloatBuffer(count: table.count, isSparse: panels != nil)
     trainableWeights = FloatBuffer(sharing: memory, table.trainable)
   }
 

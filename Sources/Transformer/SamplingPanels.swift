@@ -1,7 +1,7 @@
 import Tensor
 
-/// Matrices in the form that a sampler multiplies with, instead of rows of fp32: a reader fills them, and nobody changes
-/// them afterwards.
+/// Matrices in the form that a sampler multiplies with, instead of rows of fp32. A reader fills them, and nobody
+/// changes them afterwards.
 package final class SamplingPanels: @unchecked Sendable {
   private let matrices: [String: PackedWeights]
   private let places: [String: Int]

@@ -8,6 +8,7 @@ import Tensor
 ///     cluster-ranks sum NUMBERS PARTS       add gradients, say their hash
 ///     cluster-ranks queue ITEMS             share out items, say the hash of the results
 ///     cluster-ranks speed NUMBERS PARTS     the time of a sum
+///     cluster-ranks idle SECONDS            what waiting costs: processor seconds of rank 0
 ///     cluster-ranks run SECONDS [FAULT RANK AFTER]
 ///                                           steps until the time is over; FAULT: kill, stop, exit0, busy
 ///     cluster-ranks differ                  ranks that are not the same program
@@ -45,6 +46,7 @@ enum ClusterRanks {
     case "sum": say(rank, "hash \(try sum(cluster, try number(1), parts: try number(2)))")
     case "queue": say(rank, "hash \(try queue(cluster, try number(1)))")
     case "speed": try speed(cluster, try number(1), parts: try number(2), rank)
+    case "idle": try idle(cluster, seconds: try number(1), rank)
     case "run": try steps(cluster, communicator, seconds: try number(1), Array(words.dropFirst(2)))
     case "differ":
       try communicator?.requireEqual([("program", "1.0"), ("numpy", rank == 1 ? "1.26" : "2.0")])
@@ -121,6 +123,18 @@ enum ClusterRanks {
     guard let counters = (cluster as? WiredCluster)?.communicator.counters else { return }
     let units = Double(counters.bytesSent) / Double(12 * count)
     say(rank, "sent \(thousandths(units)) times the gradient a round; waited \(thousandths(counters.waitSeconds)) s")
+  }
+
+  /// Rank 0 first has nothing to do with the others, then waits for them.
+  static func idle(_ cluster: any Cluster, seconds: Int, _ rank: Int) throws {
+    func processorSeconds() -> Double { Double(clock()) / Double(CLOCKS_PER_SEC) }
+    for name in ["alone", "waiting"] {
+      _ = try cluster.largest([0])
+      let start = processorSeconds()
+      if rank > 0 || name == "alone" { sleep(UInt32(seconds)) }
+      if name == "waiting" { _ = try cluster.largest([0]) }
+      say(rank, "\(name): \(thousandths(processorSeconds() - start)) processor seconds in \(seconds) s")
+    }
   }
 
   private static func thousandths(_ value: Double) -> Double { (1000 * value).rounded() / 1000 }

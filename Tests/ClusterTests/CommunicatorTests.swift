@@ -54,6 +54,8 @@ import Testing
       #expect(records == (0..<ranks).map { [UInt8](repeating: UInt8($0), count: 3 * $0) })
       #expect(try communicator.largest([UInt64(rank), UInt64(10 - rank)]) == [UInt64(ranks - 1), 10])
       #expect(try communicator.broadcast(rank == ranks - 1 ? [4, 5, 6] : [], from: ranks - 1) == [4, 5, 6])
+      // All are threads of one process.
+      #expect(try communicator.ranksOnTheseCores() == ranks)
       try communicator.compare(77, of: "weights")
       try communicator.requireEqual([("program", "abc"), ("model", "x\ny")])
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Support
 
 // Small exchanges that all ranks take part in.
@@ -47,6 +48,16 @@ extension Communicator {
   /// - Throws: `MartletError` with the fault's status.
   public func agreeOnStop() throws -> StopRequest {
     StopRequest(rawValue: try largest([stopHint.rawValue])[0]) ?? .terminate
+  }
+
+  /// How many ranks, this one included, may use the same cores: those of this host with the same affinity mask. Each
+  /// should start only its share of threads.
+  /// - Throws: `MartletError` with the fault's status.
+  public func ranksOnTheseCores() throws -> Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let mask = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") } ?? ""
+    let place = Array("\(hostName()) \(mask)".utf8)
+    return try gather(place).count { $0 == place }
   }
 
   /// Waits for all.

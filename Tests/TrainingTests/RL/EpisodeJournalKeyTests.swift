@@ -19,7 +19,8 @@ import Tokenization
   @Test func everythingThatATrajectoryDependsOnIsInItsKey() {
     let keys = [
       key(), key(id: "q"), key(gold: "8"), key(sample: 1), key(prompt: [1, 3]), key(prompt: [1]), key(model: "n"),
-      key(means: "mixed"), key { $0.temperature = 0.5 }, key { $0.topP = 0.5 }, key { $0.topK = 4 }, key { $0.seed = 9 },
+      key(means: "mixed"), key { $0.temperature = 0.5 }, key { $0.topP = 0.5 }, key { $0.topK = 4 },
+      key { $0.seed = 9 },
       key { $0.step = 3 }, key { $0.maxTokens = 9 }, key { $0.maxCalls = 1 }, key { $0.tools = .code },
     ]
     #expect(Set(keys).count == keys.count)

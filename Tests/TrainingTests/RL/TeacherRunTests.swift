@@ -59,8 +59,6 @@ import Transformer
     var episode = try #require(
       episodes.filter { $0.authors.count { $0.author == .model } > 1 }.min { $0.tokens.count < $1.tokens.count })
     episode.reward = nil
-    // The teacher has sampled it: moved, so that both differ.
-    for place in episode.tokens.indices { episode.logProbs[place]? -= 0.25 * Float(place % 7) }
     var (places, turns, position) = ([Int](), [[Int]](), 0)
     for run in episode.authors {
       let range = position..<position + run.count
@@ -70,6 +68,8 @@ import Transformer
       }
       position = range.upperBound
     }
+    // The teacher has sampled it: moved, so that both differ, and more in the first turn.
+    for place in places { episode.logProbs[place]? -= 0.25 * Float(place % 7) + (turns[0].contains(place) ? 1 : 0) }
     return (episode, places, turns)
   }
 

@@ -86,7 +86,7 @@ import Testing
     #expect(held.count == 3 && Set(first).count == 9)
     #expect(Set(first).count { held.contains(String($0.prefix { $0 != "#" })) } == 3)
     // A branch takes the rates along: its later steps are those of the run.
-    let forked = try program.run("rl", "--resume", "rl", "--from-step", "2", "--into", "other")
+    let forked = try program.run("rl", "--resume", "rl", "--from-step", "2", "--into", "./other")
     #expect(forked.status == 0, "\(forked.errors)")
     let hashes = try ["rl", "other"].map { run in
       try program.lines(run + "/metrics.jsonl").map { $0["state_hash"] as? String }
