@@ -27,8 +27,8 @@ struct ConceptGraph {
     }
   }
 
-  /// Concepts of a new problem: a walk from a drawn concept. The probability of a step to a neighbour grows with
-  /// log(1 + how often both stand together).
+  /// Concepts of a new problem: a walk from a drawn concept. A step to a neighbour is the likelier the more often both
+  /// stand together: its weight is log(1 + count).
   func walk(_ random: inout CounterRandom, steps: Int) -> [String] {
     guard !concepts.isEmpty else { return [] }
     var path = [random.integer(0...(concepts.count - 1))]

@@ -61,7 +61,7 @@ extension KeyUseTests {
   private static let task = ["task.command=[python3, $task.py]"]
   /// Little to sample for many problems.
   private static let few: [StageKind: [String]] = [
-    .hint: ["hint.count=1"], .eval: ["samples_per_prompt=1"], .rft: ["samples_per_prompt=1"],
+    .hint: short + ["hint.count=1"], .eval: short + ["samples_per_prompt=1"], .rft: short + ["samples_per_prompt=1"],
   ]
 
   private static let saving = ["steps=4", "save_every=1"]
@@ -184,7 +184,7 @@ extension KeyUseTests {
     Change("grader.time_limit", "1e-9", needs: ["grader.command=[python3, $grader.py]"], shows: everywhere(short)),
     Change("task.command", "[python3, $task.py]", shows: few),
     Change("task.count", "3", needs: task, shows: few), Change("task.eval_count", "2", needs: task, shows: few),
-    Change("task.time_limit", "1e-9", needs: task),
+    Change("task.time_limit", "1e-9", needs: task, shows: few),
     Change(
       "tools", "$tools.yaml", needs: ["sampling.tools=tool_call"],
       shows: everywhere([call, "sampling.max_tokens=120", unpacked])),
