@@ -58,7 +58,7 @@ struct Augment: ParsableCommand {
         configuration.prompt.instruction =
           "Calculate with Python, in a ```python block, and put the final answer within \\boxed{}."
       }
-      let loaded = try LoadedModel.load(model.path(), adapter: adapter.path(), valueHead: false)
+      let loaded = try LoadedModel.load(model.path(), adapter: adapter.path(), valueHead: false, pool: context.pool)
       made = try Augmentation.withModel(loaded, input, settings, configuration, to: files.output, context: context)
     } else {
       made = try Augmentation.fromTemplates(input, settings, to: files.output, context: context)

@@ -92,9 +92,10 @@ struct PolicyUpdate {
   private func isMasked(_ episode: Episode) -> Bool {
     let configuration = run.configuration
     if configuration.groups.maskTruncated, episode.finish == .length { return true }
+    // A program that judges may read answers without a box.
+    let endAnswers = !configuration.grader.command.isEmpty || configuration.taskProgram != nil
     return configuration.groups.maskVoid
-      && episode.hasVoidTurn(
-        run.loaded.tokenizer, tools: configuration.sampling.tools, endAnswers: !configuration.grader.command.isEmpty)
+      && episode.hasVoidTurn(run.loaded.tokenizer, tools: configuration.sampling.tools, endAnswers: endAnswers)
   }
 
   /// The stored log-probs are another sampler's. The policy's own take their place; both together give the importance
@@ -182,7 +183,7 @@ final class ReferenceModel {
     if Self.sharesWeights(configuration), current.model.configuration.adapters != nil {
       model = current.model.base(valueHead: false)
     } else if let path = configuration.refModel {
-      model = try LoadedModel.load(path, valueHead: false).model
+      model = try LoadedModel.load(path, valueHead: false, pool: context.pool).model
     } else if configuration.model != nil {
       model = try LoadedModel.make(configuration, valueHead: false, pool: context.pool).model
     } else {

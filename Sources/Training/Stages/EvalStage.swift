@@ -30,7 +30,8 @@ enum EvalStage {
     let problems = try StageProblems(
       nil, heldOut: configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
-      LoadedModel.load(folder.modelFile, valueHead: false), configuration: configuration, context: context,
+      LoadedModel.load(folder.modelFile, valueHead: false, pool: context.pool), configuration: configuration,
+      context: context,
       scorer: problems.scorer)
     try evaluate(
       engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl"), engine: engine,
@@ -76,7 +77,7 @@ enum EvalStage {
       return try tape.scorer(tape.problems())
     }
     let engine = try RolloutEngine(
-      LoadedModel.load(model, valueHead: false), configuration: configuration, context: context,
+      LoadedModel.load(model, valueHead: false, pool: context.pool), configuration: configuration, context: context,
       scorer: scorer ?? nil)
     let episodes = try engine.judged(EpisodeFile.read(path))
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
