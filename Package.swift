@@ -74,7 +74,8 @@ let package = Package(
     module(
       "Commands",
       [
-        "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Checkpoint", "Transformer", "Tokenization", "Tensor",
+        "Diagnostics", "Training", "Reports", "Demo", "Rollout", "Cluster", "Checkpoint", "Transformer", "Tokenization",
+        "Tensor",
         "Support", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .executableTarget(name: "train", dependencies: ["Commands"], swiftSettings: plain),

@@ -47,6 +47,18 @@ public struct Launch: Sendable, Equatable {
     return communicator
   }
 
+  /// For a command that runs in one process: several would each do the whole run.
+  /// - Throws: `MartletError` (configuration) when a launcher started several processes.
+  public static func requireSingle(
+    _ environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws {
+    guard let launch = try detect(environment), let size = launch.size, size > 1 else { return }
+    throw MartletError(
+      .configuration,
+      "\(launch.variable): the launcher started \(size) processes, but this command runs in one and does not share its "
+        + "work yet; start it alone (ranks plays several ranks), or share an ablation's runs with train ablate")
+  }
+
   /// Several processes that know nothing of one another would each do the whole run.
   func mismatch(_ size: Int) -> MartletError {
     MartletError(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Cluster
 import Reports
 import Rollout
 import Support
@@ -34,6 +35,7 @@ struct StageArguments: ParsableArguments {
 
   /// Runs `body`, and shows where the time went if that was asked for.
   func withContext<Result>(anew: Bool = false, _ body: (StageContext) throws -> Result) throws -> Result {
+    try Launch.requireSingle()
     let context = threads.context(resume: resume, anew: anew, profile: profile)
     let result = try body(context)
     if let timer = context.timer { Console.out(Profile("all steps", timer.total).table) }

@@ -45,4 +45,12 @@ import Testing
     #expect(mismatch.message.contains("is 4, but MPI says that there is 1 rank"))
     #expect(mismatch.message.contains("--mpi=pmix"))
   }
+
+  /// Each of several processes would do the whole run, so a command for one process ends.
+  @Test func severalProcessesAreRefused() throws {
+    try Launch.requireSingle([:])
+    try Launch.requireSingle(["OMPI_COMM_WORLD_SIZE": "1"])
+    let error = #expect(throws: MartletError.self) { try Launch.requireSingle(["OMPI_COMM_WORLD_SIZE": "2"]) }
+    #expect(error?.status == .configuration && error?.message.contains("started 2 processes") == true)
+  }
 }

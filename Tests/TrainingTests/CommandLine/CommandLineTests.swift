@@ -31,6 +31,15 @@ import Testing
     #expect(outcome.errors.lowercased().contains("error: ") && outcome.errors.hasSuffix("\n"))
   }
 
+  /// `mpirun -n 2 train sft` must not become two runs of the same folder.
+  @Test func oneOfSeveralProcessesIsRefused() throws {
+    try program.write("c.yaml", "run: ./x\nsteps: 1\n")
+    var environment = ProcessInfo.processInfo.environment
+    environment["OMPI_COMM_WORLD_SIZE"] = "2"
+    let outcome = try program.end(program.start(["sft", "c.yaml"], environment: environment))
+    #expect(outcome.status == 78 && outcome.errors.contains("OMPI_COMM_WORLD_SIZE"), "\(outcome.errors)")
+  }
+
   @Test func badLinesAre65AndNamed() throws {
     let model = try program.makeModel()
     try program.write("texts.jsonl", "{\"text\": \"one\"}\n{\"text\": 2}\n")

@@ -23,7 +23,8 @@ import Testing
       sampling: {temperature: 1.0, max_tokens: 64, max_calls: 1}
       prompt: {template: none, hint: "Let us use python code to solve this problem."}
       interpreter: {packages: [], time_limit: 3}
-      loss: {kind: grpo}
+      # Without a KL, steps whose groups have equal rewards would train on nothing.
+      loss: {kind: grpo, kl: k3, kl_coef: 0.001}
 
       """)
     let plain = try program.run("rl", config)

@@ -27,6 +27,7 @@ import Transformer
         group: index / 3, reward: index / 3 % 2 == 0 ? Double((index % 3) * (index % 3)) : 1, responseMask: mask,
         oldLogProbs: numbers(-3.6), refLogProbs: numbers(-3.6),
         values: loss.advantage.requiresValues ? numbers(0) : nil)
+      if loss.advantage == .distillation { policy.teacherLogProbs = numbers(-3.6) }
       if index == 2 { policy.leaveLoss() }
       return LearningSample(
         tokens: (0..<length).map { _ in Int32(random.next() % 37) }, responseStart: 2, policy: policy, advantages: [],
