@@ -183,7 +183,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("sys.exit('no more')", "exit status 1, no more"), ("print('loading')", "wrote"), ("reply = {}", "score must be there"),
+    ("sys.exit('no more')", "exit status 1, no more"), ("print('loading')", "wrote"),
+    ("reply = {}", "score must be there"),
     ("reply['score'] = '1'", "score must be a finite number"), ("reply['correct'] = 1", "correct must be true, false"),
     ("reply['parts'] = {'a': None}", "parts.a must be a finite number"), ("reply['sum'] = 1", "unknown key sum"),
   ]) func aTaskThatGivesNoScoreStopsTheRun(body: String, part: String) throws {
