@@ -37,6 +37,7 @@ struct Augment: ParsableCommand {
     guard !method.contains(.template) || method == [.template] else {
       throw ValidationError("--method template reads lines of its own, so it stands alone")
     }
+    if model == nil, adapter.adapter != nil { throw ValidationError("--adapter needs the model that it adapts") }
     if model == nil, method != [.template] { throw ValidationError("name the model, or give --method template") }
     if model != nil, method == [.template] { throw ValidationError("--method template uses no model; leave it out") }
   }

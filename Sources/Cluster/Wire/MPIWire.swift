@@ -53,16 +53,9 @@ public final class MPIWire: Wire {
   /// Beside the program in a build tree, or in `lib/martlet` of an installation; `MARTLET_MPI` names another.
   static var path: String? {
     if let path = ProcessInfo.processInfo.environment["MARTLET_MPI"] { return path }
-    guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else { return nil }
-    var folder = URL(fileURLWithPath: program).deletingLastPathComponent()
-    for _ in 0..<6 where folder.path != "/" {
-      for place in [".build", "lib/martlet", "."] {
-        let path = "\(folder.path)/\(place)/\(fileName)"
-        if FileManager.default.isReadableFile(atPath: path) { return path }
-      }
-      folder.deleteLastPathComponent()
-    }
-    return nil
+    return ProgramFolders.above([ProgramFolders.executable]).lazy
+      .flatMap { folder in [".build", "lib/martlet", "."].map { "\(folder)/\($0)/\(fileName)" } }
+      .first { FileManager.default.isReadableFile(atPath: $0) }
   }
 
   /// MPI_Init_thread and what follows. Only the thread that calls it may make the other calls.

@@ -7,17 +7,7 @@ package enum PythonRuntime {
   /// The program's own folder and the folders above it, nearest first. A build tree or an installation is in one of
   /// them.
   package static let programFolders: [String] = {
-    var folders: [String] = []
-    var images = [try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")]
-    if let image = csandbox_image_path() { images.append(String(cString: image)) }
-    for case .some(let image) in images {
-      var url = URL(fileURLWithPath: image).resolvingSymlinksInPath().deletingLastPathComponent()
-      for _ in 0..<6 where url.path != "/" && !folders.contains(url.path) {
-        folders.append(url.path)
-        url.deleteLastPathComponent()
-      }
-    }
-    return folders
+    ProgramFolders.above([ProgramFolders.executable, csandbox_image_path().map { String(cString: $0) }])
   }()
 
   /// A file of the folder `Sources/Rollout/Python`: beside the program in a build tree

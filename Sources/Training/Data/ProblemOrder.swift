@@ -1,3 +1,5 @@
+import Rollout
+import Support
 import Tensor
 
 /// Which problem stands at each place of the endless order that `rl` takes its problems from. A function of the files'
@@ -47,6 +49,19 @@ final class ProblemOrder {
     return pools[file][orders[file].item(at: taken[file])]
   }
 
+  /// The first `count` problems of the order, each once.
+  func first(_ count: Int) -> [Int] {
+    var found: [Int] = []
+    var seen = Set<Int>()
+    var place = 0
+    while found.count < min(count, pools.reduce(0, { $0 + $1.count })) {
+      let problem = item(at: place)
+      if seen.insert(problem).inserted { found.append(problem) }
+      place += 1
+    }
+    return found
+  }
+
   /// The file that `place` belongs to.
   private var next: Int {
     let total = weights.reduce(0, +)
@@ -74,5 +89,22 @@ final class ProblemOrder {
       }
       return items[place % order.count]
     }
+  }
+}
+
+extension ProblemOrder {
+  /// The order of the problems that can be asked, by `data_weights` and the seed.
+  /// - Parameter placed: all problems of `data`, with their files.
+  /// - Throws: `MartletError` (data) for a file without such a problem, whose weight could not be kept.
+  convenience init(_ problems: [Problem], of placed: [PlacedProblem], _ configuration: Configuration) throws {
+    let file = Dictionary(placed.map { ($0.problem.id, $0.file) }) { first, _ in first }
+    let files = problems.map { file[$0.id] ?? 0 }
+    if let empty = configuration.dataWeights.indices.first(where: { !files.contains($0) }) {
+      throw MartletError(
+        .data,
+        "\(configuration.data[empty]): there is no problem that can be asked, but data_weights gives it a share; leave "
+          + "the file out")
+    }
+    self.init(files: files, weights: configuration.dataWeights, seed: configuration.seed)
   }
 }

@@ -8,6 +8,8 @@ import Transformer
 struct PlacedProblem {
   var problem: Problem
   var place: String
+  /// Which of several files it is of, from 0.
+  var file = 0
 }
 
 /// Finds prompts that leave no room for a response, before anything is sampled.

@@ -23,7 +23,9 @@ struct StageProblems {
     _ files: [String]?, heldOut heldOutFiles: [String] = [], _ configuration: Configuration, folder: RunFolder?,
     context: StageContext
   ) throws {
-    let tape = try configuration.taskProgram.map { try TaskTape(folder, $0, configuration, context) }
+    let tape = configuration.taskProgram.map {
+      TaskTape(program: $0, folder: folder, configuration: configuration, context: context)
+    }
     let read = try files.map { $0.isEmpty && tape != nil ? [] : try Stage.problems($0, key: "data") } ?? []
     let readHeldOut = heldOutFiles.isEmpty ? [] : try Stage.problems(heldOutFiles, key: "eval_data")
     let made = try tape?.problems() ?? []
@@ -43,13 +45,10 @@ struct StageProblems {
 /// asks for no problem again.
 struct TaskTape {
   let program: TaskProgram
-  private let folder: RunFolder?
-  private let configuration: Configuration
-  private let context: StageContext
-
-  init(_ folder: RunFolder?, _ program: TaskProgram, _ configuration: Configuration, _ context: StageContext) throws {
-    (self.folder, self.program, self.configuration, self.context) = (folder, program, configuration, context)
-  }
+  /// nil: nothing is kept.
+  let folder: RunFolder?
+  let configuration: Configuration
+  let context: StageContext
 
   /// All problems of the task, by index.
   func problems() throws -> [TaskProblem] {

@@ -23,13 +23,13 @@ public enum AdapterFiles {
   /// The base model with the adapter of a PEFT folder merged into it.
   /// - Parameter base: where the base model lies; nil: where the folder says.
   /// - Throws: `MartletError`: configuration when that is not said or not there, data when the two do not fit.
-  public static func merged(_ folder: String, base: String?, pool: WorkerPool? = nil) throws -> StoredModel {
+  public static func merged(_ folder: String, base: String?, pool: WorkerPool) throws -> StoredModel {
     let adapter = try StoredAdapter.load(folder)
     guard let base = base ?? adapter.baseModel.flatMap({ FileManager.default.fileExists(atPath: $0) ? $0 : nil }) else {
       let said = adapter.baseModel.map { "its base model \($0) is not here" } ?? "it does not name its base model"
       throw MartletError(.configuration, "\(folder): \(said); name where it lies with --base")
     }
-    return try ModelSource.load(base, valueHead: false).merging(adapter, pool: pool)
+    return try ModelSource.load(base, valueHead: false, pool: pool).merging(adapter, pool: pool)
   }
 
   /// The Hugging Face folder that the run of a run or step folder began from.

@@ -68,7 +68,7 @@ public struct Ablation {
     for item in file.cases {
       do {
         let request = try Self.request(item, of: file, base)
-        let effect = Self.effect(base.parts.needed(by: file.row), request.parts)
+        let effect = Self.effect(base.parts, request.parts)
         cases.append(Resolved(name: item.name, set: item.set, effect: effect))
         requests.append(request)
       } catch let error as MartletError {
@@ -156,16 +156,18 @@ public struct Ablation {
     }
   }
 
-  /// What differs from the pipeline as it stands.
+  /// What differs from the pipeline as it stands, in the stages and problems that the case makes.
   private static func effect(
     _ base: PipelineFile.Parts, _ changed: PipelineFile.Parts
   ) -> [(stage: String, changes: [ConfigurationChange])] {
     func tree(_ value: some Encodable) -> ConfigurationTree { (try? ConfigurationTree(encoding: value)) ?? .null }
     var effect: [(stage: String, changes: [ConfigurationChange])] = []
-    for (old, new) in zip(base.stages, changed.stages) where old != new {
+    for new in changed.stages {
+      guard let old = base.stages.first(where: { $0.name == new.name }), old != new else { continue }
       effect.append((new.name, tree(new.configuration).changes(from: tree(old.configuration))))
     }
-    for (old, new) in zip(base.problems, changed.problems) where old != new {
+    for new in changed.problems {
+      guard let old = base.problems.first(where: { $0.file == new.file }), old != new else { continue }
       effect.append(("problems \(new.file)", tree(new).changes(from: tree(old))))
     }
     return effect

@@ -57,14 +57,9 @@ final class EpisodeJournal {
   /// - Parameter model: as ``LoadedModel/identity(trained:pool:)`` gives it.
   /// - Throws: `MartletError` (io).
   init(_ folder: RunFolder, name: String = "episodes", model: String, resume: Bool) throws {
-    place = folder.file("journal")
+    place = try folder.journalFolder()
     self.name = name
     self.model = model
-    do {
-      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
-    } catch {
-      throw MartletError(.io, "\(place): cannot be made: \(error.localizedDescription)")
-    }
     guard resume else {
       forget(before: .max)
       return

@@ -17,15 +17,15 @@ final class EpisodeSource {
   /// The ids of the last step's problems in the data, by their distinct ids.
   private var dataIDs: [String: String] = [:]
 
-  /// - Parameter files: the file of each problem, from 0.
   init(
-    _ engine: RolloutEngine, problems: [Problem], files: [Int], journal: EpisodeJournal, configuration: Configuration
+    _ engine: RolloutEngine, problems: [Problem], order: ProblemOrder, journal: EpisodeJournal,
+    configuration: Configuration
   ) {
     self.engine = engine
     self.problems = problems
     self.journal = journal
     self.configuration = configuration
-    order = ProblemOrder(files: files, weights: configuration.dataWeights, seed: configuration.seed)
+    self.order = order
   }
 
   /// How many optimizer steps a rollout step has when no group is dropped.

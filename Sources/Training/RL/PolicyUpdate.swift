@@ -93,7 +93,7 @@ struct PolicyUpdate {
     let configuration = run.configuration
     if configuration.groups.maskTruncated, episode.finish == .length { return true }
     // A program that judges may read answers without a box.
-    let endAnswers = !configuration.grader.command.isEmpty || configuration.taskProgram != nil
+    let endAnswers = !configuration.grader.command.isEmpty || !configuration.task.command.isEmpty
     return configuration.groups.maskVoid
       && episode.hasVoidTurn(run.loaded.tokenizer, tools: configuration.sampling.tools, endAnswers: endAnswers)
   }

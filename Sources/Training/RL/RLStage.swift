@@ -40,7 +40,7 @@ struct RLStage {
       try teacher.requireContext(of: engine.room.longestSequence(problems.given, responses: responses))
     }
     rollouts = EpisodeSource(
-      engine, problems: given, files: try Self.files(of: given, problems.given, configuration),
+      engine, problems: given, order: try ProblemOrder(given, of: problems.given, configuration),
       journal: try EpisodeJournal(
         folder, model: run.loaded.identity(trained: false, pool: context.pool), resume: context.resume),
       configuration: configuration)
@@ -149,24 +149,6 @@ struct RLStage {
 }
 
 extension RLStage {
-  /// The file of each problem, by its index in `data`; all 0 where files do not matter.
-  /// - Throws: `MartletError` (data) for a file without a problem, whose weight could not be kept.
-  private static func files(
-    of problems: [Problem], _ placed: [PlacedProblem], _ configuration: Configuration
-  ) throws -> [Int] {
-    guard !configuration.dataWeights.isEmpty else { return problems.map { _ in 0 } }
-    let paths = placed.map { ($0.problem.id, String($0.place[..<($0.place.lastIndex(of: ":") ?? $0.place.endIndex)])) }
-    let path = Dictionary(paths) { first, _ in first }
-    let files = problems.map { problem in configuration.data.firstIndex { $0 == path[problem.id] } ?? 0 }
-    if let empty = configuration.data.indices.first(where: { !files.contains($0) }) {
-      throw MartletError(
-        .data,
-        "\(configuration.data[empty]): there is no problem that can be asked, but data_weights gives it a share; leave "
-          + "the file out")
-    }
-    return files
-  }
-
   /// The given episodes that are learnt from.
   /// - Throws: `MartletError` (data) for one without a verdict, where the choice goes by verdicts.
   private static func chosen(

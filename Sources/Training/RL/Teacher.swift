@@ -15,7 +15,7 @@ final class Teacher {
 
   /// - Throws: `MartletError` when the model cannot be read, or reads other tokens than `student`.
   init(_ path: String, of student: LoadedModel, _ configuration: Configuration, context: StageContext) throws {
-    let model = try LoadedModel.teacher(path, of: student).model
+    let model = try LoadedModel.teacher(path, of: student, pool: context.pool).model
     pass = TrainingPass(model: model, gradients: nil, matmul: configuration.matmul, pool: context.pool)
     pass.timer = context.timer
     microBatchTokens = configuration.microBatchTokens
@@ -48,8 +48,8 @@ final class Teacher {
 extension LoadedModel {
   /// The model at `path`, which is to teach `student`.
   /// - Throws: `MartletError`: what reading throws; configuration when its tokens or its context do not fit.
-  static func teacher(_ path: String, of student: LoadedModel) throws -> LoadedModel {
-    let teacher = try load(path, valueHead: false)
+  static func teacher(_ path: String, of student: LoadedModel, pool: WorkerPool) throws -> LoadedModel {
+    let teacher = try load(path, valueHead: false, pool: pool)
     func refuse(_ text: String) -> MartletError { MartletError(.configuration, "teacher: \(path): \(text)") }
     let (own, other) = (student.tokenizer, teacher.tokenizer)
     let count = max(own.vocabularyCount, other.vocabularyCount)
@@ -72,9 +72,9 @@ extension LoadedModel {
   }
 
   /// `student` with the weights of the teacher at `path`: its prompts, tokens and stop tokens, another's responses.
-  static func taught(_ student: LoadedModel, by path: String) throws -> LoadedModel {
+  static func taught(_ student: LoadedModel, by path: String, pool: WorkerPool) throws -> LoadedModel {
     var taught = student
-    taught.model = try teacher(path, of: student).model.standingIn(for: student.model.configuration)
+    taught.model = try teacher(path, of: student, pool: pool).model.standingIn(for: student.model.configuration)
     return taught
   }
 }

@@ -86,13 +86,20 @@ package final class RunFolder {
 
   /// The journal `journal/NAME`, made anew unless the run is resumed.
   func journal(_ name: String, resume: Bool) throws -> Journal {
+    let path = try journalFolder() + "/" + name
+    if !resume { unlink(path) }
+    return try Journal(path: path)
+  }
+
+  /// `journal`, made where it is missing.
+  func journalFolder() throws -> String {
+    let folder = file("journal")
     do {
-      try FileManager.default.createDirectory(atPath: file("journal"), withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
-      throw MartletError(.io, "\(file("journal")): cannot be made: \(error.localizedDescription)")
+      throw MartletError(.io, "\(folder): cannot be made: \(error.localizedDescription)")
     }
-    if !resume { unlink(file("journal/" + name)) }
-    return try Journal(path: file("journal/" + name))
+    return folder
   }
 
   /// `episodes/step-00000012.jsonl`

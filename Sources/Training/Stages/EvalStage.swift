@@ -31,8 +31,7 @@ enum EvalStage {
       nil, heldOut: configuration.evalData, configuration, folder: folder, context: context)
     let engine = try RolloutEngine(
       LoadedModel.load(folder.modelFile, valueHead: false, pool: context.pool), configuration: configuration,
-      context: context,
-      scorer: problems.scorer)
+      context: context, scorer: problems.scorer)
     try evaluate(
       engine.admit(problems.heldOut, folder: folder, list: "skipped-eval.jsonl"), engine: engine,
       configuration: configuration, folder: folder, context: context)
@@ -72,13 +71,13 @@ enum EvalStage {
     }
     var configuration = configuration
     configuration.sampling.tools = .none
-    let scorer = try configuration.taskProgram.map { program in
-      let tape = try TaskTape(folder, program, configuration, context)
+    let scorer = try configuration.taskProgram.flatMap { program in
+      let tape = TaskTape(program: program, folder: folder, configuration: configuration, context: context)
       return try tape.scorer(tape.problems())
     }
     let engine = try RolloutEngine(
       LoadedModel.load(model, valueHead: false, pool: context.pool), configuration: configuration, context: context,
-      scorer: scorer ?? nil)
+      scorer: scorer)
     let episodes = try engine.judged(EpisodeFile.read(path))
     try EpisodeFile.write(episodes, to: folder.episodeFile(named: "eval"))
     try write(episodes, engine: engine, configuration, folder: folder, context: context)

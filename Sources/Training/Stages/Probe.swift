@@ -33,9 +33,11 @@ public struct Probe {
       : LoadedModel.make(configuration, valueHead: false, pool: context.pool)
     let engine = try RolloutEngine(loaded, configuration: configuration, context: context, scorer: source.scorer)
     let admitted = try engine.room.admit(source.given, list: nil, onEvent: context.onEvent)
-    let order = kind == .rl ? DataOrder(count: admitted.count, seed: configuration.seed) : nil
     let wanted = count == 0 ? admitted.count : min(count, admitted.count)
-    problems = order?.items(from: 0, count: wanted).map { admitted[$0] } ?? Array(admitted.prefix(wanted))
+    problems =
+      kind == .rl
+      ? try ProblemOrder(admitted, of: source.given, configuration).first(wanted).map { admitted[$0] }
+      : Array(admitted.prefix(wanted))
     episodes = try engine.run(
       engine.requests(problems, samples: 0..<configuration.samplesPerPrompt), step: 0, what: "sampling")
     tokenizer = loaded.tokenizer

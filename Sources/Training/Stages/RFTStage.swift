@@ -24,7 +24,7 @@ enum RFTStage {
     guard let teacher = configuration.teacher else {
       return try LoadedModel.make(configuration, valueHead: false, pool: pool)
     }
-    return try LoadedModel.taught(LoadedModel.header(configuration), by: teacher)
+    return try LoadedModel.taught(LoadedModel.header(configuration), by: teacher, pool: pool)
   }
 
   private static func sample(

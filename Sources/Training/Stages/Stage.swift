@@ -113,7 +113,7 @@ public enum Stage {
   /// The problems of several files with their places. An id that occurs again gets a number.
   static func problems(_ paths: [String], key: String) throws -> [PlacedProblem] {
     guard !paths.isEmpty else { throw MartletError(.configuration, "\(key): names no file of problems") }
-    let problems = try paths.flatMap(placed)
+    let problems = try paths.enumerated().flatMap { file, path in try placed(path, file: file) }
     guard !problems.isEmpty else {
       throw MartletError(.data, "\(key): \(paths.joined(separator: ", ")): there are no problems")
     }
@@ -125,8 +125,10 @@ public enum Stage {
     }
   }
 
-  private static func placed(_ path: String) throws -> [PlacedProblem] {
-    try Problem.readFileWithLines(path).map { PlacedProblem(problem: $0.problem, place: "\(path):\($0.line)") }
+  private static func placed(_ path: String, file: Int = 0) throws -> [PlacedProblem] {
+    try Problem.readFileWithLines(path).map {
+      PlacedProblem(problem: $0.problem, place: "\(path):\($0.line)", file: file)
+    }
   }
 }
 

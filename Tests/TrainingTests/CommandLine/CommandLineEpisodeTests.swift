@@ -53,6 +53,16 @@ import Tokenization
     #expect(try run(["rl", "rl.yaml", "--set", "samples_per_prompt=3", "--set", "prompts_per_step=1"]).status == 0)
     let drawn = try program.lines("rl/episodes/step-00000001.jsonl").map { $0["tokens"] as? [Int] }
     #expect(try drawn == program.lines("e.jsonl").map { $0["tokens"] as? [Int] })
+    // With weights too, where the order is another.
+    let more = try program.run("problems", "--seed", "2", "--count", "5", "--output", "q.jsonl")
+    #expect(more.status == 0, "\(more.errors)")
+    let weighted = ["--set", "data=[p.jsonl, q.jsonl]", "--set", "data_weights=[1, 9]"]
+    let asked = try run(["diagnose", "rl.yaml", "--samples", "2", "--problems", "3", "--output", "w.jsonl"] + weighted)
+    #expect(asked.status == 0, "\(asked.errors)")
+    let step = ["--set", "samples_per_prompt=2", "--set", "prompts_per_step=3", "--set", "run=./weighted"]
+    #expect(try run(["rl", "rl.yaml"] + step + weighted).status == 0)
+    let first = try program.lines("weighted/episodes/step-00000001.jsonl").map { $0["tokens"] as? [Int] }
+    #expect(try first.count == 6 && first == program.lines("w.jsonl").map { $0["tokens"] as? [Int] })
     for extra in [["demo/tiny", "--samples", "3"], ["rl.yaml", "--model", "demo/tiny"]] {
       #expect(try run(["diagnose"] + extra).status == 64)
     }

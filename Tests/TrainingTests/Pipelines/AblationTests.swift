@@ -207,6 +207,17 @@ import Testing
     #expect(try Set(hashes()).count == 4)
   }
 
+  /// A case that no longer needs a stage is compared stage by stage with the pipeline, not place by place.
+  @Test func effectsAreOfTheSameStage() throws {
+    let base = "\(TrainProgram.root)/configs/demo/base.h5"
+    let file = try ablation(["{name: base, set: []}", "{name: untuned, set: [stages.measured.model=\(base)]}"])
+    let outcome = try program.run("check", file)
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    let lines = (outcome.output + outcome.errors).split(separator: "\n").drop { !$0.contains("case untuned") }
+    #expect(lines.prefix { $0.hasPrefix("  ") || $0.contains("case untuned") }.count == 2, "\(lines)")
+    #expect(lines.contains { $0.hasPrefix("  measured: model: ") }, "\(lines)")
+  }
+
   @Test func equalCasesByOtherWordsAreRefused() throws {
     let outcome = try program.run(
       "check",

@@ -25,6 +25,10 @@ import Testing
   /// Two files of two and three problems, weights 3 and 1: by hand, the places go a a b a, a a b a, ...
   @Test func aPlaceBelongsToTheFileThatIsBehind() {
     let order = ProblemOrder(files: [0, 0, 1, 1, 1], weights: [3, 1], seed: 7)
+    // Each problem once, in the order of their first places.
+    let once = order.first(9)
+    #expect(once.count == 5 && Set(once) == [0, 1, 2, 3, 4])
+    #expect(once[..<2] == [order.item(at: 0), order.item(at: 1)][...])
     let items = (0..<48).map(order.item)
     #expect(items.map { $0 < 2 ? "a" : "b" }.joined() == String(repeating: "aaba", count: 12))
     // Each file's own epochs: every problem of it once.
