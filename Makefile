@@ -87,7 +87,7 @@ packages:
 
 # A .venv that was made again has lost them, and the copy that says so.
 .PHONY: tasks
-tasks: .venv/requirements.txt  ## add to .venv what chemistry, optimisation and reasoning-gym need (300 MB)
+tasks: .venv/requirements.txt  ## add to .venv what chemistry, optimisation and reasoning-gym need (500 MB)
 	@if cmp -s requirements-tasks.txt .venv/requirements-tasks.txt; then exit 0; fi; \
 	.venv/bin/python3 -m pip install --disable-pip-version-check --quiet -r requirements-tasks.txt; \
 	cp requirements-tasks.txt .venv/

@@ -87,8 +87,10 @@ import Testing
     let results = onRanks(3) { cluster in
       let queue = cluster.openQueue(costs: [Double](repeating: 1, count: 1000))
       while let work = try queue.next(1) {
-        for work in work { queue.finish(work.item, []) }
         if cluster.communicator.rank == 2 { queue.stop() }
+        // Nobody may be done with everything before the request to stop has gone round.
+        for _ in 0..<60_000 where !queue.isStopped { usleep(500) }
+        for work in work { queue.finish(work.item, []) }
       }
       return (queue.isStopped, try queue.results().count { $0 == nil })
     }
