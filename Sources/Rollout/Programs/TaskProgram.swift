@@ -74,7 +74,7 @@ public final class TaskProgram: Sendable {
   /// - Throws: `MartletError` (configuration) that names the program, the problem and what was wrong.
   public func problem(_ index: Int) throws -> TaskProblem {
     try ask(.object([("op", JSONValue("problem")), ("index", .whole(index))]), "problem \(index)") {
-      (reply) throws(Unreadable) in try Self.problem(index, reply)
+      (reply) throws(UnreadableReply) in try Self.problem(index, reply)
     }
   }
 
@@ -100,87 +100,64 @@ public final class TaskProgram: Sendable {
     return MartletError(.configuration, "\(worker.command.key): \(worker.command.text): \(what): \(reason); \(remedy)")
   }
 
-  /// Why a reply is none.
-  private struct Unreadable: Error { let reason: String }
-  private typealias Members = [(key: String, value: JSONValue)]
+  private typealias Members = ProgramWorker.Members
 
   private func ask<Reply>(
-    _ request: JSONValue, _ what: String, _ read: (Members) throws(Unreadable) -> Reply
+    _ request: JSONValue, _ what: String, _ read: (Members) throws(UnreadableReply) -> Reply
   ) throws -> Reply {
-    do {
-      let reply = try worker.ask(request)
-      do {
-        return try read(reply)
-      } catch {
-        throw fault(what, "answered \(JSONValue.object(reply).text.prefix(200)): \(error.reason)")
-      }
-    } catch let failure as ProgramWorker.Failure {
-      throw fault(what, failure.text(worker.command))
-    }
+    try worker.ask(request, fault: { fault(what, $0) }, read: read)
   }
 
-  private static func problem(_ index: Int, _ reply: Members) throws(Unreadable) -> TaskProblem {
+  private static func problem(_ index: Int, _ reply: Members) throws(UnreadableReply) -> TaskProblem {
     let known = ["id", "problem", "answer", "prompt", "source", "scored"]
     if let unknown = reply.first(where: { !known.contains($0.key) }) {
-      throw Unreadable(reason: "unknown key \(unknown.key); a problem has \(known.joined(separator: ", "))")
+      throw UnreadableReply("unknown key \(unknown.key); a problem has \(known.joined(separator: ", "))")
     }
     let members = JSONValue.object(reply)
-    func text(_ key: String) throws(Unreadable) -> String? {
+    func text(_ key: String) throws(UnreadableReply) -> String? {
       switch members[key] {
       case nil: return nil
       case .string(let bytes): return String(decoding: bytes, as: UTF8.self)
       case .number(_, let literal): return literal
-      default: throw Unreadable(reason: "\(key) must be a text")
+      default: throw UnreadableReply("\(key) must be a text")
       }
     }
     guard let id = try text("id"), !id.isEmpty, let question = try text("problem") else {
-      throw Unreadable(reason: "a problem has an id and a problem, which are texts")
+      throw UnreadableReply("a problem has an id and a problem, which are texts")
     }
     var scored = false
     if let member = members["scored"] {
-      guard case .bool(let value) = member else { throw Unreadable(reason: "scored must be true or false") }
+      guard case .bool(let value) = member else { throw UnreadableReply("scored must be true or false") }
       scored = value
     }
     let answer = try text("answer")
     guard scored || answer != nil else {
-      throw Unreadable(reason: "a problem has an answer, unless the program scores the responses (scored: true)")
+      throw UnreadableReply("a problem has an answer, unless the program scores the responses (scored: true)")
     }
     let problem = Problem(
       id: id, problem: question, gold: answer ?? "", prompt: try text("prompt"), source: try text("source"))
     return TaskProblem(index: index, problem: problem, scored: scored)
   }
 
-  private static func score(_ reply: Members) throws(Unreadable) -> TaskScore {
+  private static func score(_ reply: Members) throws(UnreadableReply) -> TaskScore {
     var score: Double?
     var verdict: Verdict?
     var parts: NamedNumbers?
     for (key, value) in reply {
       switch (key, value) {
       case ("score", .number(let number, _)) where number.isFinite: score = number
-      case ("score", _): throw Unreadable(reason: "score must be a finite number")
+      case ("score", _): throw UnreadableReply("score must be a finite number")
       case ("correct", .bool(let correct)): verdict = correct ? .correct : .incorrect
       case ("correct", .null): verdict = .ungradable
       case ("correct", _):
-        throw Unreadable(reason: "correct must be true, false, or null where it cannot be told")
-      case ("parts", _): parts = try numbers(value)
+        throw UnreadableReply("correct must be true, false, or null where it cannot be told")
+      case ("parts", _): parts = try NamedNumbers(parts: value)
       default:
-        throw Unreadable(reason: "unknown key \(key); a score answers {\"score\": number}, with correct and parts")
+        throw UnreadableReply("unknown key \(key); a score answers {\"score\": number}, with correct and parts")
       }
     }
-    guard let score else { throw Unreadable(reason: "score must be there, a finite number") }
+    guard let score else { throw UnreadableReply("score must be there, a finite number") }
     return TaskScore(score: score, verdict: verdict ?? (score >= 1 ? .correct : .incorrect), parts: parts)
-  }
-
-  private static func numbers(_ value: JSONValue) throws(Unreadable) -> NamedNumbers {
-    guard case .object(let members) = value else { throw Unreadable(reason: "parts must be an object") }
-    var parts: [String: Double] = [:]
-    for (name, value) in members {
-      guard case .number(let number, _) = value, number.isFinite else {
-        throw Unreadable(reason: "parts.\(name) must be a finite number")
-      }
-      parts[name] = number
-    }
-    return NamedNumbers(parts)
   }
 }
 

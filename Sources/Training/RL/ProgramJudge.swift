@@ -97,10 +97,10 @@ final class ProgramJudge {
     return judgement
   }
 
-  private typealias Members = [(key: String, value: JSONValue)]
+  private typealias Members = ProgramWorker.Members
 
   private func ask<Reply>(
-    _ worker: ProgramWorker, _ episode: Episode, _ read: (Members) throws(Unreadable) -> Reply
+    _ worker: ProgramWorker, _ episode: Episode, _ read: (Members) throws(UnreadableReply) -> Reply
   ) throws -> Reply {
     let command = worker.command
     func fault(_ what: String) -> MartletError {
@@ -112,16 +112,7 @@ final class ProgramJudge {
         .configuration,
         "\(command.key): \(command.text): problem \(episode.id), sample \(episode.sample): \(what); \(remedy)")
     }
-    do {
-      let reply = try worker.ask(request(episode))
-      do {
-        return try read(reply)
-      } catch {
-        throw fault("answered \(JSONValue.object(reply).text.prefix(200)): \(error.reason)")
-      }
-    } catch let failure as ProgramWorker.Failure {
-      throw fault(failure.text(command))
-    }
+    return try worker.ask(request(episode), fault: fault, read: read)
   }
 
   /// An episode as the programs are given it.
@@ -147,40 +138,28 @@ final class ProgramJudge {
     ])
   }
 
-  /// Why a reply is none.
-  private struct Unreadable: Error { let reason: String }
-
-  private static func verdict(_ reply: Members) throws(Unreadable) -> Verdict {
+  private static func verdict(_ reply: Members) throws(UnreadableReply) -> Verdict {
     guard reply.count == 1, reply[0].key == "correct" else {
-      throw Unreadable(reason: "a grader answers {\"correct\": true}, false or null, and nothing else")
+      throw UnreadableReply("a grader answers {\"correct\": true}, false or null, and nothing else")
     }
     switch reply[0].value {
     case .bool(let correct): return correct ? .correct : .incorrect
     case .null: return .ungradable
-    default: throw Unreadable(reason: "correct must be true, false, or null where it cannot be told")
+    default: throw UnreadableReply("correct must be true, false, or null where it cannot be told")
     }
   }
 
-  private static func reward(_ reply: Members) throws(Unreadable) -> ProgramReward {
+  private static func reward(_ reply: Members) throws(UnreadableReply) -> ProgramReward {
     var found = ProgramReward(reward: .nan)
     for (key, value) in reply {
       switch (key, value) {
       case ("reward", .number(let number, _)): found.reward = number
-      case ("parts", .object(let members)):
-        var parts: [String: Double] = [:]
-        for (name, value) in members {
-          guard case .number(let number, _) = value, number.isFinite else {
-            throw Unreadable(reason: "parts.\(name) must be a finite number")
-          }
-          parts[name] = number
-        }
-        found.parts = NamedNumbers(parts)
-      case ("reward", _): throw Unreadable(reason: "reward must be a number")
-      case ("parts", _): throw Unreadable(reason: "parts must be an object")
-      default: throw Unreadable(reason: "unknown key \(key); a reward answers {\"reward\": number, \"parts\": {...}}")
+      case ("parts", _): found.parts = try NamedNumbers(parts: value)
+      case ("reward", _): throw UnreadableReply("reward must be a number")
+      default: throw UnreadableReply("unknown key \(key); a reward answers {\"reward\": number, \"parts\": {...}}")
       }
     }
-    guard found.reward.isFinite else { throw Unreadable(reason: "reward must be there, a finite number") }
+    guard found.reward.isFinite else { throw UnreadableReply("reward must be there, a finite number") }
     return found
   }
 }

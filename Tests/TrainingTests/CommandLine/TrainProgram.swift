@@ -40,6 +40,12 @@ struct TrainProgram {
     return file(name)
   }
 
+  /// Lines of problems `p1: What is 1 + 1?`.
+  static func doublings(_ range: ClosedRange<Int>) -> String {
+    range.map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
+      .joined()
+  }
+
   func lines(_ name: String) throws -> [[String: Any]] {
     try String(contentsOfFile: file(name), encoding: .utf8).split(separator: "\n").map { line in
       try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])

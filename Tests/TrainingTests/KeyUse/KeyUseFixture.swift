@@ -33,8 +33,8 @@ final class StageBench {
     try Self.model(seed: 5, to: file("tiny.h5"))
     try Self.model(seed: 6, to: file("other.h5"))
     try writeAdapter()
-    try folder.write(Self.problems(3...6), "p.jsonl")
-    try folder.write(Self.problems(11...13), "held.jsonl")
+    try folder.write(TrainProgram.doublings(3...6), "p.jsonl")
+    try folder.write(TrainProgram.doublings(11...13), "held.jsonl")
     let multiplications = ProblemGenerator(seed: 3, split: .training, families: [.multiplication]).problems(count: 6)
     try JSONLines.write(multiplications.prefix(2).map(\.problem), to: file("m.jsonl"))
     try JSONLines.write(multiplications.map(\.problem), to: file("many.jsonl"))
@@ -50,7 +50,8 @@ final class StageBench {
     try folder.write("{\"prompt\": \"What is 9?\", \"response\": \"9 is nine.\"}\n", "mix.jsonl")
     let long = String(repeating: "What is 1 + 1? ", count: 400)
     try folder.write(
-      "{\"id\": \"long\", \"problem\": \"\(long)\", \"gt_answer\": \"2\"}\n" + Self.problems(3...4), "long.jsonl")
+      "{\"id\": \"long\", \"problem\": \"\(long)\", \"gt_answer\": \"2\"}\n" + TrainProgram.doublings(3...4),
+      "long.jsonl")
     try writePrograms()
     try writeEdits(of: multiplications[0].problem)
   }
@@ -100,11 +101,6 @@ final class StageBench {
   }
 
   func file(_ name: String) -> String { folder.path + "/" + name }
-
-  private static func problems(_ range: ClosedRange<Int>) -> String {
-    range.map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
-      .joined()
-  }
 
   /// Random weights; every fifth token ends a response, so that lengths differ.
   private static func model(seed: UInt64, to path: String) throws {

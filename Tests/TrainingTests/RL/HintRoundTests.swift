@@ -20,10 +20,7 @@ import Transformer
     let model = LanguageModel(configuration: shape)
     model.initialize(seed: 5)
     try ModelFile.write(model, files: plain.files, to: program.file("model.h5"))
-    try program.write(
-      "p.jsonl",
-      (3...8).map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
-        .joined())
+    try program.write("p.jsonl", TrainProgram.doublings(3...8))
     try program.write(
       "eval.yaml",
       """

@@ -10,10 +10,7 @@ import Testing
   init() throws {
     program = try TrainProgram()
     _ = try program.makeModel(contextLength: 1024)
-    try program.write(
-      "p.jsonl",
-      (1...6).map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
-        .joined())
+    try program.write("p.jsonl", TrainProgram.doublings(1...6))
   }
 
   private static let example = TrainProgram.root + "/examples"

@@ -18,10 +18,7 @@ import Transformer
     let stage = try program.makeStage()
     let made = try run(["sft", stage] + set(lora + ["run=./lora", "optimizer.learning_rate=0.05"]))
     #expect(made.status == 0, "\(made.errors)")
-    try program.write(
-      "p.jsonl",
-      (3...6).map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
-        .joined())
+    try program.write("p.jsonl", TrainProgram.doublings(3...6))
     try program.write(
       "eval.yaml",
       """

@@ -188,10 +188,7 @@ import Testing
   @Test func aModelsProposalsAreSampledOnce() throws {
     let program = try TrainProgram()
     _ = try program.makeModel(contextLength: 512)
-    try program.write(
-      "p.jsonl",
-      (1...4).map { "{\"id\": \"p\($0)\", \"problem\": \"What is \($0) + \($0)?\", \"gt_answer\": \"\(2 * $0)\"}\n" }
-        .joined())
+    try program.write("p.jsonl", TrainProgram.doublings(1...4))
     func words(_ name: String) -> [String] {
       ["augment", "model.h5", "--input", "p.jsonl", "--output", name, "--max-tokens", "60", "--template", "none"]
     }
